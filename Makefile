@@ -1,0 +1,50 @@
+# make demo | test | study | lint | setup | lock | clean
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The GPU extra where an NVIDIA driver answers, else the CPU extra.
+EXTRA := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
+INSTALLED := $(VENV)/.installed-$(EXTRA)
+SNAKEMAKE := $(BIN)/snakemake --cores all
+
+.PHONY: demo test study lint setup lock clean
+.DELETE_ON_ERROR:
+
+demo: $(INSTALLED)  ## the whole pipeline on embedded data: digits, and a backbone that is shipped
+	$(SNAKEMAKE) --configfile config/demo.yaml
+	$(SNAKEMAKE) --configfile config/demo.yaml --report demo-report.html
+	@echo "Look at results/demo/MobileNet/preview.png, results/demo/summary.csv and demo-report.html."
+
+study: $(INSTALLED)  ## config/config.yaml: MNIST, five backbones, six methods
+	$(SNAKEMAKE)
+	$(SNAKEMAKE) --report study-report.html
+
+test: $(INSTALLED)  ## all tests that need no GPU and no real data
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check --diff Snakefile
+	$(BIN)/snakemake --lint
+
+setup: $(INSTALLED)
+
+$(INSTALLED): requirements/$(EXTRA).txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "error: $(PYTHON) is not Python 3.11 to 3.13: run make PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/$(EXTRA).txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+lock:  ## pin every dependency again, from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --extra cpu --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --quiet --upgrade -o requirements/cpu.txt
+	$(BIN)/uv pip compile pyproject.toml --extra gpu --extra dev --python-platform linux \
+		--python-version 3.11 --generate-hashes --no-annotate --no-header --quiet --upgrade \
+		-o requirements/gpu.txt
+
+clean:  ## what was computed; downloads in resources/ and the environment stay
+	rm -rf results logs benchmarks .snakemake *-report.html
