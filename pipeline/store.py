@@ -1,0 +1,254 @@
+"""Atomic, checksummed artefacts with a JSON sidecar.
+
+An artefact ``layout.parquet`` has a sidecar ``layout.parquet.json`` that says what it is, how it
+was made (stage, parameters, seed, device, versions, seconds), from what (SHA-256 of every input)
+and in which context (dataset, backbone, stage), which later artefacts inherit. Both are written
+under temporary names and renamed, so that a reader sees a whole artefact or none.
+"""
+
+import contextlib
+import datetime
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.dataset import Dataset
+from pipeline.errors import InputError
+from pipeline.graph import Graph
+from pipeline.provenance import versions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Metadata = dict[str, Any]
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that replaces it on success and vanishes on failure."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays: Keras, Pillow and NumPy choose their format by it.
+    handle, name = tempfile.mkstemp(
+        prefix=".writing-", suffix="".join(path.suffixes), dir=path.parent
+    )
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp makes files private
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sidecar(path: Path) -> Path:
+    """The path of an artefact's sidecar."""
+    return Path(f"{path}.json")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write(path: Path, writer: Callable[[Path], object], metadata: Metadata) -> None:
+    """Write an artefact and its sidecar.
+
+    Parameters
+    ----------
+    path : Path
+        Where the artefact goes; missing folders are made.
+    writer : callable
+        Called with a temporary path of the same suffix; writes the artefact there.
+    metadata : dict
+        JSON-able facts for the sidecar; ``inputs`` lists the paths of the inputs.
+    """
+    with atomic(path) as temporary, atomic(sidecar(path)) as temporary_sidecar:
+        writer(temporary)
+        record = {
+            "artefact": Path(path).name,
+            "sha256": sha256(temporary),
+            "bytes": temporary.stat().st_size,
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            **metadata,
+            "inputs": {str(source): _known_sha256(source) for source in metadata.get("inputs", [])},
+            "versions": versions(),
+        }
+        temporary_sidecar.write_text(json.dumps(record, indent=2, default=_plain) + "\n")
+
+
+def read_sidecar(path: Path) -> Metadata:
+    """An artefact's sidecar; empty for a file that came without one."""
+    try:
+        text = sidecar(path).read_text()
+    except FileNotFoundError:
+        return {}
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{sidecar(path)} is not valid JSON ({error}): delete {path} and run its stage again"
+        ) from None
+
+
+def context(path: Path) -> Metadata:
+    """What an artefact's sidecar says of its study, dataset, backbone and stage."""
+    return read_sidecar(path).get("context", {})
+
+
+def verify(path: Path) -> Path:
+    """Check that an artefact exists and is the one its sidecar describes (if it has one)."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(
+            f"{path} does not exist: give an existing file or run the stage that writes it"
+        )
+    expected = read_sidecar(path).get("sha256")
+    if expected is not None and expected != sha256(path):
+        raise InputError(
+            f"{path} is damaged, it does not match the SHA-256 in its sidecar: "
+            "delete both and run its stage again"
+        )
+    return path
+
+
+def save_dataset(path: Path, dataset: Dataset, metadata: Metadata) -> None:
+    """Write a data set as ``.npz``: its arrays as in `Dataset`, and the class names."""
+    arrays = {
+        "images": dataset.images,
+        "labels": dataset.labels,
+        "split": dataset.split,
+        "class_names": np.array(dataset.class_names),
+    }
+    write(path, _npz_writer(arrays), {**metadata, "provenance": dataset.provenance})
+
+
+def load_dataset(path: Path) -> Dataset:
+    """Read a data set that `save_dataset` wrote."""
+    arrays = _load_npz(path, ("images", "labels", "split", "class_names"), "tunescope dataset")
+    return Dataset(
+        images=arrays["images"],
+        labels=arrays["labels"],
+        class_names=tuple(str(name) for name in arrays["class_names"]),
+        split=arrays["split"],
+        provenance=read_sidecar(path).get("provenance", {}),
+    )
+
+
+def save_features(path: Path, features: np.ndarray, metadata: Metadata) -> None:
+    """Write features as a memory-mappable float32 ``.npy`` of shape (n, d)."""
+    write(path, lambda temporary: np.save(temporary, features), metadata)
+
+
+def load_features(path: Path) -> np.ndarray:
+    """Memory-map features (n, d) of any real dtype; who uses them checks the values."""
+    try:
+        features = np.load(verify(path), mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"{path} is not a readable .npy file ({error}): write it again") from None
+    if not isinstance(features, np.ndarray) or features.ndim != 2:
+        raise InputError(f"{path} must hold one two-dimensional array (points, features)")
+    if not np.issubdtype(features.dtype, np.number) or np.iscomplexobj(features):
+        raise InputError(f"{path} holds {features.dtype} values: features must be real numbers")
+    return features
+
+
+def save_graph(path: Path, graph: Graph, metadata: Metadata) -> None:
+    """Write a neighbour graph as ``.npz``: indices (n, k) int32, distances (n, k) float32."""
+    write(path, _npz_writer(graph._asdict()), metadata)
+
+
+def load_graph(path: Path) -> Graph:
+    """Read a graph that `save_graph` wrote."""
+    return Graph(**_load_npz(path, Graph._fields, "tunescope graph"))
+
+
+def save_layout(path: Path, table: "pd.DataFrame", metadata: Metadata) -> None:
+    """Write a layout as ``.parquet`` with columns id, x, y and, where known, split and label."""
+    write(path, lambda temporary: table.to_parquet(temporary, index=False), metadata)
+
+
+def load_layout(path: Path) -> "pd.DataFrame":
+    """Read a layout that `save_layout` wrote."""
+    import pandas as pd
+
+    try:
+        table = pd.read_parquet(verify(path))
+    except (ValueError, OSError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path} is not a readable .parquet layout ({error}): write it again"
+        ) from None
+    missing = {"id", "x", "y"} - set(table.columns)
+    if missing:
+        raise InputError(f"{path} has no column {', '.join(sorted(missing))}: it is not a layout")
+    return table
+
+
+def load_json(path: Path) -> Metadata:
+    """Read a ``.json`` artefact such as the measures of a layout."""
+    try:
+        return json.loads(verify(path).read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid JSON ({error}): run its stage again") from None
+
+
+def load_model(path: Path) -> Any:
+    """Read a Keras model that `pipeline` wrote."""
+    import keras
+
+    try:
+        return keras.saving.load_model(verify(path), compile=False)
+    except (ValueError, OSError, TypeError, KeyError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{path} is not a readable .keras model ({reason}): write it again"
+        ) from None
+
+
+def _npz_writer(arrays: dict[str, np.ndarray]) -> Callable[[Path], None]:
+    return lambda temporary: np.savez(temporary, **arrays)  # type: ignore[arg-type]
+
+
+def _load_npz(path: Path, names: tuple[str, ...], verb: str) -> dict[str, np.ndarray]:
+    try:
+        with open(verify(path), "rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in names}
+    except KeyError as error:
+        raise InputError(f"{path}: {error.args[0]}; write it with `{verb}`") from None
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path} is not a readable .npz file ({error}): write it with `{verb}`"
+        ) from None
+
+
+def _known_sha256(path: Path) -> str:
+    """The hash in an input's sidecar, which `verify` has compared, else computed."""
+    return read_sidecar(path).get("sha256") or sha256(path)
+
+
+def _plain(value: object) -> object:
+    """JSON for NumPy scalars and arrays, paths and tuples."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
