@@ -211,7 +211,7 @@ PUBLISHED: dict[str, Published] = {
             "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
         },
     ),
-    # Keras checks no hash here; these are TensorFlow Datasets' for Zalando's files.
+    # Keras checks no hash here; these are the SHA-256 that public copies of Zalando's files share.
     "fashion_mnist": Published(
         files=(
             RemoteFile(
