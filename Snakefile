@@ -1,0 +1,292 @@
+"""From images to the before/after figure: `snakemake --cores all --resources gpu=1`."""
+
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, workflow.basedir)
+
+from pipeline.config import STAGES, parse_config
+from pipeline.device import resolve_device
+from pipeline.errors import InputError
+from pipeline.provenance import code_digest
+from pipeline.workflow import flags, repeated, split_options, tracked
+
+if not workflow.config_settings.configfiles:
+
+    configfile: "config/config.yaml"
+
+
+try:
+    STUDY = parse_config(config)
+    DEVICE = resolve_device(STUDY.device)
+except InputError as error:
+    raise WorkflowError(str(error))
+
+TUNESCOPE = f"{sys.executable} -m pipeline --device {DEVICE}"
+GPU = 1 if DEVICE == "gpu" else 0
+RESULTS = f"results/{STUDY.study}"
+LOGS = f"logs/{STUDY.study}"
+BENCHMARKS = f"benchmarks/{STUDY.study}"
+
+
+report: "pipeline/report/study.rst"
+
+
+wildcard_constraints:
+    backbone="|".join(STUDY.backbones),
+    stage="|".join(STAGES),
+    method="|".join(STUDY.methods),
+
+
+rule all:
+    default_target: True
+    input:
+        expand(f"{RESULTS}/{{backbone}}/figure.png", backbone=STUDY.backbones),
+        f"{RESULTS}/summary.csv",
+
+
+rule dataset:
+    input:
+        tracked(STUDY.dataset.source),
+    output:
+        data=f"{RESULTS}/dataset.npz",
+        sidecar=f"{RESULTS}/dataset.npz.json",
+    log:
+        f"{LOGS}/dataset.log",
+    benchmark:
+        f"{BENCHMARKS}/dataset.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=8000,
+    params:
+        code=code_digest("pipeline.dataset"),
+        options=flags(
+            source=STUDY.dataset.source,
+            image_size=STUDY.dataset.image_size,
+            subset=STUDY.dataset.subset,
+            seed=STUDY.seed,
+        ),
+    shell:
+        "{TUNESCOPE} --threads {threads} dataset {params.options} --out {output.data} 2>&1 | tee -i {log}"
+
+
+rule backbone:
+    input:
+        lambda wildcards: tracked(STUDY.backbones[wildcards.backbone].weights),
+        dataset=rules.dataset.output.data,
+    output:
+        model=f"{RESULTS}/{{backbone}}/before/model.keras",
+        sidecar=f"{RESULTS}/{{backbone}}/before/model.keras.json",
+    log:
+        f"{LOGS}/{{backbone}}/backbone.log",
+    benchmark:
+        f"{BENCHMARKS}/{{backbone}}/backbone.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        code=code_digest("pipeline.backbones"),
+        options=lambda wildcards: flags(
+            name=wildcards.backbone,
+            weights=STUDY.backbones[wildcards.backbone].weights,
+            alpha=STUDY.backbones[wildcards.backbone].alpha,
+            image_size=STUDY.backbones[wildcards.backbone].image_size or STUDY.image_size,
+            seed=STUDY.seed,
+        ),
+    shell:
+        "{TUNESCOPE} --threads {threads} backbone {params.options} --dataset {input.dataset}"
+        " --out {output.model} 2>&1 | tee -i {log}"
+
+
+rule finetune:
+    input:
+        model=rules.backbone.output.model,
+        dataset=rules.dataset.output.data,
+    output:
+        model=f"{RESULTS}/{{backbone}}/after/model.keras",
+        sidecar=f"{RESULTS}/{{backbone}}/after/model.keras.json",
+        history=report(
+            f"{RESULTS}/{{backbone}}/after/history.csv",
+            caption="pipeline/report/history.rst",
+            category="Fine-tuning",
+            labels={"backbone": "{backbone}"},
+        ),
+    log:
+        f"{LOGS}/{{backbone}}/finetune.log",
+    benchmark:
+        f"{BENCHMARKS}/{{backbone}}/finetune.tsv"
+    threads: workflow.cores
+    resources:
+        gpu=GPU,
+        mem_mb=12000,
+    params:
+        code=code_digest("pipeline.finetune"),
+        options=flags(params=STUDY.finetune, seed=STUDY.seed),
+    shell:
+        "{TUNESCOPE} --threads {threads} finetune {params.options} --model {input.model}"
+        " --dataset {input.dataset} --out {output.model} --history {output.history} 2>&1 | tee -i {log}"
+
+
+rule features:
+    input:
+        model=f"{RESULTS}/{{backbone}}/{{stage}}/model.keras",
+        dataset=rules.dataset.output.data,
+    output:
+        features=f"{RESULTS}/{{backbone}}/{{stage}}/features.npy",
+        sidecar=f"{RESULTS}/{{backbone}}/{{stage}}/features.npy.json",
+    log:
+        f"{LOGS}/{{backbone}}/{{stage}}/features.log",
+    benchmark:
+        f"{BENCHMARKS}/{{backbone}}/{{stage}}/features.tsv"
+    threads: workflow.cores
+    resources:
+        gpu=GPU,
+        mem_mb=8000,
+    params:
+        code=code_digest("pipeline.features"),
+        options=flags(layer=STUDY.features.layer, batch_size=STUDY.features.batch_size),
+    shell:
+        "{TUNESCOPE} --threads {threads} features {params.options} --model {input.model}"
+        " --dataset {input.dataset} --out {output.features} 2>&1 | tee -i {log}"
+
+
+rule graph:
+    input:
+        features=rules.features.output.features,
+    output:
+        graph=f"{RESULTS}/{{backbone}}/{{stage}}/graph.npz",
+        sidecar=f"{RESULTS}/{{backbone}}/{{stage}}/graph.npz.json",
+    log:
+        f"{LOGS}/{{backbone}}/{{stage}}/graph.log",
+    benchmark:
+        f"{BENCHMARKS}/{{backbone}}/{{stage}}/graph.tsv"
+    threads: workflow.cores
+    resources:
+        gpu=GPU,
+        mem_mb=4000,
+    params:
+        code=code_digest("pipeline.graph"),
+        options=flags(n_neighbors=STUDY.graph.n_neighbors),
+    shell:
+        "{TUNESCOPE} --threads {threads} graph {params.options} --features {input.features}"
+        " --out {output.graph} 2>&1 | tee -i {log}"
+
+
+rule embed:
+    input:
+        features=rules.features.output.features,
+        graph=rules.graph.output.graph,
+        dataset=rules.dataset.output.data,
+    output:
+        layout=f"{RESULTS}/{{backbone}}/{{stage}}/{{method}}.parquet",
+        sidecar=f"{RESULTS}/{{backbone}}/{{stage}}/{{method}}.parquet.json",
+    log:
+        f"{LOGS}/{{backbone}}/{{stage}}/{{method}}.log",
+    benchmark:
+        f"{BENCHMARKS}/{{backbone}}/{{stage}}/{{method}}.tsv"
+    threads: workflow.cores
+    resources:
+        gpu=GPU,
+        mem_mb=16000,
+    params:
+        code=lambda wildcards: code_digest("pipeline.embed", f"pipeline.methods.{wildcards.method}"),
+        options=lambda wildcards: flags(
+            method=wildcards.method,
+            seed=STUDY.seed,
+            **split_options(STUDY.methods[wildcards.method]),
+        ),
+    shell:
+        "{TUNESCOPE} --threads {threads} embed {params.options} --features {input.features}"
+        " --graph {input.graph} --dataset {input.dataset} --out {output.layout} 2>&1 | tee -i {log}"
+
+
+rule quality:
+    input:
+        layout=rules.embed.output.layout,
+        features=rules.features.output.features,
+        graph=rules.graph.output.graph,
+    output:
+        measures=f"{RESULTS}/{{backbone}}/{{stage}}/{{method}}.quality.json",
+        sidecar=f"{RESULTS}/{{backbone}}/{{stage}}/{{method}}.quality.json.json",
+    log:
+        f"{LOGS}/{{backbone}}/{{stage}}/{{method}}.quality.log",
+    benchmark:
+        f"{BENCHMARKS}/{{backbone}}/{{stage}}/{{method}}.quality.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=4000,
+    params:
+        code=code_digest("pipeline.quality"),
+    shell:
+        "{TUNESCOPE} --threads {threads} quality --layout {input.layout} --features {input.features}"
+        " --graph {input.graph} --out {output.measures} 2>&1 | tee -i {log}"
+
+
+rule figure:
+    input:
+        layouts=expand(
+            rules.embed.output.layout, stage=STAGES, method=STUDY.methods, allow_missing=True
+        ),
+        measures=expand(
+            rules.quality.output.measures, stage=STAGES, method=STUDY.methods, allow_missing=True
+        ),
+    output:
+        figure=f"{RESULTS}/{{backbone}}/figure.png",
+        sidecar=f"{RESULTS}/{{backbone}}/figure.png.json",
+        preview=report(
+            f"{RESULTS}/{{backbone}}/preview.png",
+            caption="pipeline/report/figure.rst",
+            category="Before and after",
+            labels={"backbone": "{backbone}"},
+        ),
+        panels=expand(
+            f"{RESULTS}/{{{{backbone}}}}/panels/{{stage}}_{{method}}.png",
+            stage=STAGES,
+            method=STUDY.methods,
+        ),
+    log:
+        f"{LOGS}/{{backbone}}/figure.log",
+    benchmark:
+        f"{BENCHMARKS}/{{backbone}}/figure.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        code=code_digest("pipeline.figure"),
+        options=flags(width=STUDY.figure.width, panel_size=STUDY.figure.panel_size),
+        layouts=lambda wildcards, input: repeated("layout", input.layouts),
+        measures=lambda wildcards, input: repeated("quality", input.measures),
+        panels=f"{RESULTS}/{{backbone}}/panels",
+    shell:
+        "{TUNESCOPE} --threads {threads} figure {params.options} {params.layouts} {params.measures}"
+        " --out {output.figure} --preview {output.preview} --panels {params.panels} 2>&1 | tee -i {log}"
+
+
+rule summary:
+    input:
+        measures=expand(
+            rules.quality.output.measures,
+            backbone=STUDY.backbones,
+            stage=STAGES,
+            method=STUDY.methods,
+        ),
+    output:
+        table=report(
+            f"{RESULTS}/summary.csv",
+            caption="pipeline/report/summary.rst",
+            category="Measures",
+        ),
+        sidecar=f"{RESULTS}/summary.csv.json",
+    log:
+        f"{LOGS}/summary.log",
+    benchmark:
+        f"{BENCHMARKS}/summary.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        code=code_digest("pipeline.summary"),
+        measures=lambda wildcards, input: repeated("quality", input.measures),
+    shell:
+        "{TUNESCOPE} --threads {threads} summary {params.measures} --out {output.table} 2>&1 | tee -i {log}"

@@ -1,0 +1,59 @@
+"""The words around a figure: heading, caption, and a loud line for what must be seen."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MEASURES = {"knn_accuracy": "2-D kNN accuracy", "neighborhood_preservation": "neighbours kept"}
+
+
+def describe(contexts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Heading, caption and alert of one backbone's figure.
+
+    Parameters
+    ----------
+    contexts : sequence of mapping
+        The context of each layout: dataset, backbone, weights, stage, accuracy, warnings …
+
+    Returns
+    -------
+    dict
+        ``heading`` (backbone and data set), ``caption`` (weights, sizes, accuracy, point count) and
+        ``alert`` (random weights, warnings of the fine-tuning; empty if there are none).
+    """
+    known: dict[str, Any] = {}
+    for context in contexts:
+        known |= context
+    shape = " x ".join(str(side) for side in known.get("image_shape", [])[:2])
+    parts = [
+        _sentence(known["weights"]) if "weights" in known else "",
+        f"{known.get('images', known['total_points']):,} images"
+        + (f" of {shape} pixels" if shape else "")
+        + (
+            f", seen by the network at {known['image_size']} pixels."
+            if "image_size" in known
+            else "."
+        ),
+        _accuracy(known.get("accuracy")),
+    ]
+    alert = ["random weights"] if "random" in known.get("weights", "") else []
+    return {
+        "heading": f"{known.get('backbone', 'Features')} on {known.get('dataset', 'unnamed data')}",
+        "caption": " ".join(part for part in parts if part),
+        "alert": "; ".join([*alert, *known.get("warnings", [])]),
+    }
+
+
+def name_measures(measures: Mapping[str, float]) -> dict[str, float]:
+    """The measures that a panel shows, under the names that it shows."""
+    return {name: measures[key] for key, name in MEASURES.items() if key in measures}
+
+
+def _accuracy(accuracy: Mapping[str, float | None] | None) -> str:
+    if not accuracy:
+        return ""
+    shares = [f"{name} {share:.2%}" for name, share in accuracy.items() if share is not None]
+    return f"Accuracy of the fine-tuned classifier: {', '.join(shares)}."
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."

@@ -1,0 +1,60 @@
+"""Choose the device once, before any library that could take a GPU is imported."""
+
+import ctypes
+import os
+
+from pipeline.errors import InputError
+
+DEVICES = ("auto", "cpu", "gpu")
+
+
+def resolve_device(device: str) -> str:
+    """Turn ``auto`` into ``gpu`` where an NVIDIA driver answers with a device, else ``cpu``.
+
+    Raises
+    ------
+    InputError
+        If `device` is not one of auto, cpu, gpu, or a GPU is asked for and none answers.
+    """
+    if device not in DEVICES:
+        raise InputError(f"device is {device!r} but must be one of {', '.join(DEVICES)}")
+    if device == "auto":
+        return "gpu" if count_gpus() else "cpu"
+    if device == "gpu" and not count_gpus():
+        raise InputError(
+            "device is 'gpu' but no NVIDIA driver answers here: set device to auto or cpu"
+        )
+    return device
+
+
+def count_gpus() -> int:
+    """Number of GPUs that the NVIDIA driver shows to this process (CUDA_VISIBLE_DEVICES counts)."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+def set_up_process(device: str, threads: int | None) -> None:
+    """Bind this process to a resolved device and a number of threads; call before heavy imports."""
+    if device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    # Another process may share the card: TensorFlow must not take all of its memory at once.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if threads is not None:
+        for variable in THREAD_VARIABLES:
+            os.environ[variable] = str(threads)
+
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+)

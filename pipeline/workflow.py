@@ -1,0 +1,41 @@
+"""Small helpers of the Snakefile: command-line flags and tracked inputs."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+
+def flags(**options: Any) -> str:
+    """Command-line flags for `options`: None is left out, a dict becomes JSON, all is quoted.
+
+    >>> flags(source="my images", subset=None, batch_size=512)
+    "--source 'my images' --batch-size 512"
+    """
+    words = []
+    for name, value in options.items():
+        if value is not None:
+            text = json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)
+            words += [f"--{name.replace('_', '-')}", shlex.quote(text)]
+    return " ".join(words)
+
+
+def split_options(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Part a method's options into the flags of `tunescope embed` and the engine's ``params``."""
+    params = dict(parameters)
+    own = {name: params.pop(name, None) for name in ("engine", "subset")}
+    return {**own, "params": params}
+
+
+def repeated(flag: str, paths: list[str]) -> str:
+    """The flag once before each path."""
+    return " ".join(f"--{flag} {shlex.quote(str(path))}" for path in paths)
+
+
+def tracked(*names: str) -> list[str]:
+    """Those of `names` that are existing files: a change of a user's file re-runs its stage.
+
+    A name such as ``mnist`` or a file that is missing is left to the stage, whose error says what
+    to do.
+    """
+    return [name for name in names if Path(name).is_file()]
