@@ -1,0 +1,1 @@
+"""The numerical core: imports NumPy, SciPy and numba, nothing else."""

@@ -1,0 +1,1 @@
+"""Kernels compiled by numba for CPUs; `kernels.gpu` will hold their twins."""

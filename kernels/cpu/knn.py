@@ -1,0 +1,89 @@
+"""The two loops of the exact neighbour search: select cheaply, then rank truthfully."""
+
+import numba
+import numpy as np
+
+
+@numba.njit(parallel=True, cache=True)
+def keep_nearest(products, half_norms, first_column, values, columns):
+    """Keep, for each row, the m columns of smallest half_norms[j] - products[i, j].
+
+    Since |x_i - x_j|^2 / 2 = |x_i|^2 / 2 + (|x_j|^2 / 2 - x_i.x_j), this score orders the columns
+    of a row as their distances do. Called once per block of columns, it leaves the m best of all.
+
+    Parameters
+    ----------
+    products : (b, c) float32
+        Inner products of b rows with c columns; -inf excludes a pair.
+    half_norms : (c,) float32
+        Half the squared norms of the columns.
+    first_column : int
+        Number of the block's first column.
+    values, columns : (b, m) float32, (b, m) int32
+        A binary heap a row, largest score first, updated in place; starts as +inf and -1.
+
+    Notes
+    -----
+    A score enters only if it is *smaller* than the largest kept, so at the end every column left
+    out scores at least `values[i, 0]`.
+    """
+    m = values.shape[1]
+    for i in numba.prange(products.shape[0]):
+        value, column = values[i], columns[i]
+        for j in range(products.shape[1]):
+            score = half_norms[j] - products[i, j]
+            if score < value[0]:
+                node = 0  # the new score replaces the largest and sinks to its place
+                while True:
+                    child = 2 * node + 1
+                    if child >= m:
+                        break
+                    if child + 1 < m and value[child + 1] > value[child]:
+                        child += 1
+                    if value[child] <= score:
+                        break
+                    value[node], column[node] = value[child], column[child]
+                    node = child
+                value[node], column[node] = score, first_column + j
+
+
+# Reassociation lets the sum over features run in vector registers; the result stays the same
+# from run to run and for (i, j) and (j, i).
+@numba.njit(parallel=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+def rank_candidates(X, rows, starts, candidates, k):
+    """Sort each row's candidates by (true squared distance, row number) and return the first k.
+
+    Parameters
+    ----------
+    X : (n, d) float32 or float64
+        Points as they were given: differences are taken in float64, nothing is expanded.
+    rows : (r,) int64
+        The rows asked for.
+    starts : (r + 1,) int64
+        The candidates of rows[i] are candidates[starts[i]:starts[i + 1]], at least k of them.
+    candidates : int32
+        Row numbers, without the row itself.
+    k : int
+        Neighbours wanted.
+
+    Returns
+    -------
+    indices, squared : (r, k) int32, (r, k) float64
+    """
+    indices = np.empty((rows.shape[0], k), np.int32)
+    squared = np.empty((rows.shape[0], k), np.float64)
+    for r in numba.prange(rows.shape[0]):
+        x = X[rows[r]]
+        near = np.sort(candidates[starts[r] : starts[r + 1]])
+        d2 = np.empty(near.shape[0], np.float64)
+        for c in range(near.shape[0]):
+            y = X[near[c]]
+            total = 0.0
+            for f in range(x.shape[0]):
+                difference = np.float64(x[f]) - np.float64(y[f])
+                total += difference * difference
+            d2[c] = total
+        order = np.argsort(d2, kind="mergesort")[:k]  # stable: equal distances stay by number
+        indices[r] = near[order]
+        squared[r] = d2[order]
+    return indices, squared

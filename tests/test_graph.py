@@ -1,0 +1,165 @@
+"""Is the neighbour graph that of a float64 brute force, ties included?"""
+
+import numpy as np
+import pytest
+
+from kernels import reference
+from kernels.cpu import knn
+from pipeline import graph as graph_module
+from pipeline.errors import InputError
+from pipeline.graph import components, knn_graph
+
+
+def blobs(n=400, d=20, seed=0):
+    """Points around five centres, a third of the coordinates cut to zero as by a ReLU."""
+    random = np.random.default_rng(seed)
+    centres = 3 * random.normal(size=(5, d))
+    X = centres[random.integers(0, 5, n)] + random.normal(size=(n, d))
+    return np.maximum(X, -0.5).astype(np.float32)
+
+
+def lattice():
+    """Integer points: every distance is shared by many pairs."""
+    axis = np.arange(-4, 5)
+    points = np.stack(np.meshgrid(axis, axis, axis), axis=-1).reshape(-1, 3)
+    return np.random.default_rng(0).permutation(points).astype(np.float32)
+
+
+def duplicates():
+    """300 rows of three kinds among 200 others, shuffled."""
+    X = np.vstack([blobs(200), np.repeat(blobs(3, seed=1), 100, axis=0)])
+    return np.random.default_rng(1).permutation(X)
+
+
+def far_away():
+    """Unit-sized structure at a distance of 10^4: |a|^2 + |b|^2 - 2ab keeps no digit of it."""
+    return (blobs().astype(np.float64) + 1e4).astype(np.float32)
+
+
+def two_scales():
+    """Tight clusters far apart: float32 scores cannot order the points of a cluster."""
+    random = np.random.default_rng(2)
+    centres = 1000 * random.normal(size=(4, 30))
+    return centres[np.arange(400) % 4] + 1e-3 * random.normal(size=(400, 30))
+
+
+CASES = {
+    "blobs": blobs(),
+    "lattice": lattice(),
+    "duplicates": duplicates(),
+    "far from the origin": far_away(),
+    "two scales, float64": two_scales(),
+    "all rows equal": np.ones((150, 7), np.float32),
+    "constant columns": np.hstack([blobs(), np.full((400, 30), 3.0, np.float32)]),
+    "one column": np.random.default_rng(3).normal(size=(300, 1)).astype(np.float32),
+    "huge values": blobs() * np.float32(1e30),
+    "tiny values": blobs() * np.float32(1e-30),
+    "integers": lattice().astype(np.int16),
+    "half precision": blobs().astype(np.float16),
+    "every other row": np.repeat(blobs(), 2, axis=0)[::2],
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("k", [1, 15, 90])
+def test_graph_is_brute_force(case, k):
+    X = CASES[case]
+    found = knn_graph(X, k=k)
+    indices, squared = reference.knn(X, k)
+    assert np.array_equal(found.indices, indices)
+    assert np.allclose(found.distances, np.sqrt(squared), rtol=1e-6, atol=0)
+
+
+def test_every_point_is_a_neighbour_when_k_is_n_minus_1():
+    X = blobs(40)
+    assert np.array_equal(knn_graph(X, k=39).indices, reference.knn(X, 39)[0])
+
+
+def test_tiles_and_their_transposes_meet(monkeypatch):
+    """Blocks that do not divide n, several of them, each used for its rows and its columns."""
+    X = blobs(500)
+    monkeypatch.setattr(graph_module, "BLOCK", 64)
+    assert np.array_equal(knn_graph(X, k=20).indices, reference.knn(X, 20)[0])
+
+
+def test_a_memory_mapped_file(tmp_path):
+    np.save(tmp_path / "features.npy", blobs())
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+    assert np.array_equal(knn_graph(mapped, k=9).indices, knn_graph(blobs(), k=9).indices)
+
+
+def test_the_bound_covers_what_float32_does():
+    """No computed score of a point within the radius exceeds the limit; few others are below it."""
+    X = far_away()
+    Z, norms, scale = graph_module._centred(X)
+    scores = (norms**2 / 2).astype(np.float32) - Z @ Z.T
+    true = np.sqrt(((X[:, None].astype(np.float64) - X) ** 2).sum(axis=-1)) * scale
+    for rank in (5, 50, 399):
+        radius = np.sort(true, axis=1)[:, rank]
+        limit = graph_module._safe_limit(norms, radius, X.shape[1])
+        within = true <= radius[:, None]
+        assert (scores <= limit[:, None])[within].all()
+        assert (scores <= limit[:, None]).sum() < 1.01 * within.sum()
+
+
+def test_sorted_by_distance_and_without_itself():
+    found = knn_graph(duplicates(), k=30)
+    assert (np.diff(found.distances, axis=1) >= 0).all()
+    assert not (found.indices == np.arange(500)[:, None]).any()
+    assert found.indices.dtype == np.int32
+    assert found.distances.dtype == np.float32
+
+
+def test_kernel_keeps_what_sorting_keeps():
+    random = np.random.default_rng(4)
+    half_norms = random.random(70, dtype=np.float32)
+    kept = [np.full((9, 12), np.inf, np.float32), np.full((9, 12), -1, np.int32)]
+    expected = [a.copy() for a in kept]
+    for first in (0, 35):
+        products = random.normal(size=(9, 35)).astype(np.float32)
+        part = half_norms[first : first + 35]
+        knn.keep_nearest(products, part, first, *kept)
+        reference.keep_nearest(products, part, first, *expected)
+    order = np.argsort(kept[0], axis=1)
+    assert np.array_equal(np.take_along_axis(kept[0], order, 1), expected[0])
+    assert np.array_equal(np.take_along_axis(kept[1], order, 1), expected[1])
+    assert (kept[0][:, 0] == expected[0][:, -1]).all()  # the root is the largest kept
+
+
+def test_progress_says_beforehand_what_is_needed(capfd):
+    knn_graph(blobs(), k=5)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "400 points x 20 features, k = 5" in err
+    assert "GB" in err
+
+
+ROW = np.arange(50)[:, None]
+
+
+@pytest.mark.parametrize(
+    ("X", "k", "words"),
+    [
+        (np.where(ROW % 20 == 7, np.nan, np.ones((50, 3))), 5, ["3 of 50", "row 7"]),
+        (np.where(ROW == 49, np.inf, np.ones((50, 3))), 5, ["1 of 50", "row 49"]),
+        (np.ones((90, 3)), 90, ["k = 90", "91 rows", "have 90"]),
+        (np.ones((9, 3)), 0, ["k = 0"]),
+        (np.ones(9), 2, ["(9,)"]),
+        (np.ones((3, 4, 5)), 2, ["(3, 4, 5)"]),
+        (np.ones((9, 0)), 2, ["(9, 0)"]),
+        (np.full((9, 2), "a"), 2, ["<U1"]),
+    ],
+)
+def test_bad_features_are_one_sentence(X, k, words):
+    with pytest.raises(InputError) as error:
+        knn_graph(X, k=k)
+    for word in words:
+        assert word in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_components_are_counted():
+    two = np.array([[1, 2], [0, 2], [0, 1], [4, 5], [3, 5], [3, 4]])
+    assert components(two) == 2
+    one_way = np.array([[1], [2], [3], [2]])  # nobody points back to 0
+    assert components(one_way) == 1
