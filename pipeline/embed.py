@@ -1,0 +1,349 @@
+"""Lay features out in 2-D: which method, computed by whom, whether it fits, and the result."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipeline.errors import InputError
+from pipeline.graph import Graph, check_features
+from pipeline.memory import available_memory
+from pipeline.progress import tell
+
+# Set by the study, not by a method's parameters: the seed, the plane, the threads.
+RESERVED = {"random_state", "n_components", "n_jobs"}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Who computes a method.
+
+    Attributes
+    ----------
+    estimator : str
+        "module:Class"; imported only when used.
+    library : str
+        Named in messages and captions.
+    memory : callable
+        (n, d, parameters) -> bytes needed beyond the features, fitted to measured peaks.
+    seconds : callable, optional
+        (n, d, parameters) -> seconds on two cores, projected from measured runs; for engines
+        that can take very long.
+    devices : tuple of str
+    needs_graph : bool
+        Whether the neighbour graph decides the layout.
+    """
+
+    estimator: str
+    library: str
+    memory: Callable[[int, int, Mapping[str, Any]], float]
+    seconds: Callable[[int, int, Mapping[str, Any]], float] | None = None
+    devices: tuple[str, ...] = ("cpu",)
+    needs_graph: bool = False
+
+    def load(self) -> type:
+        """The estimator's class."""
+        module, name = self.estimator.split(":")
+        return getattr(importlib.import_module(module), name)
+
+    def defaults(self) -> dict[str, Any]:
+        """Parameters that a user may set, and their defaults."""
+        signature = inspect.signature(self.load().__init__).parameters  # type: ignore[misc]
+        return {k: p.default for k, p in signature.items() if k not in RESERVED | {"self"}}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to lay points out: its title, and its engines with the preferred one first."""
+
+    title: str
+    engines: dict[str, Engine]
+
+    def parameters(self) -> set[str]:
+        """Names of the parameters that any engine of this method takes."""
+        return {name for engine in self.engines.values() for name in engine.defaults()}
+
+
+class Layout(NamedTuple):
+    """A finished layout.
+
+    Attributes
+    ----------
+    embedding : (n, 2) float32
+    engine : str
+    info : dict
+        Plain values: library, device, parameters, seed, seconds, warnings, and the estimator's
+        own figures such as kl_divergence or stress_1.
+    """
+
+    embedding: np.ndarray
+    engine: str
+    info: dict[str, Any]
+
+
+METHODS: dict[str, Method] = {
+    "pca": Method(
+        "PCA",
+        {
+            "sklearn": Engine(
+                "pipeline.methods.pca:PCA", "scikit-learn", lambda n, d, p: 16 * n * d + 24 * d * d
+            ),
+        },
+    ),
+    "tsne": Method(
+        "t-SNE",
+        {
+            "opentsne": Engine(
+                "pipeline.methods.tsne:TSNE",
+                "openTSNE",
+                lambda n, d, p: n * (16 * d + 200 * p["perplexity"]),
+                needs_graph=True,
+            ),
+        },
+    ),
+    "umap": Method(
+        "UMAP",
+        {
+            "umap-learn": Engine(
+                "pipeline.methods.umap:UMAP",
+                "umap-learn",
+                lambda n, d, p: n * (16 * d + 300 * p["n_neighbors"]),
+                needs_graph=True,
+            ),
+        },
+    ),
+    "mds": Method(
+        "MDS",
+        {
+            "sklearn": Engine(
+                "pipeline.methods.mds:MDS",
+                "scikit-learn",
+                lambda n, d, p: 60 * n * n + 16 * n * d,
+                lambda n, d, p: 4.6e-8 * n**2 * p["max_iter"] * p["n_init"],
+            ),
+        },
+    ),
+    "lle": Method(
+        "LLE",
+        {
+            "sklearn": Engine(
+                "pipeline.methods.lle:LocallyLinearEmbedding",
+                "scikit-learn",
+                lambda n, d, p: (30 if p["eigen_solver"] == "dense" else 6) * n * n + 16 * n * d,
+                lambda n, d, p: 2.5e-8 * n**2.28,
+            ),
+        },
+    ),
+    "isomap": Method(
+        "Isomap",
+        {
+            "sklearn": Engine(
+                "pipeline.methods.isomap:Isomap",
+                "scikit-learn",
+                lambda n, d, p: 46 * n * n + 16 * n * d,
+                lambda n, d, p: 1.1e-8 * n**2.4,
+            ),
+        },
+    ),
+}
+
+
+def embed(
+    features: np.ndarray,
+    *,
+    method: str,
+    engine: str = "auto",
+    params: Mapping[str, Any] | None = None,
+    graph: Graph | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> Layout:
+    """Lay features out in the plane.
+
+    Parameters
+    ----------
+    features : (n, d) array
+        Finite; at least two rows differ.
+    method : str
+        A key of `METHODS`.
+    engine : str
+        A key of the method's engines, or "auto" for the first that runs on the device.
+    params : mapping, optional
+        Parameters of the engine's estimator, under scikit-learn's names.
+    graph : Graph, optional
+        Exact neighbours of the features; computed where needed and not given.
+    seed : int
+        The same seed gives the same layout.
+    device : {"auto", "cpu", "gpu"}
+
+    Returns
+    -------
+    Layout
+
+    Raises
+    ------
+    InputError
+        Anything named or given that cannot be used, or more points than memory allows.
+    """
+    name = engine_name(method, engine, device)
+    row = METHODS[method].engines[name]
+    given = check_params(method, params, engine=name)
+    X = check_features(features)
+    if np.array_equal(X, np.broadcast_to(X[0], X.shape)):
+        raise InputError(f"all {len(X)} rows of the features are equal: nothing can be laid out")
+    preflight(*X.shape, method=method, engine=engine, params=params, device=device)
+
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        estimator = row.load()(random_state=seed, **given)
+        try:
+            embedding = estimator.fit_transform(X, graph=graph)
+        except InputError:
+            raise
+        except (ValueError, TypeError) as error:  # how scikit-learn's estimators refuse a value
+            raise InputError(f"{method} with engine {name}: {_line(error)}") from error
+    embedding = np.ascontiguousarray(embedding, dtype=np.float32)
+    lost = len(embedding) - np.isfinite(embedding).all(axis=1).sum()
+    if lost:
+        raise InputError(
+            f"{method} with engine {name} gave {lost} of {len(X)} points no finite place; try "
+            "other parameters"
+        )
+    info = {
+        "library": row.library,
+        "device": "gpu" if device == "gpu" and "gpu" in row.devices else "cpu",
+        "parameters": {k: _plain(v) for k, v in {**row.defaults(), **given}.items()},
+        "seed": seed,
+        "seconds": round(time.perf_counter() - start, 3),
+        **estimator.certificate_,
+        "warnings": _worth_telling(caught),
+    }
+    return Layout(embedding, name, info)
+
+
+def engine_name(method: str, engine: str = "auto", device: str = "auto") -> str:
+    """Resolve "auto" to the engine that will compute a method on a device.
+
+    A method without a GPU engine is computed on the CPU beside the GPU's work; to *ask* for an
+    engine that the device does not run is a mistake.
+
+    Raises
+    ------
+    InputError
+        Unknown method, engine or device, or an engine that does not run on the device.
+    """
+    if method not in METHODS:
+        raise InputError(f"method is {method!r} but must be one of {', '.join(METHODS)}")
+    if device not in ("auto", "cpu", "gpu"):
+        raise InputError(f"device is {device!r} but must be one of auto, cpu, gpu")
+    engines = METHODS[method].engines
+    if engine == "auto":
+        fitting = [key for key, row in engines.items() if device in row.devices]
+        return (fitting or list(engines))[0]
+    if engine not in engines:
+        raise InputError(
+            f"engine of {method} is {engine!r} but must be one of auto, {', '.join(engines)}"
+        )
+    if device == "gpu" and "gpu" not in engines[engine].devices:
+        raise InputError(
+            f"engine {engine} of {method} does not run on a GPU: set device to cpu "
+            "or engine to auto"
+        )
+    return engine
+
+
+def check_params(
+    method: str, params: Mapping[str, Any] | None, *, engine: str = "auto"
+) -> dict[str, Any]:
+    """Return the parameters as a dict, or name the one that the engine's estimator cannot take.
+
+    Raises
+    ------
+    InputError
+    """
+    name = engine_name(method, engine)
+    allowed = METHODS[method].engines[name].defaults()
+    for key, value in (params or {}).items():
+        if key not in allowed:
+            raise InputError(
+                f"{method} with engine {name} has no parameter {key!r}: it takes "
+                f"{', '.join(allowed)}"
+            )
+        if _is_number(allowed[key]) and not _is_number(value):
+            raise InputError(f"{key} of {method} is {value!r} but must be a number")
+    return dict(params or {})
+
+
+def preflight(
+    n: int,
+    d: int,
+    *,
+    method: str,
+    engine: str = "auto",
+    params: Mapping[str, Any] | None = None,
+    device: str = "auto",
+) -> None:
+    """Say what a layout of n points in d dimensions will need, before anything is allocated.
+
+    Raises
+    ------
+    InputError
+        It needs more memory than is free; the sentence names the largest subset that fits.
+    """
+    name = engine_name(method, engine, device)
+    row = METHODS[method].engines[name]
+    values = {**row.defaults(), **check_params(method, params, engine=name)}
+    free = 0.9 * available_memory()  # estimates are fitted to within a tenth
+    need = row.memory(n, d, values)
+    if need > free:
+        other = " or choose another engine" if len(METHODS[method].engines) > 1 else ""
+        raise InputError(
+            f"{method} with engine {name} needs about {need / 1e9:.3g} GB for {n:,} points but "
+            f"{free / 1e9:.3g} GB are free: set methods.{method}.subset to at most "
+            f"{_largest(lambda m: row.memory(m, d, values), free, n):,}{other}"
+        )
+    message = f"{method}: {row.library}, {n:,} points, about {need / 1e9:.1g} GB"
+    if row.seconds is not None:
+        minutes = row.seconds(n, d, values) / 60
+        message += f", projected {minutes:.1f} minutes on two cores" if minutes >= 1 else ""
+    tell(message)
+
+
+def _largest(memory: Callable[[int], float], free: float, n: int) -> int:
+    """The largest number of points below n that fits, rounded down to two digits."""
+    low, high = 0, n
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if memory(middle) <= free else (low, middle)
+    unit = 10 ** max(len(str(low)) - 2, 0)
+    return low // unit * unit
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it: arrays become a word, numpy's numbers Python's."""
+    if isinstance(value, np.ndarray):
+        return f"array {value.shape}"
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _worth_telling(caught: list[warnings.WarningMessage]) -> list[str]:
+    """What concerns the result, each once; what concerns programmers is left out."""
+    mine = [w.message for w in caught if issubclass(w.category, (UserWarning, RuntimeWarning))]
+    return list(dict.fromkeys(_line(message) for message in mine))
+
+
+def _line(message: object) -> str:
+    return " ".join(str(message).split())

@@ -1,0 +1,1 @@
+"""One estimator a method, with scikit-learn's API and parameter names."""
