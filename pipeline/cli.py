@@ -179,7 +179,7 @@ def features(
     layer: Annotated[
         str, typer.Option(help="Layer to extract; default the global average pool.")
     ] = "features",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 512,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 256,
 ) -> None:
     """Extract the features of every image, (n, d) float32."""
     from pipeline.features import extract_features
@@ -394,7 +394,10 @@ def _recipe(recipe: type, options: dict[str, Any]) -> Any:
     unknown = sorted(set(options) - set(allowed))
     if unknown:
         raise InputError(f"finetune: unknown {unknown[0]!r}; allowed are {', '.join(allowed)}")
-    return recipe(**options)
+    try:
+        return recipe(**options)
+    except TypeError as error:  # such as a text in place of a number
+        raise InputError(f"finetune: {error}; allowed types are in config.schema.yaml") from None
 
 
 def _point_table(

@@ -36,7 +36,7 @@ class FeaturesConfig:
     """Which layer, and how many images at a time."""
 
     layer: str = "features"
-    batch_size: int = 512
+    batch_size: int = 256
 
 
 @dataclass(frozen=True)
