@@ -8,9 +8,10 @@ sys.path.insert(0, workflow.basedir)
 
 from pipeline.config import STAGES, parse_config
 from pipeline.device import resolve_device
+from pipeline.embed import METHODS, engine_name
 from pipeline.errors import InputError
 from pipeline.provenance import code_digest
-from pipeline.workflow import flags, repeated, split_options, tracked
+from pipeline.workflow import flags, repeated, set_up_jobs, split_options, tracked
 
 if not workflow.config_settings.configfiles:
 
@@ -23,11 +24,21 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
-TUNESCOPE = f"{sys.executable} -m pipeline --device {DEVICE}"
+set_up_jobs(DEVICE)
 GPU = 1 if DEVICE == "gpu" else 0
 RESULTS = f"results/{STUDY.study}"
 LOGS = f"logs/{STUDY.study}"
 BENCHMARKS = f"benchmarks/{STUDY.study}"
+
+
+def embed_threads(method):
+    """All cores, or one where more would idle: then several layouts are computed at a time."""
+    engine = engine_name(method, STUDY.methods[method].get("engine", "auto"), DEVICE)
+    return 1 if METHODS[method].engines[engine].single_threaded else workflow.cores
+
+
+envvars:
+    "TUNESCOPE_DEVICE",
 
 
 report: "pipeline/report/study.rst"
@@ -56,6 +67,8 @@ rule dataset:
         f"{LOGS}/dataset.log",
     benchmark:
         f"{BENCHMARKS}/dataset.tsv"
+    conda:
+        "environment.yml"
     threads: workflow.cores
     resources:
         mem_mb=8000,
@@ -68,7 +81,7 @@ rule dataset:
             seed=STUDY.seed,
         ),
     shell:
-        "{TUNESCOPE} --threads {threads} dataset {params.options} --out {output.data} 2>&1 | tee -i {log}"
+        "python -m pipeline --threads {threads} dataset {params.options} --out {output.data} 2>&1 | tee -i {log}"
 
 
 rule backbone:
@@ -82,6 +95,8 @@ rule backbone:
         f"{LOGS}/{{backbone}}/backbone.log",
     benchmark:
         f"{BENCHMARKS}/{{backbone}}/backbone.tsv"
+    conda:
+        "environment.yml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -91,11 +106,12 @@ rule backbone:
             name=wildcards.backbone,
             weights=STUDY.backbones[wildcards.backbone].weights,
             alpha=STUDY.backbones[wildcards.backbone].alpha,
-            image_size=STUDY.backbones[wildcards.backbone].image_size or STUDY.image_size,
+            image_size=STUDY.backbones[wildcards.backbone].image_size
+            or STUDY.image_size,
             seed=STUDY.seed,
         ),
     shell:
-        "{TUNESCOPE} --threads {threads} backbone {params.options} --dataset {input.dataset}"
+        "python -m pipeline --threads {threads} backbone {params.options} --dataset {input.dataset}"
         " --out {output.model} 2>&1 | tee -i {log}"
 
 
@@ -116,6 +132,8 @@ rule finetune:
         f"{LOGS}/{{backbone}}/finetune.log",
     benchmark:
         f"{BENCHMARKS}/{{backbone}}/finetune.tsv"
+    conda:
+        "environment.yml"
     threads: workflow.cores
     resources:
         gpu=GPU,
@@ -124,7 +142,7 @@ rule finetune:
         code=code_digest("pipeline.finetune"),
         options=flags(params=STUDY.finetune, seed=STUDY.seed),
     shell:
-        "{TUNESCOPE} --threads {threads} finetune {params.options} --model {input.model}"
+        "python -m pipeline --threads {threads} finetune {params.options} --model {input.model}"
         " --dataset {input.dataset} --out {output.model} --history {output.history} 2>&1 | tee -i {log}"
 
 
@@ -139,6 +157,8 @@ rule features:
         f"{LOGS}/{{backbone}}/{{stage}}/features.log",
     benchmark:
         f"{BENCHMARKS}/{{backbone}}/{{stage}}/features.tsv"
+    conda:
+        "environment.yml"
     threads: workflow.cores
     resources:
         gpu=GPU,
@@ -147,7 +167,7 @@ rule features:
         code=code_digest("pipeline.features"),
         options=flags(layer=STUDY.features.layer, batch_size=STUDY.features.batch_size),
     shell:
-        "{TUNESCOPE} --threads {threads} features {params.options} --model {input.model}"
+        "python -m pipeline --threads {threads} features {params.options} --model {input.model}"
         " --dataset {input.dataset} --out {output.features} 2>&1 | tee -i {log}"
 
 
@@ -161,6 +181,8 @@ rule graph:
         f"{LOGS}/{{backbone}}/{{stage}}/graph.log",
     benchmark:
         f"{BENCHMARKS}/{{backbone}}/{{stage}}/graph.tsv"
+    conda:
+        "environment.yml"
     threads: workflow.cores
     resources:
         gpu=GPU,
@@ -169,7 +191,7 @@ rule graph:
         code=code_digest("pipeline.graph"),
         options=flags(n_neighbors=STUDY.graph.n_neighbors),
     shell:
-        "{TUNESCOPE} --threads {threads} graph {params.options} --features {input.features}"
+        "python -m pipeline --threads {threads} graph {params.options} --features {input.features}"
         " --out {output.graph} 2>&1 | tee -i {log}"
 
 
@@ -185,19 +207,23 @@ rule embed:
         f"{LOGS}/{{backbone}}/{{stage}}/{{method}}.log",
     benchmark:
         f"{BENCHMARKS}/{{backbone}}/{{stage}}/{{method}}.tsv"
-    threads: workflow.cores
+    conda:
+        "environment.yml"
+    threads: lambda wildcards: embed_threads(wildcards.method)
     resources:
         gpu=GPU,
         mem_mb=16000,
     params:
-        code=lambda wildcards: code_digest("pipeline.embed", f"pipeline.methods.{wildcards.method}"),
+        code=lambda wildcards: code_digest(
+            "pipeline.embed", f"pipeline.methods.{wildcards.method}"
+        ),
         options=lambda wildcards: flags(
             method=wildcards.method,
             seed=STUDY.seed,
             **split_options(STUDY.methods[wildcards.method]),
         ),
     shell:
-        "{TUNESCOPE} --threads {threads} embed {params.options} --features {input.features}"
+        "python -m pipeline --threads {threads} embed {params.options} --features {input.features}"
         " --graph {input.graph} --dataset {input.dataset} --out {output.layout} 2>&1 | tee -i {log}"
 
 
@@ -213,23 +239,31 @@ rule quality:
         f"{LOGS}/{{backbone}}/{{stage}}/{{method}}.quality.log",
     benchmark:
         f"{BENCHMARKS}/{{backbone}}/{{stage}}/{{method}}.quality.tsv"
+    conda:
+        "environment.yml"
     threads: workflow.cores
     resources:
         mem_mb=4000,
     params:
         code=code_digest("pipeline.quality"),
     shell:
-        "{TUNESCOPE} --threads {threads} quality --layout {input.layout} --features {input.features}"
+        "python -m pipeline --threads {threads} quality --layout {input.layout} --features {input.features}"
         " --graph {input.graph} --out {output.measures} 2>&1 | tee -i {log}"
 
 
 rule figure:
     input:
         layouts=expand(
-            rules.embed.output.layout, stage=STAGES, method=STUDY.methods, allow_missing=True
+            rules.embed.output.layout,
+            stage=STAGES,
+            method=STUDY.methods,
+            allow_missing=True,
         ),
         measures=expand(
-            rules.quality.output.measures, stage=STAGES, method=STUDY.methods, allow_missing=True
+            rules.quality.output.measures,
+            stage=STAGES,
+            method=STUDY.methods,
+            allow_missing=True,
         ),
     output:
         figure=f"{RESULTS}/{{backbone}}/figure.png",
@@ -249,6 +283,8 @@ rule figure:
         f"{LOGS}/{{backbone}}/figure.log",
     benchmark:
         f"{BENCHMARKS}/{{backbone}}/figure.tsv"
+    conda:
+        "environment.yml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -259,7 +295,7 @@ rule figure:
         measures=lambda wildcards, input: repeated("quality", input.measures),
         panels=f"{RESULTS}/{{backbone}}/panels",
     shell:
-        "{TUNESCOPE} --threads {threads} figure {params.options} {params.layouts} {params.measures}"
+        "python -m pipeline --threads {threads} figure {params.options} {params.layouts} {params.measures}"
         " --out {output.figure} --preview {output.preview} --panels {params.panels} 2>&1 | tee -i {log}"
 
 
@@ -282,6 +318,8 @@ rule summary:
         f"{LOGS}/summary.log",
     benchmark:
         f"{BENCHMARKS}/summary.tsv"
+    conda:
+        "environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -289,4 +327,4 @@ rule summary:
         code=code_digest("pipeline.summary"),
         measures=lambda wildcards, input: repeated("quality", input.measures),
     shell:
-        "{TUNESCOPE} --threads {threads} summary {params.measures} --out {output.table} 2>&1 | tee -i {log}"
+        "python -m pipeline --threads {threads} summary {params.measures} --out {output.table} 2>&1 | tee -i {log}"

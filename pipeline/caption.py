@@ -17,8 +17,8 @@ def describe(contexts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     Returns
     -------
     dict
-        ``heading`` (backbone and data set), ``caption`` (weights, sizes, accuracy, point count) and
-        ``alert`` (random weights, warnings of the fine-tuning; empty if there are none).
+        ``heading`` (backbone and data set), ``caption`` (warnings, weights, sizes, accuracy) and
+        ``alert`` (random weights, that there are warnings; empty if there is nothing).
     """
     known: dict[str, Any] = {}
     for context in contexts:
@@ -35,11 +35,13 @@ def describe(contexts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         ),
         _accuracy(known.get("accuracy")),
     ]
+    warnings = [f"WARNING: {words}." for words in known.get("warnings", [])]
     alert = ["random weights"] if "random" in known.get("weights", "") else []
+    alert += ["warning, see the caption"] if warnings else []
     return {
         "heading": f"{known.get('backbone', 'Features')} on {known.get('dataset', 'unnamed data')}",
-        "caption": " ".join(part for part in parts if part),
-        "alert": "; ".join([*alert, *known.get("warnings", [])]),
+        "caption": " ".join(part for part in [*warnings, *parts] if part),
+        "alert": "; ".join(alert),
     }
 
 

@@ -15,6 +15,7 @@ from pipeline import store
 from pipeline.device import resolve_device, set_up_process
 from pipeline.errors import InputError
 from pipeline.process import parse_params, record, run
+from pipeline.progress import tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,7 @@ app = typer.Typer(
 Out = Annotated[Path, typer.Option(help="File to write; its sidecar is <file>.json.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice of this stage.")]
 DatasetFile = Annotated[Path, typer.Option(help="Data set written by `tunescope dataset`.")]
-Params = Annotated[str, typer.Option(help="Parameters as JSON, e.g. '{\"perplexity\": 50}'.")]
+Params = Annotated[str, typer.Option(help='Parameters as a JSON object, {"name": value}.')]
 
 
 def main() -> None:
@@ -42,7 +43,9 @@ def main() -> None:
 @app.callback()
 def process(
     context: typer.Context,
-    device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    device: Annotated[
+        str, typer.Option(envvar="TUNESCOPE_DEVICE", help="auto, cpu or gpu.")
+    ] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default all.")] = None,
 ) -> None:
     """See what fine-tuning did to a representation. One verb a stage; each works alone on files."""
@@ -118,11 +121,14 @@ def backbone(
             resources=resources,
         )
         made["provenance"] = provenance
+        for sentence in provenance["warnings"]:
+            tell(f"WARNING: {sentence}")
         made["context"] = {
             **inherited,
             "backbone": name,
             "image_size": image_size,
             "weights": provenance["label"],
+            "warnings": provenance["warnings"],
             "stage": "before",
         }
     store.write(out, model.save, made)
@@ -158,11 +164,15 @@ def finetune(
             seed=seed,
             checkpoint=checkpoint,
         )
-        outcome = {"accuracy": result.accuracy, "warnings": result.warnings}
-        made |= outcome
         made["precision"] = result.precision
         made["images_per_second"] = result.images_per_second
-        made["context"] = {**store.context(model), **outcome, "stage": "after"}
+        before = store.context(model)
+        made["context"] = {
+            **before,
+            "stage": "after",
+            "accuracy": result.accuracy,
+            "warnings": [*before.get("warnings", []), *result.warnings],
+        }
     store.write(history, pd.DataFrame(result.history).to_csv, made)
     store.write(out, result.model.save, made)
     shutil.rmtree(checkpoint)

@@ -46,6 +46,9 @@ def set_up_process(device: str, threads: int | None) -> None:
     # Another process may share the card: TensorFlow must not take all of its memory at once.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Threads that spin while they wait starve each other on busy cores: t-SNE of 500 points took
+    # 5.8 s instead of 0.1 s.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if threads is not None:
         for variable in THREAD_VARIABLES:
             os.environ[variable] = str(threads)

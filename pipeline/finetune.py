@@ -53,7 +53,7 @@ class Recipe:
         Training images used by phase 1 at most: it needs a start, not a result.
     epochs, learning_rate : int, float or None
         Phase 2: the whole network with Adam, the rate falling to zero along a cosine. None is 1e-3
-        for a network with BatchNorm and 1e-4 for one without, where 1e-3 destroys what was learnt.
+        for a network with BatchNorm (measured) and 1e-4 for one without (customary for VGG).
     batch_size : int
         Images per step.
     validation : float

@@ -1,9 +1,20 @@
 """Small helpers of the Snakefile: command-line flags and tracked inputs."""
 
 import json
+import os
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
+
+
+def set_up_jobs(device: str) -> None:
+    """Let every job take the Python that runs Snakemake, and the device that was chosen here.
+
+    With ``--software-deployment-method conda`` the environment of `environment.yml` comes first.
+    """
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    os.environ["TUNESCOPE_DEVICE"] = device
 
 
 def flags(**options: Any) -> str:

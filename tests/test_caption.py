@@ -37,7 +37,9 @@ def test_heading_and_caption_state_the_facts():
 
 def test_random_weights_and_warnings_are_loud():
     after = {**AFTER, "weights": "random weights, seed 0", "warnings": ["TEST ACCURACY IS LOW"]}
-    assert describe([after])["alert"] == "random weights; TEST ACCURACY IS LOW"
+    words = describe([after])
+    assert words["alert"] == "random weights; warning, see the caption"
+    assert words["caption"].startswith("WARNING: TEST ACCURACY IS LOW. Random weights, seed 0.")
 
 
 def test_panels_show_the_measures_under_readable_names():

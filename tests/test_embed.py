@@ -145,10 +145,9 @@ def test_engine_auto_prefers_the_device_then_the_first(monkeypatch):
     assert engine_name("tsne", device="gpu") == "opentsne"
 
 
-def test_an_engine_that_does_not_run_on_the_gpu(X):
-    with pytest.raises(InputError, match=r"engine sklearn of mds does not run on a GPU"):
-        embed(X, method="mds", engine="sklearn", device="gpu")
+def test_an_engine_without_a_gpu_runs_on_the_cpu_and_says_so(X):
     assert embed(X, method="pca", device="gpu").info["device"] == "cpu"
+    assert embed(X, method="pca", engine="sklearn", device="gpu").info["device"] == "cpu"
 
 
 # ---- mistakes

@@ -23,7 +23,7 @@ def conda_requirements() -> dict[str, str]:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
     texts = [text for text in environment["dependencies"] if isinstance(text, str)]
-    texts += [text for text in pip if not text.startswith("-")]
+    texts += pip
     found = [Requirement(text) for text in texts]
     return {requirement.name: str(requirement.specifier) for requirement in found}
 
