@@ -7,7 +7,7 @@ EXTRA := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 INSTALLED := $(VENV)/.installed-$(EXTRA)
 SNAKEMAKE := $(BIN)/snakemake --cores all
 
-.PHONY: demo test study lint setup lock clean
+.PHONY: demo test study bench bench-report lint setup lock clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)  ## the whole pipeline on embedded data: digits, and a backbone that is shipped
@@ -21,6 +21,13 @@ study: $(INSTALLED)  ## config/config.yaml: MNIST, five backbones, six methods
 
 test: $(INSTALLED)  ## all tests that need no GPU and no real data
 	$(BIN)/python -m pytest
+
+bench: $(INSTALLED)  ## our engines and their peers, an hour; `pip install .[bench]` adds more peers
+	$(BIN)/python -m bench run --profile cpu --resume
+	$(BIN)/python -m bench run --profile peers --resume
+
+bench-report: $(INSTALLED)  ## tables and plots from the committed results
+	$(BIN)/python -m bench report
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -55,6 +55,7 @@ rule all:
     input:
         expand(f"{RESULTS}/{{backbone}}/figure.png", backbone=STUDY.backbones),
         f"{RESULTS}/summary.csv",
+        f"{RESULTS}/runtimes.csv",
 
 
 rule dataset:
@@ -106,8 +107,7 @@ rule backbone:
             name=wildcards.backbone,
             weights=STUDY.backbones[wildcards.backbone].weights,
             alpha=STUDY.backbones[wildcards.backbone].alpha,
-            image_size=STUDY.backbones[wildcards.backbone].image_size
-            or STUDY.image_size,
+            image_size=STUDY.backbones[wildcards.backbone].image_size or STUDY.image_size,
             seed=STUDY.seed,
         ),
     shell:
@@ -214,9 +214,7 @@ rule embed:
         gpu=GPU,
         mem_mb=16000,
     params:
-        code=lambda wildcards: code_digest(
-            "pipeline.embed", f"pipeline.methods.{wildcards.method}"
-        ),
+        code=lambda wildcards: code_digest("pipeline.embed", f"pipeline.methods.{wildcards.method}"),
         options=lambda wildcards: flags(
             method=wildcards.method,
             seed=STUDY.seed,
@@ -289,7 +287,7 @@ rule figure:
     resources:
         mem_mb=4000,
     params:
-        code=code_digest("pipeline.figure"),
+        code=code_digest("pipeline.figure", "pipeline.caption"),
         options=flags(width=STUDY.figure.width, panel_size=STUDY.figure.panel_size),
         layouts=lambda wildcards, input: repeated("layout", input.layouts),
         measures=lambda wildcards, input: repeated("quality", input.measures),
@@ -328,3 +326,45 @@ rule summary:
         measures=lambda wildcards, input: repeated("quality", input.measures),
     shell:
         "python -m pipeline --threads {threads} summary {params.measures} --out {output.table} 2>&1 | tee -i {log}"
+
+
+rule runtimes:
+    input:
+        rules.dataset.benchmark,
+        expand(
+            [rules.backbone.benchmark, rules.finetune.benchmark, rules.figure.benchmark],
+            backbone=STUDY.backbones,
+        ),
+        expand(
+            [rules.features.benchmark, rules.graph.benchmark],
+            backbone=STUDY.backbones,
+            stage=STAGES,
+        ),
+        expand(
+            [rules.embed.benchmark, rules.quality.benchmark],
+            backbone=STUDY.backbones,
+            stage=STAGES,
+            method=STUDY.methods,
+        ),
+    output:
+        table=report(
+            f"{RESULTS}/runtimes.csv",
+            caption="pipeline/report/runtimes.rst",
+            category="Run times",
+        ),
+        sidecar=f"{RESULTS}/runtimes.csv.json",
+    log:
+        f"{LOGS}/runtimes.log",
+    benchmark:
+        f"{BENCHMARKS}/runtimes.tsv"
+    conda:
+        "environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        code=code_digest("pipeline.runtimes"),
+        benchmarks=lambda wildcards, input: repeated("benchmark", input),
+    shell:
+        "python -m pipeline --threads {threads} runtimes {params.benchmarks}"
+        " --out {output.table} 2>&1 | tee -i {log}"

@@ -3,16 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+MEASURED = (
+    "Under each panel: the share of points whose class is the majority among their {k} nearest in "
+    "the layout, and the share of their {k} nearest in feature space that the layout keeps."
+)
 MEASURES = {"knn_accuracy": "2-D kNN accuracy", "neighborhood_preservation": "neighbours kept"}
 
 
-def describe(contexts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def describe(
+    contexts: Sequence[Mapping[str, Any]], *, n_neighbors: int | None = None
+) -> dict[str, str]:
     """Heading, caption and alert of one backbone's figure.
 
     Parameters
     ----------
     contexts : sequence of mapping
         The context of each layout: dataset, backbone, weights, stage, accuracy, warnings …
+    n_neighbors : int, optional
+        Neighbours that the measures under the panels count; None where there are no measures.
 
     Returns
     -------
@@ -34,6 +42,7 @@ def describe(contexts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
             else "."
         ),
         _accuracy(known.get("accuracy")),
+        MEASURED.format(k=n_neighbors) if n_neighbors else "",
     ]
     warnings = [f"WARNING: {words}." for words in known.get("warnings", [])]
     alert = ["random weights"] if "random" in known.get("weights", "") else []
@@ -45,9 +54,9 @@ def describe(contexts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
-def name_measures(measures: Mapping[str, float]) -> dict[str, float]:
-    """The measures that a panel shows, under the names that it shows."""
-    return {name: measures[key] for key, name in MEASURES.items() if key in measures}
+def name_measures(measures: Mapping[str, float]) -> dict[str, str]:
+    """The measures that a panel shows, under the names and in the digits that it shows."""
+    return {name: f"{measures[key]:.3f}" for key, name in MEASURES.items() if key in measures}
 
 
 def _accuracy(accuracy: Mapping[str, float | None] | None) -> str:

@@ -354,7 +354,7 @@ def figure(
             titles={name: method.title for name, method in METHODS.items()},
             class_names=class_names,
             width=width,
-            **describe(contexts),
+            **describe(contexts, n_neighbors=measures[0].get("k")),
         )
         small = stage.preview(page)
         made["context"] = contexts[-1]
@@ -378,6 +378,22 @@ def summary(
 
     with record("summary", context.obj, quality, {}) as made:
         table = summarize([(store.context(path), store.load_json(path)) for path in quality])
+    store.write(out, lambda path: table.to_csv(path, index=False), made)
+
+
+@app.command()
+def runtimes(
+    context: typer.Context,
+    benchmark: Annotated[
+        list[Path], typer.Option(help="Snakemake's benchmark files of a study; repeat for each.")
+    ],
+    out: Out,
+) -> None:
+    """Tabulate where a study's time went, one row a job, as CSV."""
+    from pipeline.runtimes import runtimes as tabulate
+
+    with record("runtimes", context.obj, benchmark, {}) as made:
+        table = tabulate(benchmark)
     store.write(out, lambda path: table.to_csv(path, index=False), made)
 
 

@@ -47,6 +47,9 @@ def atomic(path: Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes files private
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # what the user asked for, not the temporary name
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -43,8 +43,10 @@ def test_random_weights_and_warnings_are_loud():
 
 
 def test_panels_show_the_measures_under_readable_names():
-    shown = name_measures({"knn_accuracy": 0.9, "k": 15})
-    assert shown == {"2-D kNN accuracy": 0.9}
+    shown = name_measures({"knn_accuracy": 0.9974, "k": 15})
+    assert shown == {"2-D kNN accuracy": "0.997"}
+    assert "among their 15 nearest" in describe([AFTER], n_neighbors=15)["caption"]
+    assert "nearest" not in describe([AFTER])["caption"]
 
 
 def test_the_summary_has_one_row_a_layout():

@@ -22,6 +22,7 @@ VERBS = [
     "quality",
     "figure",
     "summary",
+    "runtimes",
 ]
 
 

@@ -21,8 +21,9 @@ def test_a_failed_write_leaves_the_old_artefact_and_nothing_else(tmp_path):
         temporary.write_bytes(b"half")
         raise OSError(28, "No space left on device", str(temporary))
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         store.write(path, half_written, {})
+    assert caught.value.filename == str(path)
     assert np.array_equal(store.load_features(path), np.ones((2, 2)))
     assert sorted(os.listdir(tmp_path)) == ["features.npy", "features.npy.json"]
 

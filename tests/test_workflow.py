@@ -113,14 +113,18 @@ def test_a_parameter_of_one_method_re_runs_that_method_only(study):
         "quality": 2,
         "figure": 1,
         "summary": 1,
+        "runtimes": 1,
     }
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("pipeline/methods/pca.py", {"embed": 2, "quality": 2, "figure": 1, "summary": 1}),
-        ("pipeline/palette.py", {"figure": 1}),
+        (
+            "pipeline/methods/pca.py",
+            {"embed": 2, "quality": 2, "figure": 1, "summary": 1, "runtimes": 1},
+        ),
+        ("pipeline/palette.py", {"figure": 1, "runtimes": 1}),
     ],
 )
 def test_the_code_of_a_stage_re_runs_what_depends_on_it(study, name, expected):

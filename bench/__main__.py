@@ -1,0 +1,85 @@
+"""`python -m bench run | study | report | compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.process import run as run_command
+
+app = typer.Typer(
+    name="bench",
+    help="Measure engines and peers, and make tables and plots of what was measured.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def run(
+    profile: Annotated[str, typer.Option(help="tiny, cpu, gpu or peers, see bench/manifest.yaml.")],
+    only: Annotated[
+        str | None, typer.Option(help="A stage, an engine, a peer, or a part of a label.")
+    ] = None,
+    input: Annotated[
+        str | None, typer.Option(help="Another input of the manifest, such as mixture.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File of results.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on in a file that exists.")] = False,
+) -> None:
+    """Measure the workloads of a profile, each in its own process."""
+    from bench import runner
+    from bench.manifest import load_manifest
+
+    print(runner.run(load_manifest(), profile, out=out, only=only, input=input, resume=resume))
+
+
+@app.command()
+def study(
+    name: Annotated[str, typer.Argument(help="Name of a study that the workflow has run.")],
+    out: Annotated[Path | None, typer.Option(help="File of results.")] = None,
+) -> None:
+    """Take the run times of a study, which Snakemake measured, among the results."""
+    from bench.study import take
+
+    print(take(name, out=out))
+
+
+@app.command()
+def report(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing, fail if something is stale.")
+    ] = False,
+) -> None:
+    """Make tables and plots from the committed results."""
+    from bench import report as pages
+
+    stale = pages.stale() if check else pages.write()
+    for path in stale:
+        print(f"{path} {'is stale: run python -m bench report' if check else 'written'}")
+    if check and stale:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(old: Path, new: Path) -> None:
+    """Say what became slower or worse beyond noise from OLD to NEW; exit status 1 if anything."""
+    from bench import results
+    from bench.compare import compare as compare_results
+
+    lines, worse = compare_results(results.read(old), results.read(new))
+    print("\n".join(lines))
+    if worse:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point."""
+    run_command(lambda: app(prog_name="bench"))
+
+
+if __name__ == "__main__":
+    main()
