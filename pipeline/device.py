@@ -3,6 +3,8 @@
 import ctypes
 import os
 
+from threadpoolctl import threadpool_limits
+
 from pipeline.errors import InputError
 
 DEVICES = ("auto", "cpu", "gpu")
@@ -50,6 +52,7 @@ def set_up_process(device: str, threads: int | None) -> None:
     # 5.8 s instead of 0.1 s.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if threads is not None:
+        threadpool_limits(threads)  # NumPy's BLAS is loaded already and reads no variable again
         for variable in THREAD_VARIABLES:
             os.environ[variable] = str(threads)
 

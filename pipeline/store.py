@@ -21,11 +21,12 @@ import numpy as np
 
 from pipeline.dataset import Dataset
 from pipeline.errors import InputError
-from pipeline.graph import Graph
 from pipeline.provenance import versions
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pipeline.graph import Graph
 
 Metadata = dict[str, Any]
 
@@ -167,13 +168,15 @@ def load_features(path: Path) -> np.ndarray:
     return features
 
 
-def save_graph(path: Path, graph: Graph, metadata: Metadata) -> None:
+def save_graph(path: Path, graph: "Graph", metadata: Metadata) -> None:
     """Write a neighbour graph as ``.npz``: indices (n, k) int32, distances (n, k) float32."""
     write(path, _npz_writer(graph._asdict()), metadata)
 
 
-def load_graph(path: Path) -> Graph:
+def load_graph(path: Path) -> "Graph":
     """Read a graph that `save_graph` wrote."""
+    from pipeline.graph import Graph
+
     return Graph(**_load_npz(path, Graph._fields, "tunescope graph"))
 
 

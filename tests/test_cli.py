@@ -56,6 +56,13 @@ def test_every_verb_explains_itself(verb):
     assert "Usage" in text
 
 
+def test_nothing_that_starts_threads_is_imported_before_their_number_is_set():
+    heavy = "{'numba', 'sklearn', 'keras', 'tensorflow', 'matplotlib', 'datashader', 'pandas'}"
+    code = f"import sys, pipeline.cli; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 def test_embed_alone_on_a_users_file(features, tmp_path):
     out = tmp_path / "layout.parquet"
     tunescope("embed", "--features", features, "--method", "pca", "--out", out)
