@@ -59,6 +59,12 @@ def name_measures(measures: Mapping[str, float]) -> dict[str, str]:
     return {name: f"{measures[key]:.3f}" for key, name in MEASURES.items() if key in measures}
 
 
+def note(context: Mapping[str, Any]) -> str:
+    """What a panel must say of its layout: pieces of the graph lie where they lie by convention."""
+    pieces = context.get("components") or 1
+    return f"neighbour graph in {pieces} pieces" if pieces > 1 else ""
+
+
 def _accuracy(accuracy: Mapping[str, float | None] | None) -> str:
     if not accuracy:
         return ""

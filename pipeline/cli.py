@@ -268,6 +268,7 @@ def embed(
             **store.context(features),
             "method": method,
             "engine": layout.engine,
+            "components": layout.info.get("components"),
             "points": len(table),
             "total_points": len(points),
         }
@@ -325,7 +326,7 @@ def figure(
 ) -> None:
     """Draw before above after, one column a method, every point coloured by its class."""
     from pipeline import figure as stage
-    from pipeline.caption import describe, name_measures
+    from pipeline.caption import describe, name_measures, note
     from pipeline.embed import METHODS
     from pipeline.panel import draw_panel
 
@@ -344,6 +345,7 @@ def figure(
                 xy=table[["x", "y"]].to_numpy(),
                 labels=table["label"].cat.codes.to_numpy(),
                 total_points=known["total_points"],
+                note=note(known),
                 measures=name_measures(measured),
             )
             for known, table, measured in zip(contexts, tables, measures, strict=True)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from pipeline.caption import describe, name_measures
+from pipeline.caption import describe, name_measures, note
 from pipeline.summary import summarize
 
 BEFORE = {
@@ -47,6 +47,11 @@ def test_panels_show_the_measures_under_readable_names():
     assert shown == {"2-D kNN accuracy": "0.997"}
     assert "among their 15 nearest" in describe([AFTER], n_neighbors=15)["caption"]
     assert "nearest" not in describe([AFTER])["caption"]
+
+
+def test_a_graph_in_pieces_is_said():
+    assert note({**AFTER, "components": 9}) == "neighbour graph in 9 pieces"
+    assert note({**AFTER, "components": 1}) == note(AFTER) == ""
 
 
 def test_the_summary_has_one_row_a_layout():
