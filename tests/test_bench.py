@@ -113,12 +113,10 @@ np.empty(int(1.05 * room), np.uint8)  # the limit is lifted afterwards
 
 
 def test_a_peer_that_takes_too_long_is_stopped(tmp_path):
-    start = time.monotonic()
     row = measure(
-        tmp_path, peer="sklearn_tsne", stage="tsne", time_limit=0.5, warm_up=100, threads=1
+        tmp_path, peer="sklearn_tsne", stage="tsne", n=4000, time_limit=0.5, warm_up=100, threads=1
     )
     assert (row["status"], row["reason"]) == ("time", "stopped after 0.5 s")
-    assert time.monotonic() - start < 60
     assert "seconds" not in row
 
 
