@@ -70,9 +70,8 @@ def dataset(
     """Read images, labels and split from a named data set, an .npz file or an image folder."""
     from pipeline.dataset import load_dataset
 
-    with record(
-        "dataset", context.obj, [], {"source": source, "subset": subset, "seed": seed}
-    ) as made:
+    options = {"source": source, "image_size": image_size, "subset": subset, "seed": seed}
+    with record("dataset", context.obj, [], options) as made:
         data = load_dataset(
             source, resources=resources, image_size=image_size, subset=subset, seed=seed
         )
@@ -248,7 +247,9 @@ def embed(
     from pipeline.embed import embed as stage
 
     inputs = [path for path in (features, graph, dataset) if path is not None]
-    options = {"seed": seed, "method": method, "subset": subset, **parse_params(params)}
+    given = parse_params(params)
+    # Apart from the others: t-SNE has a parameter called method too.
+    options = {"method": method, "engine": engine, "subset": subset, "params": given, "seed": seed}
     with record("embed", context.obj, inputs, options) as made:
         points = store.load_features(features)
         data = store.load_dataset(dataset) if dataset else None
@@ -258,7 +259,7 @@ def embed(
             points if whole else points[table["id"]],
             method=method,
             engine=engine,
-            params=parse_params(params),
+            params=given,
             graph=store.load_graph(graph) if graph and whole else None,
             seed=seed,
             device=context.obj,

@@ -65,7 +65,8 @@ def test_nothing_that_starts_threads_is_imported_before_their_number_is_set():
 
 def test_embed_alone_on_a_users_file(features, tmp_path):
     out = tmp_path / "layout.parquet"
-    tunescope("embed", "--features", features, "--method", "pca", "--out", out)
+    params = '{"svd_solver": "full"}'
+    tunescope("embed", "--features", features, "--method", "pca", "--params", params, "--out", out)
     table = pd.read_parquet(out)
     assert list(table.columns) == ["id", "x", "y"]
     centred = np.load(features) - np.load(features).mean(axis=0)
@@ -74,6 +75,7 @@ def test_embed_alone_on_a_users_file(features, tmp_path):
     made = store.read_sidecar(out)
     assert made["stage"] == "embed"
     assert made["parameters"]["method"] == "pca"
+    assert made["parameters"]["params"] == {"svd_solver": "full"}
     assert made["inputs"] == {str(features): store.sha256(features)}
     assert made["seconds"] > 0
     assert made["peak_memory_mb"] > 0
