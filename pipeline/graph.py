@@ -31,11 +31,12 @@ class Graph(NamedTuple):
 def knn_graph(X: np.ndarray, *, k: int = 90) -> Graph:
     """Find the exact k nearest neighbours of every row of X.
 
-    Tiles of float32 inner products of the centred rows choose k + some candidates a row; these
-    are ranked by true float64 differences of the rows as given. A bound on the float32 error
-    (Higham 2002, section 3.1) then proves that no row left out could be nearer; the few rows
-    where it cannot are searched again among *all* rows within the bound. The result is that of
-    a float64 brute force, ties included.
+    Few coordinates that bound distances from below (see `bounding_coordinates`) choose
+    k + some candidates a row, by tiles of float32 inner products; these are ranked by true float64
+    differences of the rows as given. The bound, with one on the float32 error (Higham 2002,
+    section 3.1), then proves that no row left out could be nearer; the rows where it cannot are
+    searched again among *all* rows within the bound. The result is that of a float64 brute force,
+    ties included.
 
     Parameters
     ----------
@@ -55,9 +56,9 @@ def knn_graph(X: np.ndarray, *, k: int = 90) -> Graph:
 
     Notes
     -----
-    Time n^2 d flops (each tile serves its rows and, by symmetry, its columns); memory one
-    float32 copy of X, two tiles and n (k + slack) candidates. The same X gives the same graph
-    bit for bit, for any number of threads.
+    Time n^2 p flops for p bounding coordinates (each tile serves its rows and, by symmetry, its
+    columns); memory these coordinates, two tiles and n (k + slack) candidates. The same X gives
+    the same graph bit for bit, for any number of threads.
     """
     X = check_features(X)
     n, d = X.shape
@@ -68,10 +69,10 @@ def knn_graph(X: np.ndarray, *, k: int = 90) -> Graph:
         )
     width = min(n - 1, _width(k))
     tell(
-        f"graph: {n:,} points x {d:,} features, k = {k}: {n * n * d / 1e12:.2g} TFLOP, "
+        f"graph: {n:,} points x {d:,} features, k = {k}: up to {n * n * d / 1e12:.2g} TFLOP, "
         f"{memory_needed(n, d, k=k) / 1e9:.1f} GB beyond the features"
     )
-    Z, norms, scale = _centred(X)
+    Z, norms, scale = bounding_coordinates(X)
     half_norms = (norms**2 / 2).astype(np.float32)
     values, columns = _candidates(Z, half_norms, width)
 
@@ -80,10 +81,10 @@ def knn_graph(X: np.ndarray, *, k: int = 90) -> Graph:
         X, rows, np.arange(n + 1) * width, columns.reshape(-1), k
     )
     # Scores below this may belong to a true neighbour, those above cannot.
-    limit = _safe_limit(norms, np.sqrt(squared[:, -1]) * scale, d)
+    limit = _safe_limit(norms, np.sqrt(squared[:, -1]) * scale, Z.shape[1])
     unproved = np.flatnonzero(values[:, 0] <= limit) if width < n - 1 else rows[:0]
     if len(unproved):
-        tell(f"graph: {len(unproved):,} rows are too close for float32 and are searched again")
+        tell(f"graph: {len(unproved):,} rows are too close for the bound and are searched again")
     for some in np.array_split(unproved, -(-len(unproved) // 512) or 1):
         starts, near = _all_within(Z, half_norms, some, limit[some])
         indices[some], squared[some] = knn.rank_candidates(X, some, starts, near, k)
@@ -93,7 +94,7 @@ def knn_graph(X: np.ndarray, *, k: int = 90) -> Graph:
 def memory_needed(n: int, d: int, *, k: int = 90) -> int:
     """Bytes that `knn_graph` needs beside the features themselves."""
     width = _width(k)
-    tiles = 2 * 4 * min(n, BLOCK) ** 2
+    tiles = 2 * 4 * min(n, BLOCK) ** 2 + 24 * d * d  # with the covariance and its eigenvectors
     workspace = 50e6  # of BLAS and of the strips that are centred in float64
     return int(4 * n * d + tiles + n * (8 * width + 16 * k + 64) + workspace)
 
@@ -134,21 +135,67 @@ def check_features(X: np.ndarray) -> np.ndarray:
     return X
 
 
-def _centred(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """X minus its mean in float32, its row norms, and the scale it was multiplied by.
+def bounding_coordinates(
+    X: np.ndarray, *, share: float = 0.97
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Few coordinates whose distances never exceed those of X, by principal components.
 
-    Centring keeps |a|^2 + |b|^2 - 2ab from cancelling for features far from the origin; scaling
-    by a power of two is exact and keeps products from overflowing.
+    Split a centred row z into its part in the leading principal components, of coordinates q, and
+    the rest, of length r. Then |z_i - z_j|^2 >= |q_i - q_j|^2 + (r_i - r_j)^2, the squared
+    distance of (q, r): rotation keeps distances, and two vectors differ at least as much as their
+    lengths. Norms are kept: |(q, r)| = |z|.
+
+    Parameters
+    ----------
+    X : (n, d) float32 or float64
+    share : float
+        Of the variance, what the leading components must explain. Measured on features of 70,000
+        images: less leaves too many rows to search again, more costs longer products.
+
+    Returns
+    -------
+    Z : (n, p + 1) float32
+        Or all d centred coordinates, where fewer would save less than half of the work.
+    norms : (n,) float64
+    scale : float
+        Z is this times as large as X. Centring keeps |a|^2 + |b|^2 - 2ab from cancelling for
+        features far from the origin; scaling by a power of two is exact and keeps products from
+        overflowing.
     """
+    n, d = X.shape
     mean = X.mean(axis=0, dtype=np.float64)
-    largest = max(np.abs(X[strip] - mean).max() for strip in _strips(len(X)))
+    largest = max(np.abs(X[strip] - mean).max() for strip in _strips(n))
     scale = 2.0 ** -np.frexp(largest)[1] if largest else 1.0
-    Z = np.empty(X.shape, np.float32)
-    norms = np.empty(len(X))
-    for strip in _strips(len(X)):
-        Z[strip] = (X[strip] - mean) * scale
-        norms[strip] = np.linalg.norm(Z[strip].astype(np.float64), axis=1)
+    basis = _leading_components(X, mean, scale, share) if n > d else np.eye(d)
+    p = basis.shape[1]
+    Z = np.empty((n, d if 2 * p > d else p + 1), np.float32)
+    norms = np.empty(n)
+    for strip in _strips(n):
+        z = (X[strip] - mean) * scale
+        norms[strip] = np.linalg.norm(z, axis=1)
+        if 2 * p > d:
+            Z[strip] = z
+        else:
+            q = z @ basis
+            Z[strip, :p] = q
+            Z[strip, p] = np.sqrt(np.maximum(norms[strip] ** 2 - np.square(q).sum(axis=1), 0))
     return Z, norms, scale
+
+
+def _leading_components(X: np.ndarray, mean: np.ndarray, scale: float, share: float) -> np.ndarray:
+    """Orthonormal (d, p) float64 axes that explain this share of the variance.
+
+    Any orthonormal axes give a valid bound, so float32 products do for the covariance.
+    """
+    d = X.shape[1]
+    covariance = np.zeros((d, d))
+    for strip in _strips(len(X), BLOCK):
+        z = ((X[strip] - mean) * scale).astype(np.float32)
+        covariance += z.T @ z
+    variances, axes = np.linalg.eigh(covariance)  # ascending
+    explained = np.cumsum(variances[::-1])
+    p = 1 + int(np.searchsorted(explained, share * explained[-1]))
+    return np.ascontiguousarray(axes[:, ::-1][:, :p])
 
 
 def _strips(n: int, size: int = 1024) -> list[slice]:
@@ -168,25 +215,25 @@ def _candidates(Z: np.ndarray, half_norms: np.ndarray, width: int) -> tuple[np.n
         if a == b:
             np.fill_diagonal(products, -np.inf)
         else:
-            other = np.ascontiguousarray(products.T)
-            knn.keep_nearest(other, half_norms[a], a.start, values[b], columns[b])
+            knn.keep_nearest(knn.transpose(products), half_norms[a], a.start, values[b], columns[b])
         knn.keep_nearest(products, half_norms[b], b.start, values[a], columns[a])
         clock.step()
     return values, columns
 
 
-def _safe_limit(norms: np.ndarray, radius: np.ndarray, d: int) -> np.ndarray:
+def _safe_limit(norms: np.ndarray, radius: np.ndarray, p: int) -> np.ndarray:
     """The largest computed score that a point within `radius` of each row can have.
 
-    The true score of a point at distance r from row i is (r^2 - |z_i|^2) / 2. Such a point has
-    norm at most R = |z_i| + r, so rounding (of z, of the half norm, of a dot product of d terms
-    in any order, of their difference) moves its score by at most (d + 8) u R^2, up to
-    second-order terms, plus what underflow can lose.
+    The score of a point at distance r from row i is at most (r^2 - |z_i|^2) / 2. Such a point has
+    norm at most R = |z_i| + r, so rounding (of z, of the half norm, of a dot product of p terms
+    in any order, of their difference) moves its score by at most (p + 8) u R^2, up to
+    second-order terms, plus what underflow can lose. The rotation in float64 moves each end of a
+    pair by less than 1e-6 R (the rest's length is a root of a difference), the score by 2e-6 r R.
     """
     unit = 2.0**-24
-    gamma = (d + 8) * unit / (1 - (d + 8) * unit)
+    gamma = (p + 8) * unit / (1 - (p + 8) * unit)
     R = norms + radius
-    slack = gamma * R**2 + 4 * d * np.finfo(np.float32).tiny
+    slack = gamma * R**2 + 2e-6 * radius * R + 1e-12 * R**2 + 4 * p * np.finfo(np.float32).tiny
     return (radius**2 * (1 + 1e-12) - norms**2) / 2 + slack
 
 

@@ -1,5 +1,7 @@
 """Is the neighbour graph that of a float64 brute force, ties included?"""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from kernels import reference
 from kernels.cpu import knn
 from pipeline import graph as graph_module
 from pipeline.errors import InputError
-from pipeline.graph import components, knn_graph
+from pipeline.graph import bounding_coordinates, components, knn_graph
 
 
 def blobs(n=400, d=20, seed=0):
@@ -43,6 +45,13 @@ def two_scales():
     return centres[np.arange(400) % 4] + 1e-3 * random.normal(size=(400, 30))
 
 
+def low_rank():
+    """Most of the variance in few of the dimensions, a little in all, as features have it."""
+    random = np.random.default_rng(5)
+    leading = blobs(d=6).astype(np.float64) @ random.normal(size=(6, 80))
+    return (leading + 0.5 * random.normal(size=(400, 80))).astype(np.float32)
+
+
 CASES = {
     "blobs": blobs(),
     "lattice": lattice(),
@@ -56,6 +65,7 @@ CASES = {
     "tiny values": blobs() * np.float32(1e-30),
     "integers": lattice().astype(np.int16),
     "half precision": blobs().astype(np.float16),
+    "low rank and a little more": low_rank(),
     "every other row": np.repeat(blobs(), 2, axis=0)[::2],
 }
 
@@ -88,15 +98,40 @@ def test_a_memory_mapped_file(tmp_path):
     assert np.array_equal(knn_graph(mapped, k=9).indices, knn_graph(blobs(), k=9).indices)
 
 
+@pytest.mark.parametrize("share", [0.3, 0.9, 0.97])
+def test_few_coordinates_bound_distances_from_below(share):
+    X = low_rank()
+    Z, norms, scale = bounding_coordinates(X, share=share)
+    assert Z.shape[1] < 40
+    true = scale * np.sqrt(((X[:, None].astype(np.float64) - X) ** 2).sum(axis=-1))
+    bound = np.sqrt(((Z[:, None].astype(np.float64) - Z) ** 2).sum(axis=-1))
+    assert (bound <= true + 1e-6 * norms.max()).all()
+    # The rest's length is used: without it the bound would be no better than the projection.
+    pairs = np.triu_indices(400, 1)
+    projected = np.sqrt(((Z[:, None, :-1].astype(np.float64) - Z[:, :-1]) ** 2).sum(axis=-1))
+    assert (bound[pairs] > projected[pairs] * (1 + 1e-9)).mean() > 0.9
+    assert np.allclose(np.linalg.norm(Z, axis=1), norms, rtol=1e-6)
+
+
+def test_a_weak_bound_costs_time_and_no_neighbour(monkeypatch, capfd):
+    """Hardly any row is proved at once, all are found."""
+    weak = functools.partial(bounding_coordinates, share=0.3)
+    monkeypatch.setattr(graph_module, "bounding_coordinates", weak)
+    X = low_rank()
+    assert np.array_equal(knn_graph(X, k=15).indices, reference.knn(X, 15)[0])
+    again = int(capfd.readouterr().err.split(" rows are")[0].split()[-1])
+    assert again > 200
+
+
 def test_the_bound_covers_what_float32_does():
     """No computed score of a point within the radius exceeds the limit; few others are below it."""
     X = far_away()
-    Z, norms, scale = graph_module._centred(X)
+    Z, norms, scale = bounding_coordinates(X)
     scores = (norms**2 / 2).astype(np.float32) - Z @ Z.T
     true = np.sqrt(((X[:, None].astype(np.float64) - X) ** 2).sum(axis=-1)) * scale
     for rank in (5, 50, 399):
         radius = np.sort(true, axis=1)[:, rank]
-        limit = graph_module._safe_limit(norms, radius, X.shape[1])
+        limit = graph_module._safe_limit(norms, radius, Z.shape[1])
         within = true <= radius[:, None]
         assert (scores <= limit[:, None])[within].all()
         assert (scores <= limit[:, None]).sum() < 1.01 * within.sum()
@@ -112,18 +147,24 @@ def test_sorted_by_distance_and_without_itself():
 
 def test_kernel_keeps_what_sorting_keeps():
     random = np.random.default_rng(4)
-    half_norms = random.random(70, dtype=np.float32)
+    half_norms = random.random(300, dtype=np.float32)
     kept = [np.full((9, 12), np.inf, np.float32), np.full((9, 12), -1, np.int32)]
     expected = [a.copy() for a in kept]
-    for first in (0, 35):
-        products = random.normal(size=(9, 35)).astype(np.float32)
-        part = half_norms[first : first + 35]
+    for first in (0, 150):  # more than a chunk, and not a multiple of one
+        products = random.normal(size=(9, 150)).astype(np.float32)
+        part = half_norms[first : first + 150]
         knn.keep_nearest(products, part, first, *kept)
         reference.keep_nearest(products, part, first, *expected)
     order = np.argsort(kept[0], axis=1)
     assert np.array_equal(np.take_along_axis(kept[0], order, 1), expected[0])
     assert np.array_equal(np.take_along_axis(kept[1], order, 1), expected[1])
     assert (kept[0][:, 0] == expected[0][:, -1]).all()  # the root is the largest kept
+
+
+def test_transpose():
+    A = np.random.default_rng(6).random((130, 67), dtype=np.float32)
+    assert np.array_equal(knn.transpose(A), A.T)
+    assert knn.transpose(A).flags.c_contiguous
 
 
 def test_progress_says_beforehand_what_is_needed(capfd):
