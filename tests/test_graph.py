@@ -1,7 +1,5 @@
 """Is the neighbour graph that of a float64 brute force, ties included?"""
 
-import functools
-
 import numpy as np
 import pytest
 
@@ -49,7 +47,7 @@ def low_rank():
     """Most of the variance in few of the dimensions, a little in all, as features have it."""
     random = np.random.default_rng(5)
     leading = blobs(d=6).astype(np.float64) @ random.normal(size=(6, 80))
-    return (leading + 0.5 * random.normal(size=(400, 80))).astype(np.float32)
+    return (leading + 0.2 * random.normal(size=(400, 80))).astype(np.float32)
 
 
 CASES = {
@@ -72,7 +70,8 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("k", [1, 15, 90])
-def test_graph_is_brute_force(case, k):
+def test_graph_is_brute_force(case, k, monkeypatch):
+    monkeypatch.setattr(graph_module, "WORTH", 2)  # few coordinates, where they suffice
     X = CASES[case]
     found = knn_graph(X, k=k)
     indices, squared = reference.knn(X, k)
@@ -98,11 +97,12 @@ def test_a_memory_mapped_file(tmp_path):
     assert np.array_equal(knn_graph(mapped, k=9).indices, knn_graph(blobs(), k=9).indices)
 
 
-@pytest.mark.parametrize("share", [0.3, 0.9, 0.97])
-def test_few_coordinates_bound_distances_from_below(share):
+@pytest.mark.parametrize("width", [40, 60, 200])
+def test_few_coordinates_bound_distances_from_below(width, monkeypatch):
+    monkeypatch.setattr(graph_module, "WORTH", 1)
     X = low_rank()
-    Z, norms, scale = bounding_coordinates(X, share=share)
-    assert Z.shape[1] < 40
+    Z, norms, scale = bounding_coordinates(X, k=15, width=width)
+    assert Z.shape[1] <= 41
     true = scale * np.sqrt(((X[:, None].astype(np.float64) - X) ** 2).sum(axis=-1))
     bound = np.sqrt(((Z[:, None].astype(np.float64) - Z) ** 2).sum(axis=-1))
     assert (bound <= true + 1e-6 * norms.max()).all()
@@ -111,12 +111,24 @@ def test_few_coordinates_bound_distances_from_below(share):
     projected = np.sqrt(((Z[:, None, :-1].astype(np.float64) - Z[:, :-1]) ** 2).sum(axis=-1))
     assert (bound[pairs] > projected[pairs] * (1 + 1e-9)).mean() > 0.9
     assert np.allclose(np.linalg.norm(Z, axis=1), norms, rtol=1e-6)
+    # As many coordinates as it takes: for nearly all rows few points seem as near as the k-th.
+    reach = np.sort(true, axis=1)[:, 15, None]
+    assert np.mean((bound <= reach).sum(axis=1) <= width) > 0.9
+
+
+def test_more_coordinates_for_fewer_candidates(monkeypatch):
+    monkeypatch.setattr(graph_module, "WORTH", 1)
+    X = low_rank()
+    few, more = (bounding_coordinates(X, k=15, width=w)[0].shape[1] for w in (200, 40))
+    assert few < more < 80
+    noise = np.random.default_rng(7).normal(size=(400, 80))  # no direction is better than another
+    assert bounding_coordinates(noise, k=15, width=20)[0].shape[1] == 80
 
 
 def test_a_weak_bound_costs_time_and_no_neighbour(monkeypatch, capfd):
     """Hardly any row is proved at once, all are found."""
-    weak = functools.partial(bounding_coordinates, share=0.3)
-    monkeypatch.setattr(graph_module, "bounding_coordinates", weak)
+    monkeypatch.setattr(graph_module, "WORTH", 1)
+    monkeypatch.setattr(graph_module, "_components_needed", lambda *_: 2)
     X = low_rank()
     assert np.array_equal(knn_graph(X, k=15).indices, reference.knn(X, 15)[0])
     again = int(capfd.readouterr().err.split(" rows are")[0].split()[-1])
@@ -126,7 +138,7 @@ def test_a_weak_bound_costs_time_and_no_neighbour(monkeypatch, capfd):
 def test_the_bound_covers_what_float32_does():
     """No computed score of a point within the radius exceeds the limit; few others are below it."""
     X = far_away()
-    Z, norms, scale = bounding_coordinates(X)
+    Z, norms, scale = bounding_coordinates(X, k=5, width=20)
     scores = (norms**2 / 2).astype(np.float32) - Z @ Z.T
     true = np.sqrt(((X[:, None].astype(np.float64) - X) ** 2).sum(axis=-1)) * scale
     for rank in (5, 50, 399):
