@@ -29,3 +29,64 @@ def knn(X, k):
     n = len(X)
     everyone = np.concatenate([np.delete(np.arange(n), i) for i in range(n)])
     return rank_candidates(X, np.arange(n), np.arange(n + 1) * (n - 1), everyone, k)
+
+
+def barycenter_weights(X, rows, indices, reg):
+    """What `kernels.cpu.lle.barycenter_weights` does, one point at a time."""
+    weights = np.empty(indices.shape)
+    for r, i in enumerate(rows):
+        C = X[indices[r]].astype(np.float64) - X[i].astype(np.float64)
+        G = C @ C.T
+        R = reg * np.trace(G) if np.trace(G) > 0 else reg
+        w = np.linalg.solve(G + R * np.eye(len(G)), np.ones(len(G)))
+        weights[r] = w / w.sum()
+    return weights
+
+
+def add_residual(starts, columns, weights, Z, V, scale, shift, decay, out):
+    """What `kernels.cpu.lle.add_residual` does, with a dense matrix."""
+    W = np.zeros((len(Z), len(Z)))
+    np.add.at(W, (np.repeat(np.arange(len(Z)), np.diff(starts)), columns), weights)
+    out[:] = scale * (Z - W @ Z) + shift * V + decay * out
+
+
+def later_distances(X, unit):
+    """What `kernels.cpu.distances.later_distances` gives all rows together, without rounding."""
+    return np.sqrt(((X[:, None] - X) ** 2).sum(axis=-1)) / unit
+
+
+def guttman_sums(D, X):
+    """What `kernels.cpu.smacof.guttman_sums` adds up over all folds, for X of shape (n, p)."""
+    differences = X[:, None] - X
+    d = np.sqrt((differences**2).sum(axis=-1))
+    ratio = np.divide(D, d, out=np.zeros_like(d), where=d > 0)
+    return (ratio[:, :, None] * differences).sum(axis=1), ((D - d) ** 2).sum() / 2
+
+
+def group_distances(edges, sources, group):
+    """What `kernels.cpu.shortest_paths.group_distances` finds, by Floyd (1962) and Warshall.
+
+    Edges are an (n, n) array, infinite where there is none.
+    """
+    D = edges.astype(np.float64)
+    np.fill_diagonal(D, 0)
+    for k in range(len(D)):
+        D = np.minimum(D, D[:, k, None] + D[k])
+    return np.array([D[sources[g : g + group]].min(axis=0) for g in range(0, len(sources), group)])
+
+
+def squared_products(D, vectors):
+    """What `kernels.cpu.squared_pairs.squared_products` adds up over all strips."""
+    return vectors @ D**2
+
+
+def fourth_powers(D):
+    """What `kernels.cpu.squared_pairs.fourth_powers` sums up over all strips."""
+    return (np.triu(D) ** 4).sum()
+
+
+def classical_scaling(D, k):
+    """The k largest eigenvalues of -1/2 J D^2 J and their eigenvectors as columns."""
+    J = np.eye(len(D)) - 1 / len(D)
+    values, vectors = np.linalg.eigh(-0.5 * J @ D**2 @ J)
+    return values[: -k - 1 : -1], vectors[:, : -k - 1 : -1]
