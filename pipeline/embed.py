@@ -126,8 +126,15 @@ METHODS: dict[str, Method] = {
     "mds": Method(
         "MDS",
         {
-            "sklearn": Engine(
+            "exact": Engine(
                 "pipeline.methods.mds:MDS",
+                "Tunescope",
+                # Where the pairs find no room in memory they go to disk, or are computed again.
+                lambda n, d, p: 8 * n * d + 1e8 + (n * n if p["storage"] == "memory" else 0),
+                lambda n, d, p: n * n * (1e-11 * d + 2e-10 * min(p["max_iter"], 45) * p["n_init"]),
+            ),
+            "sklearn": Engine(
+                "pipeline.methods.sklearn_mds:MDS",
                 "scikit-learn",
                 lambda n, d, p: 60 * n * n + 16 * n * d,
                 lambda n, d, p: 4.6e-8 * n**2 * p["max_iter"] * p["n_init"],
@@ -138,8 +145,15 @@ METHODS: dict[str, Method] = {
     "lle": Method(
         "LLE",
         {
-            "sklearn": Engine(
+            "exact": Engine(
                 "pipeline.methods.lle:LocallyLinearEmbedding",
+                "Tunescope",
+                lambda n, d, p: 2e8 + n * (4 * d + 100 * p["n_neighbors"] + 1200),
+                lambda n, d, p: 8.5e-7 * n**1.5 * p["n_neighbors"],
+                needs_graph=True,
+            ),
+            "sklearn": Engine(
+                "pipeline.methods.sklearn_lle:LocallyLinearEmbedding",
                 "scikit-learn",
                 lambda n, d, p: (30 if p["eigen_solver"] == "dense" else 6) * n * n + 16 * n * d,
                 lambda n, d, p: 2.5e-8 * n**2.28,
@@ -150,8 +164,15 @@ METHODS: dict[str, Method] = {
     "isomap": Method(
         "Isomap",
         {
-            "sklearn": Engine(
+            "exact": Engine(
                 "pipeline.methods.isomap:Isomap",
+                "Tunescope",
+                lambda n, d, p: n * (4 * d + 200 * p["n_neighbors"] + 5000),
+                lambda n, d, p: 7e-8 * n**2,
+                needs_graph=True,
+            ),
+            "sklearn": Engine(
+                "pipeline.methods.sklearn_isomap:Isomap",
                 "scikit-learn",
                 lambda n, d, p: 46 * n * n + 16 * n * d,
                 lambda n, d, p: 1.1e-8 * n**2.4,

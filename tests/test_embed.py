@@ -55,7 +55,7 @@ def test_parameters_and_figures_reach_the_record(X):
 def test_warnings_reach_the_record_and_not_the_terminal(X, recwarn, capfd):
     two = np.vstack([X, X + 1000])
     for method in ("lle", "isomap"):
-        info = embed(two, method=method).info
+        info = embed(two, method=method, engine="sklearn").info
         assert info["components"] == 2
         assert any("2" in line for line in info["warnings"])
     assert embed(X, method="mds", params={"max_iter": 2}).info["warnings"] == [
@@ -95,29 +95,30 @@ def test_a_start_given_as_an_array_is_named_in_the_record(X):
 def test_too_many_points_is_one_sentence_with_the_largest_subset(memory):
     memory(22 * GB)
     with pytest.raises(InputError) as error:
-        preflight(70_000, 1280, method="mds")
+        preflight(70_000, 1280, method="mds", engine="sklearn")
     sentence = str(error.value)
     assert "mds with engine sklearn needs about 295 GB for 70,000 points" in sentence
     assert "19.8 GB are free" in sentence
-    size = int(sentence.split("at most ")[1].replace(",", ""))
-    preflight(size, 1280, method="mds")
+    size = int(sentence.split("at most ")[1].split()[0].replace(",", ""))
+    assert "another engine" in sentence
+    preflight(size, 1280, method="mds", engine="sklearn")
     with pytest.raises(InputError):
-        preflight(int(1.1 * size), 1280, method="mds")
+        preflight(int(1.1 * size), 1280, method="mds", engine="sklearn")
 
 
 def test_the_study_fits_where_it_should(memory):
     memory(16 * GB)
-    for method in ("pca", "tsne", "umap"):
+    for method in METHODS:
         preflight(70_000, 2048, method=method)
     for method in ("mds", "lle", "isomap"):
         with pytest.raises(InputError, match=rf"methods\.{method}\.subset"):
-            preflight(70_000, 1280, method=method)
+            preflight(70_000, 1280, method=method, engine="sklearn")
 
 
 def test_embed_refuses_before_it_starts(X, memory, monkeypatch):
     memory(100_000)
     monkeypatch.setattr(
-        "pipeline.methods.mds.MDS.fit_transform", lambda *_, **__: pytest.fail("ran")
+        "pipeline.methods.mds.MDS._lay_out", lambda *_, **__: pytest.fail("ran")
     )
     with pytest.raises(InputError, match="120 points"):
         embed(X, method="mds")
@@ -125,9 +126,9 @@ def test_embed_refuses_before_it_starts(X, memory, monkeypatch):
 
 def test_long_runs_are_projected(memory, capfd):
     memory(22 * GB)
-    preflight(12_000, 1280, method="mds")
+    preflight(12_000, 1280, method="mds", engine="sklearn")
     assert "12,000 points, about 9 GB, projected 33.1 minutes" in capfd.readouterr().err
-    preflight(500, 1280, method="mds")
+    preflight(500, 1280, method="mds", engine="sklearn")
     assert "minutes" not in capfd.readouterr().err
 
 
@@ -157,7 +158,7 @@ def test_an_engine_without_a_gpu_runs_on_the_cpu_and_says_so(X):
     ("arguments", "words"),
     [
         ({"method": "sne"}, ["'sne'", "pca, tsne, umap, mds, lle, isomap"]),
-        ({"method": "mds", "engine": "abacus"}, ["'abacus'", "auto, sklearn"]),
+        ({"method": "mds", "engine": "abacus"}, ["'abacus'", "auto, exact, sklearn"]),
         ({"method": "pca", "device": "tpu"}, ["'tpu'", "auto, cpu, gpu"]),
         ({"method": "tsne", "params": {"perplexty": 3}}, ["'perplexty'", "perplexity"]),
         ({"method": "tsne", "params": {"perplexity": "3"}}, ["perplexity", "'3'", "number"]),
@@ -168,12 +169,15 @@ def test_an_engine_without_a_gpu_runs_on_the_cpu_and_says_so(X):
         ({"method": "umap", "params": {"n_neighbors": 1}}, ["umap", "n_neighbors"]),
         ({"method": "umap", "params": {"init": "magic"}}, ["'magic'", "spectral"]),
         ({"method": "umap", "params": {"n_neighbors": 50}}, ["50", "k = 20"]),
-        ({"method": "mds", "params": {"max_iter": -1}}, ["mds", "max_iter", "-1"]),
+        ({"method": "mds", "params": {"max_iter": -1}}, ["MDS", "max_iter", "-1"]),
         ({"method": "mds", "params": {"n_init": 4}}, ["n_init", "4", "random"]),
         ({"method": "mds", "params": {"init": "magic"}}, ["'magic'", "classical_mds"]),
-        ({"method": "lle", "params": {"eigen_solver": "magic"}}, ["eigen_solver", "magic"]),
+        (
+            {"method": "lle", "engine": "sklearn", "params": {"eigen_solver": "magic"}},
+            ["eigen_solver", "magic"],
+        ),
         ({"method": "lle", "params": {"n_neighbors": 120}}, ["n_neighbors", "120"]),
-        ({"method": "isomap", "params": {"n_neighbors": 0}}, ["isomap", "n_neighbors", "0"]),
+        ({"method": "isomap", "params": {"n_neighbors": 0}}, ["n_neighbors", "0"]),
         ({"method": "pca", "params": {"random_state": 1}}, ["random_state"]),
     ],
 )
@@ -214,10 +218,10 @@ def test_one_feature_has_no_plane(X):
 
 
 def test_a_layout_with_lost_points_is_refused(X, monkeypatch):
-    def lost(self, X, graph=None):
+    def lost(self, X, graph):
         self.certificate_ = {}
         return np.where(np.arange(len(X))[:, None] < 2, np.nan, np.zeros((len(X), 2)))
 
-    monkeypatch.setattr("pipeline.methods.pca.PCA.fit_transform", lost)
+    monkeypatch.setattr("pipeline.methods.pca.PCA._lay_out", lost)
     with pytest.raises(InputError, match="2 of 120 points"):
         embed(X, method="pca")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -9,13 +10,14 @@ from scipy.spatial.distance import pdist
 from scipy.special import entr
 from sklearn import decomposition, manifold
 from sklearn.manifold import trustworthiness
+from sklearn.utils.estimator_checks import check_estimator
 
 from pipeline.errors import InputError
 from pipeline.graph import Graph, knn_graph
-from pipeline.methods.isomap import Isomap
-from pipeline.methods.lle import LocallyLinearEmbedding
-from pipeline.methods.mds import MDS
 from pipeline.methods.pca import PCA
+from pipeline.methods.sklearn_isomap import Isomap
+from pipeline.methods.sklearn_lle import LocallyLinearEmbedding
+from pipeline.methods.sklearn_mds import MDS
 from pipeline.methods.tsne import TSNE
 from pipeline.methods.umap import UMAP, _umap_learn
 from pipeline.quality import knn_accuracy, layout_neighbours
@@ -187,7 +189,7 @@ def test_umap_more_neighbours_than_the_graph_names_both(X, graph):
         UMAP(n_neighbors=92).fit_transform(X, graph=graph)
 
 
-# ---- MDS, LLE, Isomap: the same as scikit-learn's
+# ---- MDS, LLE, Isomap by scikit-learn; the exact engines have tests of their own
 
 
 def test_mds_starts_from_classical_scaling(X):
@@ -261,9 +263,17 @@ def test_constant_columns_and_duplicate_rows_survive(cls, X):
 
 def test_methods_import_no_heavy_library():
     code = (
-        "import sys; import pipeline.methods.pca, pipeline.methods.tsne, pipeline.methods.umap,"
-        "pipeline.methods.mds, pipeline.methods.lle, pipeline.methods.isomap;"
+        "import sys; from pipeline.embed import METHODS;"
+        "[engine.load() for method in METHODS.values() for engine in method.engines.values()];"
         "heavy = {'tensorflow', 'keras', 'openTSNE', 'umap', 'datashader', 'matplotlib'};"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("cls", [PCA, MDS, LocallyLinearEmbedding, Isomap])
+def test_is_an_estimator_of_scikit_learn(cls):
+    few = {"n_neighbors": 5} if "n_neighbors" in cls().get_params() else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on what these checks feed it
+        check_estimator(cls(**few))

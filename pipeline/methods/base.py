@@ -6,19 +6,21 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
 
 from pipeline.errors import InputError
-from pipeline.graph import Graph, check_features, knn_graph
+from pipeline.graph import Graph, knn_graph
 
 
 class LayoutEstimator(BaseEstimator):
     """A scikit-learn estimator that lays points out and may use their shared neighbour graph.
 
-    A subclass defines `fit_transform(X, y=None, graph=None)` and sets
+    A subclass defines `_lay_out(X, graph)`, which returns the layout and sets `certificate_`.
 
     Attributes
     ----------
     embedding_ : (n, n_components) array
+    n_features_in_ : int
     certificate_ : dict
         Figures on what was computed and verified, in plain numbers and strings.
     """
@@ -39,7 +41,7 @@ class LayoutEstimator(BaseEstimator):
         Parameters
         ----------
         X : (n, d) array
-            Features, finite.
+            Features, finite, at least two rows; float32 is kept, all else becomes float64.
         y : None
             Ignored, there for scikit-learn's pipelines.
         graph : Graph, optional
@@ -51,15 +53,21 @@ class LayoutEstimator(BaseEstimator):
 
         Raises
         ------
-        InputError
-            The features, the graph or a parameter cannot be used.
+        ValueError
+            The features, the graph or a parameter cannot be used; scikit-learn's words where it
+            finds the mistake, else an `InputError`.
         """
+        X = validate_data(self, X, dtype=(np.float64, np.float32), order="C", ensure_min_samples=2)
+        self.embedding_ = self._lay_out(X, graph)
+        return self.embedding_
+
+    def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
+        """Lay out checked features: C-ordered, finite, float32 or float64."""
         raise NotImplementedError
 
 
 def centred(X: np.ndarray) -> np.ndarray:
     """X minus its mean, in float64, so that no method loses digits far from the origin."""
-    X = check_features(X)
     return X - X.mean(axis=0, dtype=np.float64)
 
 
@@ -69,9 +77,11 @@ def neighbours(X: np.ndarray, graph: Graph | None, k: int, why: str) -> Graph:
     Raises
     ------
     InputError
-        The graph belongs to other points or has fewer than k neighbours; `why` names the
-        parameter that asks for k.
+        k is less than 1, or the graph belongs to other points or has fewer than k neighbours;
+        `why` names the parameter that asks for k.
     """
+    if k < 1:
+        raise InputError(f"{why} needs {k} neighbours a point but there must be 1; raise it")
     if graph is None:
         return knn_graph(X, k=k)
     n, available = graph.indices.shape

@@ -1,35 +1,75 @@
-"""Isomap by scikit-learn, for as many points as its N x N arrays allow."""
+"""Isomap on all pairs of points: shortest paths through the neighbour graph, drawn to scale."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+import warnings
 
+import numba
 import numpy as np
+from numpy.random import RandomState
+from numpy.typing import ArrayLike
+from scipy.sparse.csgraph import dijkstra
 from sklearn.utils import check_random_state
+from threadpoolctl import threadpool_limits
 
-from pipeline.graph import Graph, components
-from pipeline.methods.base import LayoutEstimator, centred, neighbours
+from kernels.cpu.squared_pairs import PARTS
+from kernels.pairs import STRIP, Pairs, pairs_bytes
+from pipeline.errors import InputError
+from pipeline.graph import Graph
+from pipeline.methods.base import LayoutEstimator, neighbours
+from pipeline.methods.classical_scaling import (
+    BLOCK,
+    Kernel,
+    certificate,
+    kernel_of_matrix,
+    kernel_of_pairs,
+    scale,
+)
+from pipeline.methods.geodesics import Network, fill, fill_memory, network
+from pipeline.methods.joining import crossings
+from pipeline.methods.lanczos import Eigenpairs
+from pipeline.methods.storage import choose_storage, new_pairs
+from pipeline.progress import tell
+
+CHECKED = 8  # sources whose paths are computed again by Dijkstra's method
+COLUMNS = 4096  # points placed together between landmarks
 
 
 class Isomap(LayoutEstimator):
     """Classical scaling of shortest paths through the neighbour graph (Tenenbaum et al. 2000).
 
+    Every pair of points counts, as in scikit-learn; shortest paths are exact, and kept as 16-bit
+    fractions of the longest.
+
     Parameters
     ----------
-    n_neighbors, n_components, eigen_solver, tol, max_iter, path_method
-        As in `sklearn.manifold.Isomap`; 12 neighbours by default.
+    n_components : int
+    n_neighbors : int
+        An edge joins two points if either is among the other's nearest n_neighbors.
+    landmarks : int or None
+        Place this many random points by their paths and all others by their paths to these (de
+        Silva & Tenenbaum 2004): for more points than pairs of them can be kept.
+    storage : {"auto", "memory", "disk"}
+        Where the pairs are kept: "auto" takes disk only if memory is too small.
+    tol : float
+        Largest residual |B u - lambda u| of an eigenpair as a share of the largest eigenvalue.
+    max_iter : int
+        Products with B at most.
     random_state : int, RandomState or None
-        Draws the start of the eigensolver, which decides the last digits.
+        Draws the start of the eigensolver, which decides the last digits, and the landmarks.
 
     Attributes
     ----------
     embedding_ : (n, n_components) float64
+        Each column's entry of largest absolute value is positive.
     reconstruction_error_ : float
-        What `sklearn.manifold.Isomap.reconstruction_error` returns.
+        What `sklearn.manifold.Isomap.reconstruction_error` returns; with landmarks, of these.
     certificate_ : dict
-        With "components", the number of pieces of the neighbour graph before scikit-learn joined
-        them by their shortest crossing edges.
+        What `classical_scaling.certificate` returns, and components: pieces of the neighbour graph
+        before the shortest edges between them joined them; arcs: edges counted both ways;
+        path_error: largest difference between 8 sources' paths and Dijkstra's, as a share of the
+        longest; storage or landmarks; seconds_paths and seconds_eigen.
     """
 
     def __init__(
@@ -37,50 +77,154 @@ class Isomap(LayoutEstimator):
         n_components=2,
         *,
         n_neighbors=12,
-        eigen_solver="auto",
-        tol=0,
-        max_iter=None,
-        path_method="auto",
+        landmarks=None,
+        storage="auto",
+        tol=1e-6,
+        max_iter=100,
         random_state=None,
     ):
         self.n_components = n_components
         self.n_neighbors = n_neighbors
-        self.eigen_solver = eigen_solver
+        self.landmarks = landmarks
+        self.storage = storage
         self.tol = tol
         self.max_iter = max_iter
-        self.path_method = path_method
         self.random_state = random_state
 
-    def fit_transform(
-        self, X: np.ndarray, y: None = None, graph: Graph | None = None
-    ) -> np.ndarray:
-        """See `LayoutEstimator.fit_transform`.
+    def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
+        """See `LayoutEstimator.fit_transform`."""
+        n, m = len(X), self.landmarks
+        if not 1 <= self.n_components < (n if m is None else min(m, n)):
+            raise InputError(
+                f"n_components is {self.n_components} but must be at least 1 and less than the "
+                f"{n} points{'' if m is None else f' and the {m} landmarks'}"
+            )
+        if m is not None and m > n:
+            raise InputError(f"landmarks is {m} but there are only {n} points; choose fewer")
+        random = check_random_state(self.random_state)
+        where = None if m is not None else self._choose_storage(n)
+        near = neighbours(X, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}")
+        joins = crossings(near, X)
+        if joins.pieces > 1:
+            warnings.warn(
+                f"the graph of {self.n_neighbors} neighbours falls into {joins.pieces} pieces, "
+                "which Isomap joins by the shortest edges between them; more neighbours may do",
+                stacklevel=2,
+            )
+        net = network(near, joins)
+        self.certificate_ = {"components": joins.pieces, "arcs": int(net.edges.nnz)}
+        layout = np.empty((n, self.n_components))
+        # Sums of more BLAS threads round otherwise, and what is left to BLAS is small.
+        with threadpool_limits(1, user_api="blas"):
+            if where is None:
+                layout[net.points] = self._from_landmarks(net, random)
+            else:
+                layout[net.points] = self._from_all_pairs(net, where, random)
+        largest = np.abs(layout).argmax(axis=0)
+        layout *= np.where(layout[largest, np.arange(self.n_components)] < 0, -1, 1)
+        return layout
 
-        scikit-learn finds the neighbours itself; the graph only counts the pieces.
-        """
-        from sklearn import manifold
+    def _choose_storage(self, n: int) -> str:
+        where = choose_storage(n, storage=self.storage, spare=_beside_pairs(n, self.n_neighbors))
+        if where == "none":
+            raise InputError(
+                f"Isomap keeps every pair of {n:,} points, {pairs_bytes(n) / 1e9:.0f} GB, for "
+                "which neither memory nor the temporary folder has room; set landmarks, for "
+                "example to 2000"
+            )
+        return where
 
-        Z = centred(X)
-        parameters = self.get_params()
-        del parameters["random_state"]
-        engine = manifold.Isomap(**parameters)
-        with _global_random_state(self.random_state):
-            self.embedding_ = engine.fit_transform(Z)
-        self.reconstruction_error_ = float(engine.reconstruction_error())
-        near = neighbours(Z, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}")
-        self.certificate_ = {
-            "components": components(near.indices),
-            "reconstruction_error": self.reconstruction_error_,
+    def _from_all_pairs(self, net: Network, where: str, random: RandomState) -> np.ndarray:
+        n = len(net.points)
+        pairs = new_pairs(n, unit=1.0, storage=where, name="isomap")
+        start = time.perf_counter()
+        pairs = pairs._replace(unit=fill(net, np.arange(n), pairs.strip))
+        seconds = time.perf_counter() - start
+        checked = np.linspace(0, n - 1, min(CHECKED, n)).astype(int)
+        self.certificate_ |= {
+            "storage": where,
+            "path_error": _path_error(net, checked, [_row(pairs, i) * pairs.unit for i in checked]),
+            "seconds_paths": seconds,
         }
-        return self.embedding_
+        found = self._scale(kernel_of_pairs(pairs, name="isomap"), random)
+        return found.vectors.T * np.sqrt(np.maximum(found.values, 0))
+
+    def _from_landmarks(self, net: Network, random: RandomState) -> np.ndarray:
+        """De Silva & Tenenbaum (2004), section 2: distances to landmarks give coordinates."""
+        n, m = len(net.points), self.landmarks
+        sources = np.sort(random.choice(n, m, replace=False))
+        tell(f"isomap: {m:,} landmarks x {n:,} points in 16 bits, {2e-9 * m * n:.2g} GB in memory")
+        rows = np.empty((m, n), np.uint16)
+        start = time.perf_counter()
+        unit = fill(net, sources, lambda s: (0, rows[s * STRIP : (s + 1) * STRIP]))
+        seconds = time.perf_counter() - start
+        checked = np.linspace(0, m - 1, min(CHECKED, m)).astype(int)
+        self.certificate_ |= {
+            "landmarks": m,
+            "path_error": _path_error(net, sources[checked], rows[checked] * unit),
+            "seconds_paths": seconds,
+        }
+        among = rows[:, sources] * unit
+        found = self._scale(kernel_of_matrix(among), random)
+        lengths = np.sqrt(np.maximum(found.values, 0))[:, None]
+        axes = np.divide(
+            found.vectors, lengths, out=np.zeros_like(found.vectors), where=lengths > 0
+        )
+        mean = np.square(among).mean(axis=1, keepdims=True)
+        layout = np.empty((n, self.n_components))
+        for first in range(0, n, COLUMNS):
+            some = slice(first, first + COLUMNS)
+            layout[some] = -0.5 * (axes @ (np.square(rows[:, some] * unit) - mean)).T
+        return _principal(layout)
+
+    def _scale(self, kernel: Kernel, random: RandomState) -> Eigenpairs:
+        start = time.perf_counter()
+        found = scale(
+            kernel, k=self.n_components, tol=self.tol, max_iter=self.max_iter, random=random
+        )
+        if not found.converged:
+            warnings.warn(
+                f"Isomap stopped after max_iter = {self.max_iter} products before tol was reached",
+                stacklevel=4,
+            )
+        self.certificate_ |= certificate(kernel, found)
+        self.certificate_["seconds_eigen"] = time.perf_counter() - start
+        self.reconstruction_error_ = self.certificate_["reconstruction_error"]
+        return found
 
 
-@contextmanager
-def _global_random_state(random_state: int | np.random.RandomState | None) -> Iterator[None]:
-    """Lend NumPy's global generator a state: scikit-learn's Isomap knows no other way to seed."""
-    before = np.random.get_state()  # noqa: NPY002
-    np.random.set_state(check_random_state(random_state).get_state())  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(before)  # noqa: NPY002
+def memory_needed(n: int, *, n_neighbors: int = 12, landmarks: int | None = None) -> int:
+    """Bytes that `Isomap` needs beyond the features and the graph, pairs on disk not counted."""
+    kept = pairs_bytes(n) if landmarks is None else 2 * landmarks * n + 24 * landmarks**2
+    return kept + _beside_pairs(n, n_neighbors)
+
+
+def _beside_pairs(n: int, k: int) -> int:
+    network = 150 * k * n  # at its making: arcs, sorted and unsorted, with 64-bit indices
+    products = 8 * n * BLOCK * (PARTS + 40)  # partial sums; Lanczos's basis, its copy
+    return network + max(fill_memory(n, numba.get_num_threads()), products)
+
+
+def _row(pairs: Pairs, i: int) -> np.ndarray:
+    """Row i of the whole symmetric matrix."""
+    row = np.zeros(pairs.n, np.uint16)
+    for s in range(i // STRIP):
+        first, strip = pairs.strip(s)
+        row[first : first + STRIP] = strip[:, i - first]
+    first, strip = pairs.strip(i // STRIP)
+    row[first:i] = strip[: i - first, i - first]
+    row[i:] = strip[i - first, i - first :]
+    return row
+
+
+def _path_error(net: Network, vertices: np.ndarray, rows: ArrayLike) -> float:
+    """Largest difference between rows and Dijkstra's distances, as a share of the longest path."""
+    errors = np.abs(rows - dijkstra(net.edges, indices=vertices))
+    return float(errors.max() / net.longest)
+
+
+def _principal(layout: np.ndarray) -> np.ndarray:
+    """Centred and turned to its axes of largest variance, as the layout of all pairs is."""
+    centred = layout - layout.mean(axis=0)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    return centred @ axes[:, ::-1]

@@ -30,16 +30,14 @@ class PCA(LayoutEstimator):
         self.svd_solver = svd_solver
         self.random_state = random_state
 
-    def fit_transform(
-        self, X: np.ndarray, y: None = None, graph: Graph | None = None
-    ) -> np.ndarray:
+    def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph is not used."""
         from sklearn import decomposition
 
         # Centred first: the covariance solver subtracts n m m' afterwards, which cancels.
         Z = centred(X)
         engine = decomposition.PCA(n_components=self.n_components, svd_solver=self.svd_solver)
-        self.embedding_ = engine.fit_transform(Z)
+        layout = engine.fit_transform(Z)
         self.components_ = engine.components_
         self.mean_ = np.mean(X, axis=0, dtype=np.float64)
         self.explained_variance_ = engine.explained_variance_
@@ -47,4 +45,4 @@ class PCA(LayoutEstimator):
         self.certificate_ = {
             "explained_variance_ratio": [float(v) for v in self.explained_variance_ratio_]
         }
-        return self.embedding_
+        return layout

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state, check_scalar
 
 from pipeline.errors import InputError
-from pipeline.graph import Graph, check_features
+from pipeline.graph import Graph
 from pipeline.methods.base import LayoutEstimator, neighbours
 from pipeline.methods.pca import PCA
 from pipeline.progress import Clock
@@ -78,15 +78,12 @@ class TSNE(LayoutEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit_transform(
-        self, X: np.ndarray, y: None = None, graph: Graph | None = None
-    ) -> np.ndarray:
+    def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph needs k >= 3 x perplexity."""
         from openTSNE import TSNEEmbedding, affinity, nearest_neighbors
 
         self._check_parameters()
         threads = self.n_jobs or numba.get_num_threads()
-        X = check_features(X)
         near = neighbours(
             X, graph, math.ceil(3 * self.perplexity), f"perplexity {self.perplexity:g}"
         )
@@ -110,11 +107,10 @@ class TSNE(LayoutEstimator):
         early = min(EARLY_ITERATIONS, self.max_iter)
         embedding.optimize(early, exaggeration=self.early_exaggeration, momentum=0.8, inplace=True)
         embedding.optimize(self.max_iter - early, momentum=0.8, inplace=True)
-        self.embedding_ = np.asarray(embedding)
         self.kl_divergence_ = float(embedding.kl_divergence)
         self.n_iter_ = self.max_iter
         self.certificate_ = {"kl_divergence": self.kl_divergence_, "n_iter": self.n_iter_}
-        return self.embedding_
+        return np.asarray(embedding)
 
     def _check_parameters(self) -> None:
         check_scalar(self.n_components, "n_components", int, min_val=1, max_val=2)

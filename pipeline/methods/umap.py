@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_random_state, check_scalar
 
 from pipeline.errors import InputError
-from pipeline.graph import Graph, check_features
+from pipeline.graph import Graph
 from pipeline.methods.base import LayoutEstimator, neighbours
 from pipeline.methods.pca import PCA
 
@@ -68,13 +68,10 @@ class UMAP(LayoutEstimator):
         self.negative_sample_rate = negative_sample_rate
         self.random_state = random_state
 
-    def fit_transform(
-        self, X: np.ndarray, y: None = None, graph: Graph | None = None
-    ) -> np.ndarray:
+    def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph needs k >= n_neighbors - 1."""
         self._check_parameters()
         engine = _umap_learn()
-        X = check_features(X)
         random = check_random_state(self.random_state)
         near = neighbours(X, graph, self.n_neighbors - 1, f"n_neighbors {self.n_neighbors}")
         itself = np.arange(len(X), dtype=np.int32)[:, None]  # umap-learn counts it as the first
@@ -88,7 +85,7 @@ class UMAP(LayoutEstimator):
         )
         a, b = engine.find_ab_params(self.spread, self.min_dist)
         self.n_iter_ = self.n_epochs or (500 if len(X) <= 10_000 else 200)
-        self.embedding_, _ = engine.simplicial_set_embedding(
+        layout, _ = engine.simplicial_set_embedding(
             X,
             self.graph_,
             self.n_components,
@@ -108,7 +105,7 @@ class UMAP(LayoutEstimator):
             parallel=self.random_state is None,
         )
         self.certificate_ = {"n_iter": self.n_iter_}
-        return self.embedding_
+        return layout
 
     def _check_parameters(self) -> None:
         check_scalar(self.n_components, "n_components", int, min_val=1)

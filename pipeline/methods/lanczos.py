@@ -1,0 +1,119 @@
+"""The algebraically largest eigenpairs of a symmetric operator that is only known by products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+DROP = 1e-12  # directions this small against the operator are rounding, not part of its range
+
+
+class Eigenpairs(NamedTuple):
+    """What `largest_eigenpairs` found.
+
+    Attributes
+    ----------
+    values : (k,) float64, falling
+    vectors : (k, n) float64, orthonormal rows
+    residuals : (k,) float64
+        |A u - value u| of each pair, from a product made for this purpose.
+    products : int
+        Block products made, that for the residuals included.
+    converged : bool
+    negative_sum : float
+        Estimate of the sum of the absolute values of all negative eigenvalues.
+    """
+
+    values: np.ndarray
+    vectors: np.ndarray
+    residuals: np.ndarray
+    products: int
+    converged: bool
+    negative_sum: float
+
+
+def largest_eigenpairs(
+    multiply: Callable[[np.ndarray], np.ndarray],
+    start: np.ndarray,
+    *,
+    k: int,
+    tol: float,
+    max_iter: int,
+) -> Eigenpairs:
+    """Block Lanczos with full reorthogonalisation (Golub & Underwood 1977).
+
+    Parameters
+    ----------
+    multiply : callable
+        (b, n) float64 -> (b, n) float64, the rows times a symmetric n x n matrix A.
+    start : (b, n) float64
+        Standard normal numbers, or their projection on the range of A; b >= k.
+    k : int
+        Pairs wanted.
+    tol : float
+        Stop when every residual is at most tol times the largest eigenvalue.
+    max_iter : int
+        Block products at most.
+
+    Returns
+    -------
+    Eigenpairs
+
+    Notes
+    -----
+    The rows of Q are the basis and T = Q A Q' the projections of its products. If S holds the
+    eigenvectors of T, the residual of a Ritz pair is the norm of what is left of the last product
+    times the last rows of S (Saad 2011, section 6.5).
+
+    With a normal start the same T is a block Gauss quadrature (Golub & Meurant 2010, chapter 11):
+    sum over the Ritz values of f(value) times the mean squared share of the start in it estimates
+    the trace of f(A); here f is the negative part.
+    """
+    largest = 0.0
+    block, weights = _orthonormal_rows(start, 0.0)
+    basis = np.empty((0, start.shape[1]))
+    T = np.empty((0, 0))
+    converged, products = False, 0
+    while len(block) and not converged and products < max_iter:
+        image = multiply(block)
+        products += 1
+        basis = np.vstack([basis, block])
+        columns = basis @ image.T
+        image -= columns.T @ basis
+        image -= (basis @ image.T).T @ basis
+        T = _bordered(T, columns)
+        values, S = np.linalg.eigh(T)
+        largest = np.abs(values).max()
+        before = len(block)
+        block, coupling = _orthonormal_rows(image, DROP * largest)
+        residuals = np.linalg.norm(coupling.T @ S[-before:, -k:], axis=0)
+        converged = len(values) >= k and bool((residuals <= tol * values[-1]).all())
+
+    share = np.square(weights @ S[: weights.shape[1]]).mean(axis=0)
+    negative_sum = float(share @ np.maximum(-values, 0))
+    vectors = S[:, : -k - 1 : -1].T @ basis
+    values = values[: -k - 1 : -1]
+    residuals = np.linalg.norm(multiply(vectors) - values[:, None] * vectors, axis=1)
+    return Eigenpairs(
+        values, vectors, residuals, products + 1, converged or not len(block), negative_sum
+    )
+
+
+def _orthonormal_rows(rows: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+    """Q with orthonormal rows and R such that rows = R Q, without directions below `least`."""
+    R, sizes, Q = np.linalg.svd(rows, full_matrices=False)
+    kept = sizes > least
+    return Q[kept], R[:, kept] * sizes[kept]
+
+
+def _bordered(T: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """T with new last columns and, by symmetry, rows."""
+    m, b = columns.shape
+    wider = np.zeros((m, m))
+    wider[: m - b, : m - b] = T
+    wider[:, m - b :] = columns
+    wider[m - b :, :] = columns.T
+    wider[m - b :, m - b :] = (columns[m - b :] + columns[m - b :].T) / 2
+    return wider
