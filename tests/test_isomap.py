@@ -60,6 +60,7 @@ def random_arcs(n, edges, seed):
     matrix = np.full((n, n), np.inf)
     i, j = random.integers(0, n, size=(2, edges))
     matrix[i, j] = matrix[j, i] = random.integers(0, 1 << 24, size=edges)
+    matrix = np.minimum(matrix, matrix.T)
     np.fill_diagonal(matrix, np.inf)
     rows, columns = np.nonzero(np.isfinite(matrix))
     starts = np.searchsorted(rows, np.arange(n + 1)).astype(np.int64)

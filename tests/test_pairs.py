@@ -53,7 +53,7 @@ def test_storage_is_where_there_is_room(room):
     room(need, 2 * need)
     assert choose_storage(1000) == "disk"
     assert choose_storage(1000, storage="memory") == "memory"  # who asks knows
-    with pytest.raises(InputError, match="'tape'.*auto, memory, disk"):
+    with pytest.raises(InputError, match=r"'tape'.*auto, memory, disk"):
         choose_storage(1000, storage="tape")
 
 
