@@ -167,8 +167,12 @@ METHODS: dict[str, Method] = {
             "exact": Engine(
                 "pipeline.methods.isomap:Isomap",
                 "Tunescope",
-                lambda n, d, p: n * (4 * d + 200 * p["n_neighbors"] + 5000),
-                lambda n, d, p: 7e-8 * n**2,
+                # Without room in memory the pairs go to disk.
+                lambda n, d, p: (
+                    n * max(16 * d, 3900 + 150 * p["n_neighbors"] + 2 * (p["landmarks"] or 0))
+                    + (n * n if p["storage"] == "memory" and p["landmarks"] is None else 0)
+                ),
+                lambda n, d, p: 0 if p["landmarks"] else 1.1e-9 * n**2.33,
                 needs_graph=True,
             ),
             "sklearn": Engine(

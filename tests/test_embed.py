@@ -117,9 +117,7 @@ def test_the_study_fits_where_it_should(memory):
 
 def test_embed_refuses_before_it_starts(X, memory, monkeypatch):
     memory(100_000)
-    monkeypatch.setattr(
-        "pipeline.methods.mds.MDS._lay_out", lambda *_, **__: pytest.fail("ran")
-    )
+    monkeypatch.setattr("pipeline.methods.mds.MDS._lay_out", lambda *_, **__: pytest.fail("ran"))
     with pytest.raises(InputError, match="120 points"):
         embed(X, method="mds")
 

@@ -143,13 +143,27 @@ def test_the_network_has_each_edge_both_ways_once(X):
 # ---- Pieces
 
 
-@pytest.mark.parametrize("sizes", [(60,), (50, 30), (40, 300, 9, 17)])
-@pytest.mark.parametrize("offset", [0, 1e4])
-def test_crossings_are_scikit_learns(sizes, offset):
-    X = islands(sizes) + offset
+def two_lines(bend):
+    """Sixty points each: equally near everywhere, or bent so that only the middles are near."""
+    x = np.arange(60.0)
+    return np.concatenate([np.stack([x, 0 * x], 1), np.stack([x, 10 + bend * np.abs(x - 30)], 1)])
+
+
+@pytest.mark.parametrize(
+    ("X", "pieces"),
+    [
+        (islands((60,)), 1),
+        (islands((40, 300, 9, 17)), 4),
+        (islands((50, 30)) + 1e4, 2),
+        (two_lines(bend=0), 2),
+        (two_lines(bend=0.2), 2),
+    ],
+)
+def test_crossings_are_scikit_learns(X, pieces):
+    """The first of equally short ones, too."""
     graph = knn_graph(X, k=6)
     found = crossings(graph, X)
-    assert found.pieces == len(sizes)
+    assert found.pieces == pieces
     n = len(X)
     matrix = np.zeros((n, n))
     matrix[np.repeat(np.arange(n), 6), graph.indices.ravel()] = 1
@@ -159,9 +173,9 @@ def test_crossings_are_scikit_learns(sizes, offset):
             reached = np.isfinite(dijkstra(matrix, directed=False, unweighted=True, indices=i))
             labels[reached] = piece
     labels = np.unique(labels, return_inverse=True)[1]
-    joined = _fix_connected_components(X, np.zeros((n, n)), len(sizes), labels)
+    joined = _fix_connected_components(X, np.zeros((n, n)), pieces, labels)
     expected = np.triu(joined)
-    assert len(found.rows) == np.count_nonzero(expected) == len(sizes) * (len(sizes) - 1) // 2
+    assert len(found.rows) == np.count_nonzero(expected) == pieces * (pieces - 1) // 2
     assert np.allclose(joined[found.rows, found.columns], found.distances, rtol=1e-9)
 
 
@@ -403,8 +417,3 @@ def test_unfinished_eigenpairs_are_warned_of(X):
         estimator = Isomap(n_neighbors=8, max_iter=1, random_state=0).fit(X)
     assert not estimator.certificate_["converged"]
     assert estimator.certificate_["eigen_residual"] > 1e-6
-
-
-def test_memory_needed_counts_the_pairs():
-    assert 4.9e9 < isomap.memory_needed(70_000) < 7e9
-    assert isomap.memory_needed(250_000, landmarks=2000) < 6e9

@@ -51,7 +51,10 @@ def squared_products(values, starts, n, first_strip, last_strip, vectors, sums):
 
 @numba.njit(cache=True)
 def _square(strip, top, left, squares):
-    """Squares of a tile, zero where it lies below or on the diagonal or outside of the strip."""
+    """Squares of a tile, zero where it lies below or on the diagonal.
+
+    So does what is below the last row: only the last strip may be short, and it is a square.
+    """
     columns = min(COLUMNS, strip.shape[1] - left)
     for r in range(ROWS):
         row = strip[min(top + r, strip.shape[0] - 1), left : left + columns]
@@ -59,7 +62,6 @@ def _square(strip, top, left, squares):
             number = np.float64(row[c])
             squares[r, c] = number * number
         squares[r, : max(0, top + r + 1 - left)] = 0
-    squares[strip.shape[0] - top :] = 0
 
 
 @numba.njit(cache=True, fastmath=_SUMS)

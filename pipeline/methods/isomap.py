@@ -150,7 +150,11 @@ class Isomap(LayoutEstimator):
         return found.vectors.T * np.sqrt(np.maximum(found.values, 0))
 
     def _from_landmarks(self, net: Network, random: RandomState) -> np.ndarray:
-        """De Silva & Tenenbaum (2004), section 2: distances to landmarks give coordinates."""
+        """De Silva & Tenenbaum (2004): coordinates from squared distances to landmarks.
+
+        Their formula subtracts the landmarks' mean squared distances first, which only moves the
+        layout; it is centred on all points at the end.
+        """
         n, m = len(net.points), self.landmarks
         sources = np.sort(random.choice(n, m, replace=False))
         tell(f"isomap: {m:,} landmarks x {n:,} points in 16 bits, {2e-9 * m * n:.2g} GB in memory")
@@ -170,11 +174,10 @@ class Isomap(LayoutEstimator):
         axes = np.divide(
             found.vectors, lengths, out=np.zeros_like(found.vectors), where=lengths > 0
         )
-        mean = np.square(among).mean(axis=1, keepdims=True)
         layout = np.empty((n, self.n_components))
         for first in range(0, n, COLUMNS):
             some = slice(first, first + COLUMNS)
-            layout[some] = -0.5 * (axes @ (np.square(rows[:, some] * unit) - mean)).T
+            layout[some] = -0.5 * (axes @ np.square(rows[:, some] * unit)).T
         return _principal(layout)
 
     def _scale(self, kernel: Kernel, random: RandomState) -> Eigenpairs:
@@ -193,13 +196,8 @@ class Isomap(LayoutEstimator):
         return found
 
 
-def memory_needed(n: int, *, n_neighbors: int = 12, landmarks: int | None = None) -> int:
-    """Bytes that `Isomap` needs beyond the features and the graph, pairs on disk not counted."""
-    kept = pairs_bytes(n) if landmarks is None else 2 * landmarks * n + 24 * landmarks**2
-    return kept + _beside_pairs(n, n_neighbors)
-
-
 def _beside_pairs(n: int, k: int) -> int:
+    """Bytes needed beyond the features, the graph and the pairs."""
     network = 150 * k * n  # at its making: arcs, sorted and unsorted, with 64-bit indices
     products = 8 * n * BLOCK * (PARTS + 40)  # partial sums; Lanczos's basis, its copy
     return network + max(fill_memory(n, numba.get_num_threads()), products)
