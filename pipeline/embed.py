@@ -149,7 +149,7 @@ METHODS: dict[str, Method] = {
                 "pipeline.methods.lle:LocallyLinearEmbedding",
                 "Tunescope",
                 lambda n, d, p: 2e8 + n * (4 * d + 100 * p["n_neighbors"] + 1200),
-                lambda n, d, p: 8.5e-7 * n**1.5 * p["n_neighbors"],
+                lambda n, d, p: 5e-7 * n**1.5 * p["n_neighbors"],
                 needs_graph=True,
             ),
             "sklearn": Engine(
@@ -172,7 +172,7 @@ METHODS: dict[str, Method] = {
                     n * max(16 * d, 3900 + 150 * p["n_neighbors"] + 2 * (p["landmarks"] or 0))
                     + (n * n if p["storage"] == "memory" and p["landmarks"] is None else 0)
                 ),
-                lambda n, d, p: 0 if p["landmarks"] else 1.1e-9 * n**2.33,
+                lambda n, d, p: 0 if p["landmarks"] else 1.8e-8 * n**2,
                 needs_graph=True,
             ),
             "sklearn": Engine(
