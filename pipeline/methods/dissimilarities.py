@@ -14,12 +14,11 @@ from threadpoolctl import threadpool_limits
 
 from kernels.cpu.distances import later_distances
 from kernels.cpu.smacof import CHUNKS, folds
-from kernels.pairs import STRIP, Pairs, strip_starts
+from kernels.pairs import STRIP, TOP, Pairs, strip_starts
 from pipeline.methods.storage import new_pairs
 from pipeline.progress import Clock, tell
 
 TILE = 2048  # columns of a product: with as many rows as a strip has, 2 MB in float32
-LARGEST = 65535  # of the 16-bit numbers; what is kept in float64 has the same range
 
 
 class Block(NamedTuple):
@@ -196,7 +195,7 @@ def centred_points(X: np.ndarray, dtype: np.dtype) -> Points:
         Z[some] = (X[some] - mean) * scale
         squared_norms[some] = np.square(Z[some], dtype=np.float64).sum(axis=1)
     bound = np.sqrt(np.sort(squared_norms)[-2:]).sum()
-    return Points(Z, squared_norms.astype(dtype), bound / LARGEST if bound else 1.0, scale)
+    return Points(Z, squared_norms.astype(dtype), bound / TOP if bound else 1.0, scale)
 
 
 def classical_scaling(points: Points, p: int) -> np.ndarray:
@@ -240,7 +239,7 @@ def euclidean(points: Points, *, storage: str) -> Dissimilarities:
 
 def given(D: np.ndarray, *, storage: str) -> Kept:
     """Keep the upper half of a symmetric (n, n) matrix; `storage` as in `euclidean`."""
-    pairs = _new_pairs(len(D), (D.max() or 1.0) / LARGEST, storage)
+    pairs = _new_pairs(len(D), (D.max() or 1.0) / TOP, storage)
     for s in range(len(pairs.starts) - 1):
         first, strip = pairs.strip(s)
         values = D[first : first + STRIP, first:] / pairs.unit

@@ -11,12 +11,12 @@ import numpy as np
 from scipy.linalg import eigh
 from sklearn.utils import check_random_state
 
+from kernels.pairs import TOP
 from pipeline.errors import InputError
 from pipeline.graph import Graph
 from pipeline.methods import dissimilarities, smacof
 from pipeline.methods.base import LayoutEstimator
 from pipeline.methods.dissimilarities import (
-    LARGEST,
     Dissimilarities,
     centred_points,
     classical_scaling,
@@ -251,7 +251,7 @@ def _sized(start: np.ndarray, precision: np.dtype) -> np.ndarray:
     """
     start = start - start.mean(axis=0)
     largest = np.abs(start).max() or 1.0
-    return (start * (LARGEST / 4 / largest)).astype(precision)
+    return (start * (TOP / 4 / largest)).astype(precision)
 
 
 def _verified(found: smacof.Result, pairs: Dissimilarities) -> tuple[float, dict[str, float]]:
