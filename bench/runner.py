@@ -128,6 +128,7 @@ def _resumed(out: Path, header: dict[str, Any], resume: bool) -> dict[str, Any]:
     if not resume:
         raise InputError(f"{out} exists: add --resume to go on in it, or give another --out")
     found = results.read(out)
+    found["inputs"] = {**header["inputs"], **found["inputs"]}  # the rows so far may need fewer
     for name in ("machine", "versions", "inputs"):
         # Limits are added to the machine when they are measured.
         if not all(found[name].get(key) == value for key, value in header[name].items()):
