@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from kernels.backend import Backend, get_backend
 from pipeline.errors import InputError
 from pipeline.graph import Graph, knn_graph
 
@@ -96,3 +97,17 @@ def neighbours(X: np.ndarray, graph: Graph | None, k: int, why: str) -> Graph:
             f"compute the graph with k >= {k}"
         )
     return Graph(graph.indices[:, :k], graph.distances[:, :k])
+
+
+def backend_for(device: str) -> Backend:
+    """The backend that computes an estimator's `device`.
+
+    Raises
+    ------
+    InputError
+        Another word than auto, cpu or gpu, or a GPU is asked for where there is none to use.
+    """
+    try:
+        return get_backend(device)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(str(error)) from error

@@ -1,0 +1,76 @@
+"""Who computes: NumPy and numba on the CPU, or CuPy and the CUDA kernels on a GPU.
+
+Code that asks a backend for its array module and its kernels runs on both. `kernels.cpu` and
+`kernels.gpu` have the same modules, functions and parameters; arrays of a backend stay with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Backend(NamedTuple):
+    """A device's array module and kernels.
+
+    Attributes
+    ----------
+    name : {"cpu", "gpu"}
+    xp : module
+        NumPy or CuPy.
+    """
+
+    name: str
+    xp: ModuleType
+
+    def kernels(self, topic: str) -> ModuleType:
+        """The module of kernels on a topic, such as "smacof"."""
+        return importlib.import_module(f"kernels.{self.name}.{topic}")
+
+    def to_device(self, array: np.ndarray) -> Any:
+        """The array where this backend computes; NumPy's own array on the CPU."""
+        return self.xp.asarray(array)
+
+    def synchronize(self) -> None:
+        """Wait until all that was asked of the device is done: before a clock is read."""
+        if self.name == "gpu":
+            from kernels.gpu import cuda
+
+            cuda.synchronize()
+
+
+def to_host(array: Any) -> np.ndarray:
+    """A NumPy array of what may be on a device."""
+    return array.get() if hasattr(array, "get") else np.asarray(array)
+
+
+def get_backend(device: str) -> Backend:
+    """The backend of a device.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "gpu"}
+        "auto" is a GPU where CuPy finds one.
+
+    Raises
+    ------
+    ValueError
+        Another word.
+    RuntimeError
+        A GPU is asked for, and CuPy is missing or finds none.
+    """
+    if device not in ("auto", "cpu", "gpu"):
+        raise ValueError(f"device is {device!r} but must be one of auto, cpu, gpu")
+    if device == "cpu":
+        return Backend("cpu", np)
+    from kernels.gpu import cuda
+
+    problem = cuda.problem()
+    if problem is None:
+        return Backend("gpu", cuda.array_module())
+    if device == "auto":
+        return Backend("cpu", np)
+    raise RuntimeError(problem)

@@ -1,0 +1,118 @@
+"""All that the kernels ask of CuPy: arrays, the compiled sources in `kernels/cuda`, launches.
+
+The tests replace `array_module` and `compiled` to run the same kernels without a GPU.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SOURCES = Path(__file__).parent.parent / "cuda"
+NAMES = {
+    "float32": "float",
+    "float64": "double",
+    "uint16": "unsigned short",
+    "int32": "int",
+    "int64": "long long",
+}  # how CUDA C++ calls NumPy's types
+RESERVE = 0.1  # of the free memory, left to cuBLAS and to other processes
+
+# kernel((blocks, ...), (threads, ...), arguments)
+Kernel = Callable[[tuple[int, ...], tuple[int, ...], tuple[Any, ...]], None]
+
+
+def array_module() -> Any:
+    """CuPy."""
+    import cupy
+
+    return cupy
+
+
+def problem() -> str | None:
+    """Why there is no GPU to compute on, as a sentence; None if there is one."""
+    try:
+        import cupy
+    except ImportError:
+        return (
+            "device is 'gpu' but CuPy is not installed: install cupy-cuda12x or cupy-cuda13x, or "
+            "set device to cpu"
+        )
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError:
+        count = 0
+    return None if count else "device is 'gpu' but CuPy finds none here: set device to auto or cpu"
+
+
+def synchronize() -> None:
+    """Wait until the device has done all that it was asked for."""
+    array_module().cuda.get_current_stream().synchronize()
+
+
+def free_memory() -> int:
+    """Bytes of the device that may be taken: what is free, and what CuPy keeps for new arrays."""
+    cupy = array_module()
+    free, _ = cupy.cuda.runtime.memGetInfo()
+    return int((1 - RESERVE) * (free + cupy.get_default_memory_pool().free_bytes()))
+
+
+@functools.cache
+def compiled(source: str, name: str, definitions: tuple[str, ...]) -> Kernel:
+    """A kernel of `kernels/cuda/<source>.cu`; CuPy keeps what it compiled on disk.
+
+    Parameters
+    ----------
+    source, name : str
+        File without its ending, and function.
+    definitions : tuple of "NAME=text"
+        Macros that set the types and constants of the source.
+    """
+    cupy = array_module()
+    text = (SOURCES / f"{source}.cu").read_text()
+    options = ("-std=c++17", *(f"-D{definition}" for definition in definitions))
+    return cupy.RawModule(code=text, options=options).get_function(name)
+
+
+def launch(
+    source: str,
+    name: str,
+    blocks: int | tuple[int, ...],
+    threads: int,
+    arguments: tuple[Any, ...],
+    **definitions: Any,
+) -> None:
+    """Start a kernel.
+
+    Parameters
+    ----------
+    source, name : str
+        See `compiled`.
+    blocks : int or tuple of int
+        With no block nothing happens.
+    threads : int
+        Threads of a block.
+    arguments : tuple
+        Arrays by their address: a view must be C-ordered, or its kernel must know its strides.
+        Integers arrive as `long long`, other numbers as `double`.
+    definitions
+        Macros of the source: dtypes by their names in CUDA C++, anything else as it is.
+    """
+    grid = (blocks,) if isinstance(blocks, int) else blocks
+    if 0 in grid:
+        return
+    text = tuple(
+        f"{macro}={NAMES[value.name] if isinstance(value, np.dtype) else value}"
+        for macro, value in sorted(definitions.items())
+    )
+    compiled(source, name, text)(grid, (threads,), tuple(map(_argument, arguments)))
+
+
+def _argument(value: Any) -> Any:
+    if isinstance(value, int | np.integer):
+        return np.int64(value)
+    return np.float64(value) if isinstance(value, float) else value
