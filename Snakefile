@@ -1,6 +1,7 @@
 """From images to the before/after figure: `snakemake --cores all --resources gpu=1`."""
 
 import sys
+from dataclasses import asdict
 
 from snakemake.exceptions import WorkflowError
 
@@ -11,7 +12,7 @@ from pipeline.device import resolve_device
 from pipeline.embed import METHODS, engine_name
 from pipeline.errors import InputError
 from pipeline.provenance import code_digest
-from pipeline.workflow import flags, repeated, set_up_jobs, split_options, tracked
+from pipeline.workflow import flags, repeated, set_up_jobs, share_of_cores, split_options, tracked
 
 if not workflow.config_settings.configfiles:
 
@@ -26,6 +27,8 @@ except InputError as error:
 
 set_up_jobs(DEVICE)
 GPU = 1 if DEVICE == "gpu" else 0
+# Of a job that may take a GPU: with --resources gpu=N, N of them run side by side.
+GPU_JOB_CORES = share_of_cores(workflow.cores, workflow.global_resources.get("gpu") if GPU else None)
 RESULTS = f"results/{STUDY.study}"
 LOGS = f"logs/{STUDY.study}"
 BENCHMARKS = f"benchmarks/{STUDY.study}"
@@ -34,7 +37,7 @@ BENCHMARKS = f"benchmarks/{STUDY.study}"
 def embed_threads(method):
     """All cores, or one where more would idle: then several layouts are computed at a time."""
     engine = engine_name(method, STUDY.methods[method].get("engine", "auto"), DEVICE)
-    return 1 if METHODS[method].engines[engine].single_threaded else workflow.cores
+    return 1 if METHODS[method].engines[engine].single_threaded else GPU_JOB_CORES
 
 
 envvars:
@@ -134,7 +137,7 @@ rule finetune:
         f"{BENCHMARKS}/{{backbone}}/finetune.tsv"
     conda:
         "environment.yml"
-    threads: workflow.cores
+    threads: GPU_JOB_CORES
     resources:
         gpu=GPU,
         mem_mb=12000,
@@ -159,13 +162,13 @@ rule features:
         f"{BENCHMARKS}/{{backbone}}/{{stage}}/features.tsv"
     conda:
         "environment.yml"
-    threads: workflow.cores
+    threads: GPU_JOB_CORES
     resources:
         gpu=GPU,
         mem_mb=8000,
     params:
         code=code_digest("pipeline.features"),
-        options=flags(layer=STUDY.features.layer, batch_size=STUDY.features.batch_size),
+        options=flags(**asdict(STUDY.features)),
     shell:
         "python -m pipeline --threads {threads} features {params.options} --model {input.model}"
         " --dataset {input.dataset} --out {output.features} 2>&1 | tee -i {log}"
@@ -183,7 +186,7 @@ rule graph:
         f"{BENCHMARKS}/{{backbone}}/{{stage}}/graph.tsv"
     conda:
         "environment.yml"
-    threads: workflow.cores
+    threads: GPU_JOB_CORES
     resources:
         gpu=GPU,
         mem_mb=4000,
@@ -330,18 +333,31 @@ rule summary:
 
 rule runtimes:
     input:
-        rules.dataset.benchmark,
-        expand(
-            [rules.backbone.benchmark, rules.finetune.benchmark, rules.figure.benchmark],
-            backbone=STUDY.backbones,
-        ),
-        expand(
-            [rules.features.benchmark, rules.graph.benchmark],
-            backbone=STUDY.backbones,
-            stage=STAGES,
-        ),
-        expand(
-            [rules.embed.benchmark, rules.quality.benchmark],
+        benchmarks=[
+            rules.dataset.benchmark,
+            *expand(
+                [rules.backbone.benchmark, rules.finetune.benchmark, rules.figure.benchmark],
+                backbone=STUDY.backbones,
+            ),
+            *expand(
+                [rules.features.benchmark, rules.graph.benchmark],
+                backbone=STUDY.backbones,
+                stage=STAGES,
+            ),
+            *expand(
+                [rules.embed.benchmark, rules.quality.benchmark],
+                backbone=STUDY.backbones,
+                stage=STAGES,
+                method=STUDY.methods,
+            ),
+        ],
+        artefacts=expand(
+            [
+                rules.finetune.output.model,
+                rules.features.output.features,
+                rules.graph.output.graph,
+                rules.embed.output.layout,
+            ],
             backbone=STUDY.backbones,
             stage=STAGES,
             method=STUDY.methods,
@@ -364,7 +380,8 @@ rule runtimes:
         mem_mb=1000,
     params:
         code=code_digest("pipeline.runtimes"),
-        benchmarks=lambda wildcards, input: repeated("benchmark", input),
+        benchmarks=lambda wildcards, input: repeated("benchmark", input.benchmarks),
+        artefacts=lambda wildcards, input: repeated("artefact", input.artefacts),
     shell:
-        "python -m pipeline --threads {threads} runtimes {params.benchmarks}"
+        "python -m pipeline --threads {threads} runtimes {params.benchmarks} {params.artefacts}"
         " --out {output.table} 2>&1 | tee -i {log}"

@@ -24,7 +24,8 @@ from typing import Any, TextIO
 import joblib
 
 from bench.manifest import Workload
-from pipeline.device import count_gpus, set_up_process
+from pipeline.cards import visible_cards
+from pipeline.device import set_up_process
 from pipeline.errors import InputError
 from pipeline.memory import available_memory
 from pipeline.process import parse_params
@@ -139,7 +140,7 @@ def _graph_file(job: dict, X: Any) -> Path:
 
 def measure_workload(report: Reporter, workload: Workload, job: dict, threads: int) -> None:
     """Load, warm up, time, and measure the result; each step ends with an event."""
-    if workload.device == "gpu" and not count_gpus():
+    if workload.device == "gpu" and not visible_cards():
         raise Missing("no NVIDIA GPU answers here")
     import numpy as np
     import psutil

@@ -163,8 +163,7 @@ def finetune(
             seed=seed,
             checkpoint=checkpoint,
         )
-        made["precision"] = result.precision
-        made["images_per_second"] = result.images_per_second
+        made |= {"precision": result.precision, **result.speed}
         before = store.context(model)
         made["context"] = {
             **before,
@@ -188,23 +187,23 @@ def features(
     layer: Annotated[
         str, typer.Option(help="Layer to extract; default the global average pool.")
     ] = "features",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 256,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images per step; default what suits the device.")
+    ] = None,
+    precision: Annotated[
+        str, typer.Option(help="auto, float32, bfloat16 or float16; auto is float32 on a CPU.")
+    ] = "auto",
 ) -> None:
     """Extract the features of every image, (n, d) float32."""
     from pipeline.features import extract_features
 
     inputs = [model, dataset]
-    with record(
-        "features", context.obj, inputs, {"layer": layer, "batch_size": batch_size}
-    ) as made:
-        values, images_per_second = extract_features(
-            store.load_model(model),
-            store.load_dataset(dataset).images,
-            layer=layer,
-            batch_size=batch_size,
+    options = {"layer": layer, "batch_size": batch_size, "precision": precision}
+    with record("features", context.obj, inputs, options) as made:
+        values, info = extract_features(
+            store.load_model(model), store.load_dataset(dataset).images, **options
         )
-        made["images_per_second"] = images_per_second
-        made["context"] = store.context(model)
+        made |= {**info, "context": store.context(model)}
     store.save_features(out, values, made)
 
 
@@ -219,7 +218,8 @@ def graph(
     from pipeline.graph import knn_graph
 
     with record("graph", context.obj, [features], {"n_neighbors": n_neighbors}) as made:
-        neighbors = knn_graph(store.load_features(features), k=n_neighbors)
+        points = store.load_features(features)
+        neighbors = knn_graph(points, k=n_neighbors, device=context.obj)
         made["context"] = store.context(features)
     store.save_graph(out, neighbors, made)
 
@@ -298,7 +298,7 @@ def quality(
         neighbors = (
             store.load_graph(graph)
             if graph and whole
-            else knn_graph(points[table["id"]], k=n_neighbors)
+            else knn_graph(points[table["id"]], k=n_neighbors, device=context.obj)
         )
         measures = measure(
             table[["x", "y"]].to_numpy(),
@@ -391,12 +391,15 @@ def runtimes(
         list[Path], typer.Option(help="Snakemake's benchmark files of a study; repeat for each.")
     ],
     out: Out,
+    artefact: Annotated[
+        list[Path] | None, typer.Option(help="What jobs on a GPU wrote; repeat for each.")
+    ] = None,
 ) -> None:
     """Tabulate where a study's time went, one row a job, as CSV."""
     from pipeline.runtimes import runtimes as tabulate
 
     with record("runtimes", context.obj, benchmark, {}) as made:
-        table = tabulate(benchmark)
+        table = tabulate(benchmark, artefact or [])
     store.write(out, lambda path: table.to_csv(path, index=False), made)
 
 

@@ -1,10 +1,10 @@
 """Choose the device once, before any library that could take a GPU is imported."""
 
-import ctypes
 import os
 
 from threadpoolctl import threadpool_limits
 
+from pipeline.cards import take_card, visible_cards
 from pipeline.errors import InputError
 
 DEVICES = ("auto", "cpu", "gpu")
@@ -21,32 +21,27 @@ def resolve_device(device: str) -> str:
     if device not in DEVICES:
         raise InputError(f"device is {device!r} but must be one of {', '.join(DEVICES)}")
     if device == "auto":
-        return "gpu" if count_gpus() else "cpu"
-    if device == "gpu" and not count_gpus():
+        return "gpu" if visible_cards() else "cpu"
+    if device == "gpu" and not visible_cards():
         raise InputError(
-            "device is 'gpu' but no NVIDIA driver answers here: set device to auto or cpu"
+            "device is 'gpu' but no NVIDIA card answers here (nvidia-ml-py asks the driver, "
+            "CUDA_VISIBLE_DEVICES may hide it): set device to auto or cpu"
         )
     return device
-
-
-def count_gpus() -> int:
-    """Number of GPUs that the NVIDIA driver shows to this process (CUDA_VISIBLE_DEVICES counts)."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return 0
-    count = ctypes.c_int(0)
-    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return 0
-    return count.value
 
 
 def set_up_process(device: str, threads: int | None) -> None:
     """Bind this process to a resolved device and a number of threads; call before heavy imports."""
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    # Another process may share the card: TensorFlow must not take all of its memory at once.
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    else:
+        take_card()
+    # Another process may share the card: none may take all of its memory at once.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    # float32 means float32: cuBLAS and cuDNN would round factors to 10 bits of mantissa (TF32).
+    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Threads that spin while they wait starve each other on busy cores: t-SNE of 500 points took
     # 5.8 s instead of 0.1 s.

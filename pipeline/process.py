@@ -6,11 +6,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from pipeline.cards import metered
 from pipeline.errors import InputError
 
 
@@ -49,7 +50,9 @@ def _fail(sentence: str, status: int) -> NoReturn:
 def record(
     stage: str, device: str, inputs: list[Path], parameters: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the metadata of an artefact; on leaving, add wall seconds and peak resident memory.
+    """Yield the metadata of an artefact; on leaving, add what was used.
+
+    Wall seconds, peak resident memory and, on a GPU, what `pipeline.cards.metered` tells.
 
     Parameters
     ----------
@@ -70,7 +73,10 @@ def record(
     }
     start = time.perf_counter()
     print(f"{stage}: started on {device}", file=sys.stderr)
-    yield metadata
+    with metered() if device == "gpu" else nullcontext() as figures:
+        yield metadata
+    if figures:
+        metadata["gpu"] = figures
     metadata["seconds"] = round(time.perf_counter() - start, 3)
     # ru_maxrss is in KiB on Linux, in bytes on macOS.
     unit = 1 if sys.platform == "darwin" else 1024

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config import STAGES
 from pipeline.errors import InputError
+from pipeline.store import read_sidecar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,22 +28,27 @@ ORDER = (
     "runtimes",
 )
 OF_THE_STUDY = ("dataset", "summary", "runtimes")  # the others have a backbone
+OF_A_STAGE = ("features", "graph", "embed", "quality")
 
 
-def runtimes(files: Iterable[Path]) -> pd.DataFrame:
+def runtimes(files: Iterable[Path], artefacts: Iterable[Path] = ()) -> pd.DataFrame:
     """Tabulate Snakemake's benchmark files.
 
     Parameters
     ----------
     files : iterable of Path
         `benchmarks/<study>/[<backbone>/[<stage>/]]<name>.tsv`.
+    artefacts : iterable of Path
+        `results/<study>/<backbone>/<stage>/<name>`, whose sidecars say what their jobs took of a
+        GPU.
 
     Returns
     -------
     DataFrame
         One row a job, in the order of the workflow: rule, backbone, stage (before, after), method,
-        seconds (wall), cpu_seconds, peak_mb (largest resident memory). What does not apply is
-        empty; so are figures of jobs too short for Snakemake to sample.
+        seconds (wall), cpu_seconds, peak_mb (largest resident memory), gpu_peak_mb, gpu_energy_j
+        (see `pipeline.cards.metered`). What does not apply is empty; so are figures of jobs too
+        short for Snakemake to sample.
 
     Raises
     ------
@@ -55,6 +61,10 @@ def runtimes(files: Iterable[Path]) -> pd.DataFrame:
     if not rows:
         raise InputError("there are no benchmark files: run the workflow first")
     table = pd.DataFrame(rows)
+    gpu = {key: figures for key, figures in map(_gpu, artefacts)}
+    jobs = list(zip(*(table[name] for name in ("rule", "backbone", "stage", "method")), strict=True))
+    for column, name in (("gpu_peak_mb", "peak_memory_mb"), ("gpu_energy_j", "energy_j")):
+        table[column] = [gpu.get(job, {}).get(name, float("nan")) for job in jobs]
     keys = {"rule": ORDER, "stage": ("", *STAGES)}
     return table.sort_values(
         ["rule", "backbone", "stage", "method"],
@@ -86,6 +96,14 @@ def _row(path: Path) -> dict[str, object]:
     stage = folders.pop() if folders and folders[-1] in STAGES else ""
     backbone = "" if rule in OF_THE_STUDY or not folders else folders[-1]
     return {"rule": rule, "backbone": backbone, "stage": stage, "method": method, **figures}
+
+
+def _gpu(artefact: Path) -> tuple[tuple[str, str, str, str], dict[str, Any]]:
+    """The job that made an artefact, and what it took of a GPU."""
+    made = read_sidecar(artefact)
+    rule, (backbone, stage) = made.get("stage", ""), artefact.parent.parts[-2:]
+    method = made.get("parameters", {}).get("method", "")
+    return (rule, backbone, stage if rule in OF_A_STAGE else "", method), made.get("gpu", {})
 
 
 def _rule(path: Path) -> tuple[str, str]:

@@ -17,6 +17,18 @@ def set_up_jobs(device: str) -> None:
     os.environ["TUNESCOPE_DEVICE"] = device
 
 
+def share_of_cores(cores: int, gpus: Any) -> int:
+    """Cores of a GPU job: all of them, or a part if several GPUs are given to the workflow.
+
+    Parameters
+    ----------
+    cores : int
+    gpus : snakemake's resource "gpu" or None
+        Its `value` is the N of ``--resources gpu=N``.
+    """
+    return max(1, cores // max(1, gpus.value if gpus else 1))
+
+
 def flags(**options: Any) -> str:
     """Command-line flags for `options`: None is left out, a dict becomes JSON, all is quoted.
 

@@ -21,6 +21,7 @@ from bench.task import Outcome, Task
 from pipeline.config import ROOT
 from pipeline.errors import InputError
 from pipeline.graph import Graph, knn_graph
+from pipeline import store
 from pipeline.runtimes import runtimes
 
 LIMITS = {"sgemm_gflops": 100.0, "bandwidth_gb_s": 20.0}
@@ -543,15 +544,27 @@ def test_run_times_of_a_study(tmp_path):
         path = folder / f"{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(TSV.format(s=s, rss=rss, cpu=cpu))
-    table = runtimes(folder.rglob("*.tsv"))
+    artefacts = []
+    for name, rule, method, gpu in (
+        ("after/model.keras", "finetune", None, {"peak_memory_mb": 5000, "energy_j": 9000}),
+        ("after/tsne.parquet", "embed", "tsne", {"peak_memory_mb": 3000}),  # a card without meter
+        ("before/features.npy", "features", None, None),  # on a CPU
+    ):
+        path = tmp_path / "results" / "trial" / "VGG16" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = {"stage": rule, "parameters": {"method": method} if method else {}}
+        store.sidecar(path).write_text(json.dumps(made | ({"gpu": gpu} if gpu else {})))
+        artefacts.append(path)
+    table = runtimes(folder.rglob("*.tsv"), artefacts)
+    assert list(table)[-3:] == ["peak_mb", "gpu_peak_mb", "gpu_energy_j"]
     assert table.fillna(-1).to_numpy().tolist() == [
-        ["dataset", "", "", "", 0.5, -1, -1],
-        ["finetune", "VGG16", "", "", 600, 1200, 2000],
-        ["features", "VGG16", "before", "", 30, 60, 700],
-        ["embed", "VGG16", "after", "tsne", 90, 170, 900],
-        ["quality", "VGG16", "after", "tsne", 2, 1.5, 200],
-        ["figure", "VGG16", "", "", 0.1, -1, -1],
-        ["runtimes", "", "", "", 1, 0.5, 100],
+        ["dataset", "", "", "", 0.5, -1, -1, -1, -1],
+        ["finetune", "VGG16", "", "", 600, 1200, 2000, 5000, 9000],
+        ["features", "VGG16", "before", "", 30, 60, 700, -1, -1],
+        ["embed", "VGG16", "after", "tsne", 90, 170, 900, 3000, -1],
+        ["quality", "VGG16", "after", "tsne", 2, 1.5, 200, -1, -1],
+        ["figure", "VGG16", "", "", 0.1, -1, -1, -1, -1],
+        ["runtimes", "", "", "", 1, 0.5, 100, -1, -1],
     ]
     out = study.take("trial", out=tmp_path / "s.json", benchmarks=tmp_path / "benchmarks")
     found = results.read(out)

@@ -191,3 +191,33 @@ def test_flags_quote_and_leave_out():
     assert flags(source="my images", subset=None, params={"b": 1, "a": "x y"}) == (
         """--source 'my images' --params '{"a": "x y", "b": 1}'"""
     )
+
+
+def test_gpu_jobs_share_the_cores_and_take_a_gpu_each(tmp_path):
+    """A dry run before a driver that shows two cards."""
+    copy_project(tmp_path)
+    (tmp_path / "drivers").mkdir()
+    (tmp_path / "drivers" / "pynvml.py").write_text(
+        "class NVMLError(Exception): pass\n"
+        "nvmlInit = nvmlShutdown = lambda: None\n"
+        "nvmlDeviceGetCount = lambda: 2\n"
+    )
+    for given, threads in (("1", 4), ("2", 2), ("8", 1)):
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "snakemake", "--configfile", "tiny.yaml", "--dry-run"),
+                *("--cores", "4", "--resources", f"gpu={given}"),
+            ],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": "drivers", "CUDA_VISIBLE_DEVICES": "0,1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        graph = re.search(r"rule graph:.*?(?=\n\n)", done.stdout, re.DOTALL)[0]
+        assert f"threads: {threads}" in graph or threads == 1, graph
+        assert "gpu=1" in graph
+        quality = re.search(r"rule quality:.*?(?=\n\n)", done.stdout, re.DOTALL)[0]
+        assert "threads: 4" in quality
+        assert "gpu=1" not in quality
