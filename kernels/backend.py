@@ -7,10 +7,13 @@ Code that asks a backend for its array module and its kernels runs on both. `ker
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 class Backend(NamedTuple):
@@ -33,6 +36,14 @@ class Backend(NamedTuple):
     def to_device(self, array: np.ndarray) -> Any:
         """The array where this backend computes; NumPy's own array on the CPU."""
         return self.xp.asarray(array)
+
+    def attempt(self, compute: Callable[[], T]) -> T:
+        """Call `compute`; on a GPU once more, in smaller tiles, if memory runs out."""
+        if self.name == "cpu":
+            return compute()
+        from kernels.gpu import cuda
+
+        return cuda.twice(compute)
 
     def synchronize(self) -> None:
         """Wait until all that was asked of the device is done: before a clock is read."""

@@ -56,3 +56,8 @@ def strip_starts(n: int) -> np.ndarray:
 def pairs_bytes(n: int) -> int:
     """Bytes of the values of n points."""
     return 2 * int(strip_starts(n)[-1])
+
+
+def folds(n: int) -> int:
+    """Number of folds of n points: fold t is strip t with the t-th last, so all weigh alike."""
+    return (-(-n // STRIP) + 1) // 2

@@ -1,1 +1,1 @@
-"""Kernels compiled by numba for CPUs; `kernels.gpu` will hold their twins."""
+"""Kernels compiled by numba for CPUs; their twins are in `kernels.gpu`."""

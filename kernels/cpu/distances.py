@@ -5,6 +5,7 @@ import numpy as np
 
 # Below this share of |x_i|^2 + |x_j|^2 a squared distance is computed again by differences.
 CANCELS = 2.0**-9
+TILE = 2048  # columns of a product: with as many rows as a strip has, 2 MB in float32
 
 
 # Reassociation lets the sums over features run in vector registers.

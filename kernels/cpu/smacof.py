@@ -9,11 +9,6 @@ CHUNKS = 32  # partial sums: more than most machines have cores, few enough to a
 TILE = 1024  # columns side by side: their coordinates and sums stay in the first-level cache
 
 
-def folds(n):
-    """Number of folds of n points: fold t is strip t with the t-th last, so all weigh alike."""
-    return (-(-n // STRIP) + 1) // 2
-
-
 @numba.njit(parallel=True, cache=True)
 def guttman_sums(values, starts, X, sums, squares, first_fold, last_fold):
     """Add some folds' part of the Guttman transform and of the stress.

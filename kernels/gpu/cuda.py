@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,15 +21,26 @@ NAMES = {
     "int64": "long long",
 }  # how CUDA C++ calls NumPy's types
 RESERVE = 0.1  # of the free memory, left to cuBLAS and to other processes
+SECOND = 0.25  # of the room that a first attempt had, what a second one may take
+
+T = TypeVar("T")
+_share = 1.0
 
 # kernel((blocks, ...), (threads, ...), arguments)
 Kernel = Callable[[tuple[int, ...], tuple[int, ...], tuple[Any, ...]], None]
 
 
+@functools.cache
 def array_module() -> Any:
-    """CuPy."""
-    import cupy
+    """CuPy, told to multiply float32 in full precision.
 
+    At its first product it would read CUPY_TF32, and where that is 1 round factors to 11 bits:
+    too few to prove neighbours with, or for the small distances among large ones.
+    """
+    import cupy
+    from cupy._core import _routines_linalg
+
+    cupy._core.set_compute_type(np.float32, _routines_linalg.COMPUTE_TYPE_DEFAULT)
     return cupy
 
 
@@ -58,7 +69,38 @@ def free_memory() -> int:
     """Bytes of the device that may be taken: what is free, and what CuPy keeps for new arrays."""
     cupy = array_module()
     free, _ = cupy.cuda.runtime.memGetInfo()
-    return int((1 - RESERVE) * (free + cupy.get_default_memory_pool().free_bytes()))
+    kept = cupy.get_default_memory_pool().free_bytes()
+    return int(_share * (1 - RESERVE) * (free + kept))
+
+
+def release_memory() -> None:
+    """Give what CuPy keeps for new arrays back to the device."""
+    array_module().get_default_memory_pool().free_all_blocks()
+
+
+def twice(compute: Callable[[], T]) -> T:
+    """Call `compute`; if memory runs out, call it once more with a quarter of `free_memory`.
+
+    Raises
+    ------
+    MemoryError
+        It ran out again.
+    """
+    global _share
+    try:
+        return compute()
+    except MemoryError:  # CuPy's and RMM's are kinds of it
+        pass  # and out of this block, so that the error no longer holds what was allocated
+    release_memory()
+    _share = SECOND
+    try:
+        return compute()
+    except MemoryError as error:
+        raise MemoryError(
+            f"of the GPU, with smaller tiles too; {' '.join(str(error).split())}"
+        ) from error
+    finally:
+        _share = 1.0
 
 
 @functools.cache

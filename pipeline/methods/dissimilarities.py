@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from scipy.linalg import eigh
 from threadpoolctl import threadpool_limits
 
-from kernels.cpu.distances import later_distances
-from kernels.cpu.smacof import CHUNKS, folds
-from kernels.pairs import STRIP, TOP, Pairs, strip_starts
+from kernels.backend import Backend, to_host
+from kernels.pairs import STRIP, TOP, Pairs, folds, strip_starts
 from pipeline.methods.storage import new_pairs
 from pipeline.progress import Clock, tell
 
-TILE = 2048  # columns of a product: with as many rows as a strip has, 2 MB in float32
+FOLDS = 32  # added up at a time, a second or so: as many as the kernel has partial sums
 
 
 class Block(NamedTuple):
     """Some folds of the strips of all pairs, as `kernels.cpu.smacof.guttman_sums` takes them."""
 
-    values: np.ndarray
-    starts: np.ndarray
+    values: Any
+    starts: Any
     first_fold: int
     last_fold: int
 
@@ -35,17 +34,20 @@ class Points(NamedTuple):
 
     Attributes
     ----------
-    Z : (n, d) float32 or float64
+    backend : Backend
+        Where the distances are computed.
+    Z : (n, d) float32 or float64 array of the backend
         Centred; multiplied by a power of two, which is exact, so that no square overflows.
-    squared_norms : (n,), dtype of Z
+    squared_norms : (n,) array of the backend, dtype of Z
     unit : float
         In Z's scale, what the value 1 stands for: no distance is larger than 65535 of it.
     scale : float
         Z is this times as large as the features.
     """
 
-    Z: np.ndarray
-    squared_norms: np.ndarray
+    backend: Backend
+    Z: Any
+    squared_norms: Any
     unit: float
     scale: float
 
@@ -55,11 +57,14 @@ class Kept:
 
     Parameters
     ----------
+    backend : Backend
     pairs : Pairs
-        uint16, or float64 without rounding.
+        uint16, or float64 without rounding; their values are an array of the backend.
 
     Attributes
     ----------
+    backend : Backend
+        Where passes over the pairs are computed.
     n : int
         Points.
     unit : float
@@ -68,15 +73,16 @@ class Kept:
         Of coordinates that do the values justice.
     """
 
-    def __init__(self, pairs: Pairs):
-        self.pairs = pairs
+    def __init__(self, backend: Backend, pairs: Pairs):
+        self.backend, self.pairs = backend, pairs
         self.n, self.unit = pairs.n, pairs.unit
         self.precision = np.dtype(np.float32 if pairs.values.dtype == np.uint16 else np.float64)
 
     def blocks(self) -> Iterator[Block]:
         """All folds, few enough at a time for an interrupt to be noticed soon."""
+        starts = self.backend.to_device(self.pairs.starts)
         for some in _fold_ranges(self.n):
-            yield Block(self.pairs.values, self.pairs.starts, some.start, some.stop)
+            yield Block(self.pairs.values, starts, some.start, some.stop)
 
 
 class Recomputed:
@@ -88,18 +94,18 @@ class Recomputed:
 
     Attributes
     ----------
-    n, unit, precision
+    backend, n, unit, precision
         As of `Kept`.
     """
 
     precision = np.dtype(np.float32)
 
     def __init__(self, points: Points):
-        self.points = points
+        self.backend, self.points = points.backend, points
         self.n, self.unit = len(points.Z), points.unit / points.scale
         strips = len(strip_starts(self.n)) - 1
         longest = max(len(some) for some in _fold_ranges(self.n))
-        self._room = np.empty(longest * STRIP * (self.n + STRIP), np.uint16)
+        self._room = self.backend.xp.empty(longest * STRIP * (self.n + STRIP), np.uint16)
         self._starts = np.zeros(strips + 1, np.int64)
         tflop = self.n**2 * points.Z.shape[1] / 1e12
         tell(f"MDS: no room for the pairs, every pass computes them again: {tflop:.2g} TFLOP")
@@ -114,15 +120,15 @@ class Recomputed:
                 self._starts[s], start, end = end, end, end + rows * width
                 tasks.append((s, self._room[start:end].reshape(rows, width)))
             _fill(self.points, tasks)
-            yield Block(self._room, self._starts, some.start, some.stop)
+            starts = self.backend.to_device(self._starts)
+            yield Block(self._room, starts, some.start, some.stop)
 
 
 Dissimilarities = Kept | Recomputed
 
 
 def _fold_ranges(n: int) -> list[range]:
-    """A fold for every chunk of a kernel's sums, again and again."""
-    return [range(t, min(t + CHUNKS, folds(n))) for t in range(0, folds(n), CHUNKS)]
+    return [range(t, min(t + FOLDS, folds(n))) for t in range(0, folds(n), FOLDS)]
 
 
 def _strips_of(some: range, n: int) -> list[int]:
@@ -136,41 +142,47 @@ def _strip_shape(s: int, n: int) -> tuple[int, int]:
     return min(STRIP, n - first), n - first
 
 
-def _fill(points: Points, strips: Iterable[tuple[int, np.ndarray]]) -> None:
+def _fill(points: Points, strips: Iterable[tuple[int, Any]]) -> None:
     """Put the distances of strips, given with their room, where they belong."""
+    kernels = points.backend.kernels("distances")
+    tile = kernels.TILE
 
-    def fill(s: int, strip: np.ndarray, left: int) -> None:
+    def fill(s: int, strip: Any, left: int) -> None:
         first = s * STRIP
-        rows, columns = slice(first, first + len(strip)), slice(first + left, first + left + TILE)
-        later_distances(
+        rows, columns = slice(first, first + len(strip)), slice(first + left, first + left + tile)
+        kernels.later_distances(
             points.Z[rows] @ points.Z[columns].T,
             points.Z,
             points.squared_norms,
             rows.start,
             columns.start,
             points.unit,
-            strip[:, left : left + TILE],
+            strip[:, left : left + tile],
         )
 
-    with _threads() as each:
+    with _each(points.backend) as each:
         each(
             fill,
-            ((s, strip, left) for s, strip in strips for left in range(0, strip.shape[1], TILE)),
+            ((s, strip, left) for s, strip in strips for left in range(0, strip.shape[1], tile)),
         )
 
 
 @contextmanager
-def _threads() -> Iterator[Callable[[Callable, Iterable[tuple]], list]]:
+def _each(backend: Backend) -> Iterator[Callable[[Callable, Iterable[tuple]], list]]:
     """Call a function for each of some arguments, side by side, with BLAS on one thread each.
 
     How BLAS shares one product among its threads decides the last bits of the result; products
-    that each belong to one thread have the same bits for any number of threads.
+    that each belong to one thread have the same bits for any number of threads. A GPU is busy
+    with one call at a time.
     """
+    if backend.name == "gpu":
+        yield lambda function, arguments: [function(*a) for a in arguments]
+        return
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(numba.get_num_threads()) as pool:
         yield lambda function, arguments: list(pool.map(lambda a: function(*a), arguments))
 
 
-def centred_points(X: np.ndarray, dtype: np.dtype) -> Points:
+def centred_points(X: np.ndarray, dtype: np.dtype, backend: Backend) -> Points:
     """Prepare points for the distances of all pairs.
 
     Parameters
@@ -178,6 +190,7 @@ def centred_points(X: np.ndarray, dtype: np.dtype) -> Points:
     X : (n, d) float32 or float64
     dtype : float32 or float64
         Precision of the distances.
+    backend : Backend
 
     Notes
     -----
@@ -185,17 +198,19 @@ def centred_points(X: np.ndarray, dtype: np.dtype) -> Points:
     largest norms; a tighter bound would need another sweep, and the rounding errors of all pairs
     add only unit^2 / 12 to their mean squared error.
     """
-    mean = X.mean(axis=0, dtype=np.float64)
+    xp = backend.xp
+    mean = backend.to_device(X.mean(axis=0, dtype=np.float64))
     rows = [slice(first, first + STRIP) for first in range(0, len(X), STRIP)]
-    largest = max(np.abs(X[some] - mean).max() for some in rows)
-    scale = 2.0 ** -np.frexp(largest)[1] if largest else 1.0
-    Z = np.empty(X.shape, dtype)
-    squared_norms = np.empty(len(X))
+    largest = max(float(abs(backend.to_device(X[some]) - mean).max()) for some in rows)
+    scale = 2.0 ** -int(np.frexp(largest)[1]) if largest else 1.0
+    Z = xp.empty(X.shape, dtype)
+    squared_norms = xp.empty(len(X))
     for some in rows:
-        Z[some] = (X[some] - mean) * scale
-        squared_norms[some] = np.square(Z[some], dtype=np.float64).sum(axis=1)
-    bound = np.sqrt(np.sort(squared_norms)[-2:]).sum()
-    return Points(Z, squared_norms.astype(dtype), bound / TOP if bound else 1.0, scale)
+        Z[some] = (backend.to_device(X[some]) - mean) * scale
+        squared_norms[some] = xp.square(Z[some], dtype=np.float64).sum(axis=1)
+    bound = float(np.sqrt(np.sort(to_host(squared_norms))[-2:]).sum())
+    unit = bound / TOP if bound else 1.0
+    return Points(backend, Z, squared_norms.astype(dtype), unit, scale)
 
 
 def classical_scaling(points: Points, p: int) -> np.ndarray:
@@ -204,16 +219,19 @@ def classical_scaling(points: Points, p: int) -> np.ndarray:
     Returns
     -------
     (n, p) float64
-        In the unit of the distances; coordinates beyond the dimensions of the points are 0.
+        On the host, in the unit of the distances; coordinates beyond the dimensions of the points
+        are 0.
     """
-    size = 4 * TILE  # rows of a partial sum: few matrices of d x d at a time
+    backend = points.backend
+    size = 4 * backend.kernels("distances").TILE  # rows of a partial sum: few d x d at a time
     rows = [(points.Z[first : first + size],) for first in range(0, len(points.Z), size)]
-    with _threads() as each:
-        covariance = sum(each(lambda z: (z.T @ z).astype(np.float64), rows))
+    with _each(backend) as each:
+        covariance = to_host(sum(each(lambda z: (z.T @ z).astype(np.float64), rows)))
         d = len(covariance)
         axes = eigh(covariance, subset_by_index=(max(d - p, 0), d - 1))[1][:, ::-1]
         axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
-        X = np.vstack(each(lambda z: z @ axes, rows)) / points.unit
+        axes = backend.to_device(axes)
+        X = np.vstack(each(lambda z: to_host(z @ axes), rows)) / points.unit
     return np.pad(X, ((0, 0), (0, p - X.shape[1])))
 
 
@@ -228,27 +246,27 @@ def euclidean(points: Points, *, storage: str) -> Dissimilarities:
     """
     if storage == "recompute":
         return Recomputed(points)
-    pairs = _new_pairs(len(points.Z), points.unit / points.scale, storage)
+    pairs = _new_pairs(len(points.Z), points.unit / points.scale, storage, points.backend)
     clock = Clock("MDS, distances", len(pairs.values))
     for block in _fold_ranges(pairs.n):
         strips = [(s, pairs.strip(s)[1]) for s in _strips_of(block, pairs.n)]
         _fill(points, strips)
         clock.step(sum(strip.size for _, strip in strips))
-    return Kept(pairs)
+    return Kept(points.backend, pairs)
 
 
-def given(D: np.ndarray, *, storage: str) -> Kept:
+def given(D: np.ndarray, *, storage: str, backend: Backend) -> Kept:
     """Keep the upper half of a symmetric (n, n) matrix; `storage` as in `euclidean`."""
-    pairs = _new_pairs(len(D), (D.max() or 1.0) / TOP, storage)
+    pairs = _new_pairs(len(D), (D.max() or 1.0) / TOP, storage, backend)
     for s in range(len(pairs.starts) - 1):
         first, strip = pairs.strip(s)
         values = D[first : first + STRIP, first:] / pairs.unit
-        strip[:] = values if storage == "exact" else np.rint(values)
-    return Kept(pairs)
+        strip[:] = backend.to_device(values if storage == "exact" else np.rint(values))
+    return Kept(backend, pairs)
 
 
-def _new_pairs(n: int, unit: float, storage: str) -> Pairs:
+def _new_pairs(n: int, unit: float, storage: str, backend: Backend) -> Pairs:
     if storage == "exact":
         starts = strip_starts(n)
-        return Pairs(np.empty(starts[-1]), starts, n, unit)
-    return new_pairs(n, unit=unit, storage=storage, name="MDS")
+        return Pairs(backend.xp.empty(starts[-1]), starts, n, unit)
+    return new_pairs(n, unit=unit, storage=storage, name="MDS", backend=backend)

@@ -11,11 +11,12 @@ import numpy as np
 from scipy.linalg import eigh
 from sklearn.utils import check_random_state
 
+from kernels.backend import Backend, to_host
 from kernels.pairs import TOP
 from pipeline.errors import InputError
 from pipeline.graph import Graph
 from pipeline.methods import dissimilarities, smacof
-from pipeline.methods.base import LayoutEstimator
+from pipeline.methods.base import LayoutEstimator, backend_for
 from pipeline.methods.dissimilarities import (
     Dissimilarities,
     centred_points,
@@ -49,7 +50,9 @@ class MDS(LayoutEstimator):
     storage : {"auto", "memory", "disk", "recompute"}
         Where each pair's dissimilarity is kept, in 16 bits: n^2 bytes in all. "recompute" keeps
         none, at the price of n^2 d operations more in each pass. "auto" takes the first of these
-        that has room; up to 4,096 points it keeps float64 in memory.
+        that has room; up to 4,096 points it keeps float64 in memory. A GPU has its own memory, and
+        no disk.
+    device : {"auto", "cpu", "gpu"}
     random_state : int, RandomState or None
         Draws the random starts, as scikit-learn does.
 
@@ -89,6 +92,7 @@ class MDS(LayoutEstimator):
         metric="euclidean",
         normalized_stress="auto",
         storage="auto",
+        device="auto",
         random_state=None,
     ):
         self.n_components = n_components
@@ -99,6 +103,7 @@ class MDS(LayoutEstimator):
         self.metric = metric
         self.normalized_stress = normalized_stress
         self.storage = storage
+        self.device = device
         self.random_state = random_state
 
     def __sklearn_tags__(self):
@@ -109,19 +114,24 @@ class MDS(LayoutEstimator):
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph is not used: every pair counts."""
         self._check_parameters()
-        storage = self._resolved_storage(*X.shape)
+        backend = backend_for(self.device)
+        storage = self._resolved_storage(*X.shape, backend)
         pairs: Dissimilarities
         if self.metric == "precomputed":
             _check_matrix(X)
             starts = self._starts(len(X), partial(_scaled_classically, X))
-            pairs = dissimilarities.given(X, storage=storage)
+            pairs = dissimilarities.given(X, storage=storage, backend=backend)
         else:
-            points = centred_points(X, np.dtype(np.float64 if storage == "exact" else np.float32))
+            precision = np.dtype(np.float64 if storage == "exact" else np.float32)
+            points = centred_points(X, precision, backend)
             starts = self._starts(len(X), partial(classical_scaling, points))
             pairs = dissimilarities.euclidean(points, storage=storage)
         results = [
             smacof.minimise_stress(
-                pairs, _sized(start, pairs.precision), max_iter=self.max_iter, eps=self.eps
+                pairs,
+                backend.to_device(_sized(start, pairs.precision)),
+                max_iter=self.max_iter,
+                eps=self.eps,
             )
             for start in starts
         ]
@@ -148,7 +158,8 @@ class MDS(LayoutEstimator):
             "flops": count * (passes * (7 * self.n_components + 5) + products * 2 * d),
             "bytes": count * passes * (8 if storage == "exact" else 2),
         }
-        return (best.X - best.X.mean(axis=0, dtype=np.float64)) * pairs.unit
+        X = to_host(best.X)
+        return (X - X.mean(axis=0, dtype=np.float64)) * pairs.unit
 
     def _check_parameters(self) -> None:
         for name in ("n_components", "n_init", "max_iter"):
@@ -189,16 +200,16 @@ class MDS(LayoutEstimator):
             f"init is {self.init!r} but MDS knows 'classical_mds', 'random' and an array"
         )
 
-    def _resolved_storage(self, n: int, d: int) -> str:
+    def _resolved_storage(self, n: int, d: int, backend: Backend) -> str:
         if self.storage == "recompute":
             return "recompute"
         if self.storage == "auto" and n <= EXACT:
             return "exact"
-        place = choose_storage(n, storage=self.storage, spare=8 * n * d)
+        place = choose_storage(n, storage=self.storage, spare=8 * n * d, backend=backend)
         if place == "none" and self.metric == "precomputed":
             raise InputError(
                 f"the pairs of {n:,} points fit neither in memory nor on disk; set TMPDIR to a "
-                "larger disk or give fewer points"
+                "larger disk, device to cpu, or give fewer points"
             )
         return "recompute" if place == "none" else place
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.cpu.smacof import CHUNKS, folds, guttman_sums
+from kernels.pairs import folds
 from pipeline.methods.dissimilarities import Dissimilarities
 from pipeline.progress import Clock
 
@@ -17,7 +17,7 @@ class Result(NamedTuple):
 
     Attributes
     ----------
-    X : (n, p) array
+    X : (n, p) array of the backend
     stress : float
         Sum over all pairs of (dissimilarity - map distance)^2.
     n_iter : int
@@ -25,43 +25,44 @@ class Result(NamedTuple):
     converged : bool
     """
 
-    X: np.ndarray
+    X: Any
     stress: float
     n_iter: int
     converged: bool
 
 
-def guttman_transform(dissimilarities: Dissimilarities, X: np.ndarray) -> tuple[np.ndarray, float]:
+def guttman_transform(dissimilarities: Dissimilarities, X: Any) -> tuple[Any, float]:
     """One pass over all pairs: the Guttman transform of X and the raw stress at X.
 
     Parameters
     ----------
     dissimilarities : Dissimilarities
-    X : (n, p) float32 or float64
+    X : (n, p) float32 or float64 array of the dissimilarities' backend
         Coordinates in the dissimilarities' unit; the pass has their precision.
 
     Returns
     -------
-    (n, p) float64, float
+    (n, p) float64 array of the backend, float
     """
+    xp, kernels = dissimilarities.backend.xp, dissimilarities.backend.kernels("smacof")
     n, p = X.shape
-    columns = np.zeros((max(p, 2), n), X.dtype)  # a second coordinate of 0 changes no distance
+    columns = xp.zeros((max(p, 2), n), X.dtype)  # a second coordinate of 0 changes no distance
     columns[:p] = X.T
-    chunks = min(CHUNKS, folds(n))
-    sums, squares = np.zeros((chunks, *columns.shape)), np.zeros(chunks)
+    chunks = min(kernels.CHUNKS, folds(n))
+    sums, squares = xp.zeros((chunks, *columns.shape)), xp.zeros(chunks)
     for block in dissimilarities.blocks():
-        guttman_sums(block.values, block.starts, columns, sums, squares, *block[2:])
-    return np.ascontiguousarray(sums.sum(axis=0)[:p].T) / n, float(squares.sum())
+        kernels.guttman_sums(block.values, block.starts, columns, sums, squares, *block[2:])
+    return xp.ascontiguousarray(sums.sum(axis=0)[:p].T) / n, float(squares.sum())
 
 
-def sum_of_squares(X: np.ndarray) -> float:
+def sum_of_squares(X: Any) -> float:
     """Sum of the squared distances of all pairs of rows: n times that to their mean."""
     return len(X) * float(np.square(X - X.mean(axis=0, dtype=np.float64)).sum())
 
 
 def minimise_stress(
     dissimilarities: Dissimilarities,
-    X: np.ndarray,
+    X: Any,
     *,
     max_iter: int = 300,
     eps: float = 1e-6,
@@ -78,7 +79,7 @@ def minimise_stress(
     Parameters
     ----------
     dissimilarities : Dissimilarities
-    X : (n, p) float32 or float64
+    X : (n, p) float32 or float64 array of the dissimilarities' backend
         Start, in the dissimilarities' unit; its dtype is that of the map.
     max_iter : int
         Passes over all pairs, those of undone steps included.
@@ -121,7 +122,7 @@ def minimise_stress(
     return Result(X, stress, max_iter, False)
 
 
-def quasi_newton(gradient: np.ndarray, steps: deque) -> np.ndarray:
+def quasi_newton(gradient: Any, steps: deque) -> Any:
     """L-BFGS's product of the inverse Hessian with the gradient (Nocedal 1980, two loops).
 
     Parameters
@@ -143,6 +144,6 @@ def quasi_newton(gradient: np.ndarray, steps: deque) -> np.ndarray:
     return q
 
 
-def _dot(a: np.ndarray, b: np.ndarray) -> float:
+def _dot(a: Any, b: Any) -> float:
     """Inner product; by NumPy's own sum, whose order does not depend on the number of threads."""
     return float((a * b).sum(dtype=np.float64))
