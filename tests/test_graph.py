@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 
 from kernels import reference
+from kernels.backend import get_backend
 from kernels.cpu import knn
+from pipeline import bounds
 from pipeline import graph as graph_module
+from pipeline.bounds import safe_limit
 from pipeline.errors import InputError
-from pipeline.graph import bounding_coordinates, components, knn_graph
+from pipeline.graph import components
+
+CPU = get_backend("cpu")
 
 
 def blobs(n=400, d=20, seed=0):
@@ -16,6 +21,14 @@ def blobs(n=400, d=20, seed=0):
     centres = 3 * random.normal(size=(5, d))
     X = centres[random.integers(0, 5, n)] + random.normal(size=(n, d))
     return np.maximum(X, -0.5).astype(np.float32)
+
+
+def knn_graph(X, k):
+    return graph_module.knn_graph(X, k=k, device="cpu")
+
+
+def bounding_coordinates(X, **options):
+    return bounds.bounding_coordinates(X, backend=CPU, **options)
 
 
 def lattice():
@@ -71,7 +84,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("k", [1, 15, 90])
 def test_graph_is_brute_force(case, k, monkeypatch):
-    monkeypatch.setattr(graph_module, "WORTH", 2)  # few coordinates, where they suffice
+    monkeypatch.setattr(bounds, "WORTH", 2)  # few coordinates, where they suffice
     X = CASES[case]
     found = knn_graph(X, k=k)
     indices, squared = reference.knn(X, k)
@@ -99,7 +112,7 @@ def test_a_memory_mapped_file(tmp_path):
 
 @pytest.mark.parametrize("width", [40, 60, 200])
 def test_few_coordinates_bound_distances_from_below(width, monkeypatch):
-    monkeypatch.setattr(graph_module, "WORTH", 1)
+    monkeypatch.setattr(bounds, "WORTH", 1)
     X = low_rank()
     Z, norms, scale = bounding_coordinates(X, k=15, width=width)
     assert Z.shape[1] <= 41
@@ -117,7 +130,7 @@ def test_few_coordinates_bound_distances_from_below(width, monkeypatch):
 
 
 def test_more_coordinates_for_fewer_candidates(monkeypatch):
-    monkeypatch.setattr(graph_module, "WORTH", 1)
+    monkeypatch.setattr(bounds, "WORTH", 1)
     X = low_rank()
     few, more = (bounding_coordinates(X, k=15, width=w)[0].shape[1] for w in (200, 40))
     assert few < more < 80
@@ -127,8 +140,8 @@ def test_more_coordinates_for_fewer_candidates(monkeypatch):
 
 def test_a_weak_bound_costs_time_and_no_neighbour(monkeypatch, capfd):
     """Hardly any row is proved at once, all are found."""
-    monkeypatch.setattr(graph_module, "WORTH", 1)
-    monkeypatch.setattr(graph_module, "_components_needed", lambda *_: 2)
+    monkeypatch.setattr(bounds, "WORTH", 1)
+    monkeypatch.setattr(bounds, "_components_needed", lambda *_: 2)
     X = low_rank()
     assert np.array_equal(knn_graph(X, k=15).indices, reference.knn(X, 15)[0])
     again = int(capfd.readouterr().err.split(" rows are")[0].split()[-1])
@@ -143,7 +156,7 @@ def test_the_bound_covers_what_float32_does():
     true = np.sqrt(((X[:, None].astype(np.float64) - X) ** 2).sum(axis=-1)) * scale
     for rank in (5, 50, 399):
         radius = np.sort(true, axis=1)[:, rank]
-        limit = graph_module._safe_limit(norms, radius, Z.shape[1])
+        limit = safe_limit(norms, radius, Z.shape[1])
         within = true <= radius[:, None]
         assert (scores <= limit[:, None])[within].all()
         assert (scores <= limit[:, None]).sum() < 1.01 * within.sum()
