@@ -174,33 +174,36 @@ def cuml_neighbors(task: Task, *, k: int) -> Outcome:
 
 
 def cuml_pca(task: Task, **params: Any) -> Outcome:
-    """Full singular value decomposition of the covariance."""
+    """Eigenvectors of the covariance, in float32."""
     from cuml.decomposition import PCA
 
     return _cuml(PCA(n_components=2, **params), task)
 
 
 def cuml_tsne(task: Task, **params: Any) -> Outcome:
-    """FFT, with the settings of the pipeline: its adaptive learning rate would override them."""
+    """FFT, with the settings of the pipeline: its adaptive learning rate would override them.
+
+    Unseeded, which lets it add in any order, on exact neighbours. Its divergence is left out: it
+    is normalised over neighbours only, and cannot be compared with the others'.
+    """
     from cuml.manifold import TSNE
 
     given = {
         "method": "fft",
         "perplexity": 30,
-        "n_neighbors": 90,
+        "n_neighbors": 91,  # itself included
         "early_exaggeration": 12,
         "learning_rate_method": "none",
         "learning_rate": len(task.X) / 12,
         "init": "pca",
         "max_iter": 750,
-        "random_state": task.seed,
         **params,
     }
     return _cuml(TSNE(n_components=2, **given), task)
 
 
 def cuml_umap(task: Task, **params: Any) -> Outcome:
-    """Unseeded, which lets it use its fast optimiser, on exact neighbours."""
+    """Unseeded, which lets it add in any order, on exact neighbours."""
     from cuml.manifold import UMAP
 
     return _cuml(UMAP(n_components=2, build_algo="brute_force_knn", **params), task)
@@ -209,8 +212,8 @@ def cuml_umap(task: Task, **params: Any) -> Outcome:
 def _cuml(engine: Any, task: Task) -> Outcome:
     X, sent = to_device(task.X)
     (layout,), fetched = to_host(engine.fit_transform(X))
-    kl = getattr(engine, "kl_divergence_", None)
-    info = {} if kl is None else {"kl_divergence": float(kl)}
+    n_iter = getattr(engine, "n_iter_", None)
+    info = {} if n_iter is None else {"n_iter": int(n_iter)}
     return Outcome(layout=layout, transfer_seconds=sent + fetched, info=info)
 
 
