@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pipeline.graph import Graph
@@ -38,11 +40,15 @@ class PCA(LayoutEstimator):
         Z = centred(X)
         engine = decomposition.PCA(n_components=self.n_components, svd_solver=self.svd_solver)
         layout = engine.fit_transform(Z)
-        self.components_ = engine.components_
+        self._keep(X, engine, engine.components_)
+        return layout
+
+    def _keep(self, X: np.ndarray, engine: Any, components: np.ndarray) -> None:
+        """Set the attributes out of a fitted PCA of scikit-learn's kind."""
+        self.components_ = components
         self.mean_ = np.mean(X, axis=0, dtype=np.float64)
         self.explained_variance_ = engine.explained_variance_
         self.explained_variance_ratio_ = engine.explained_variance_ratio_
         self.certificate_ = {
             "explained_variance_ratio": [float(v) for v in self.explained_variance_ratio_]
         }
-        return layout

@@ -73,18 +73,17 @@ class UMAP(LayoutEstimator):
         self._check_parameters()
         engine = _umap_learn()
         random = check_random_state(self.random_state)
-        near = neighbours(X, graph, self.n_neighbors - 1, f"n_neighbors {self.n_neighbors}")
-        itself = np.arange(len(X), dtype=np.int32)[:, None]  # umap-learn counts it as the first
+        near = self._neighbours(X, graph)
         self.graph_, _, _ = engine.fuzzy_simplicial_set(
             X,
             self.n_neighbors,
             random,
             "euclidean",
-            knn_indices=np.hstack([itself, near.indices]),
-            knn_dists=np.hstack([np.zeros_like(itself, dtype=np.float32), near.distances]),
+            knn_indices=near.indices,
+            knn_dists=near.distances,
         )
         a, b = engine.find_ab_params(self.spread, self.min_dist)
-        self.n_iter_ = self.n_epochs or (500 if len(X) <= 10_000 else 200)
+        self.n_iter_ = self._epochs(len(X))
         layout, _ = engine.simplicial_set_embedding(
             X,
             self.graph_,
@@ -116,6 +115,13 @@ class UMAP(LayoutEstimator):
         if self.n_epochs is not None:
             check_scalar(self.n_epochs, "n_epochs", int, min_val=1)
 
+    def _epochs(self, n: int) -> int:
+        return self.n_epochs or (500 if n <= 10_000 else 200)
+
+    def _neighbours(self, X: np.ndarray, graph: Graph | None) -> Graph:
+        near = neighbours(X, graph, self.n_neighbors - 1, f"n_neighbors {self.n_neighbors}")
+        return itself_first(near)
+
     def _start(self, X: np.ndarray, random: np.random.RandomState) -> str | np.ndarray:
         if isinstance(self.init, np.ndarray):
             shape = (len(X), self.n_components)
@@ -132,6 +138,15 @@ class UMAP(LayoutEstimator):
         raise InputError(
             f"init is {self.init!r} but UMAP knows 'pca', 'spectral', 'random' and an array"
         )
+
+
+def itself_first(near: Graph) -> Graph:
+    """The graph with every point as its own first neighbour, as UMAP's libraries count."""
+    itself = np.arange(len(near.indices), dtype=np.int32)[:, None]
+    return Graph(
+        np.hstack([itself, near.indices]),
+        np.hstack([np.zeros_like(itself, dtype=np.float32), near.distances]),
+    )
 
 
 def _umap_learn() -> ModuleType:
