@@ -88,9 +88,9 @@ def add_residual(starts, columns, weights, Z, V, scale, shift, decay, out):
 
     Parameters
     ----------
-    starts : (n + 1,) int
+    starts : (n + 1,) int64
         Row i of W has its entries at starts[i]:starts[i + 1].
-    columns, weights : int, float64
+    columns, weights : int32, float64
         Of each entry.
     Z, V : (n, b) float64
     scale, shift, decay : float

@@ -9,9 +9,10 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from sklearn.utils import check_random_state
 
+from kernels.backend import Backend, to_host
 from pipeline.errors import InputError
 from pipeline.graph import Graph, components
-from pipeline.methods.base import LayoutEstimator, neighbours
+from pipeline.methods.base import LayoutEstimator, backend_for, neighbours
 from pipeline.methods.chebyshev import Eigenpairs, lowest_eigenpairs
 from pipeline.methods.reconstruction import (
     closed_classes,
@@ -45,6 +46,8 @@ class LocallyLinearEmbedding(LayoutEstimator):
     max_iter : int
         Products of M with blocks of 16 or more vectors at most; about 2,000 are usual at 8,000
         points and 8,000 at 70,000.
+    device : {"auto", "cpu", "gpu"}
+        Of weights and products; pieces of the graph and the order of points are the CPU's.
     random_state : int, RandomState or None
         Draws the start, which decides the last digits.
 
@@ -84,6 +87,7 @@ class LocallyLinearEmbedding(LayoutEstimator):
         reg=1e-3,
         tol=1e-3,
         max_iter=20_000,
+        device="auto",
         random_state=None,
     ):
         self.n_components = n_components
@@ -91,10 +95,12 @@ class LocallyLinearEmbedding(LayoutEstimator):
         self.reg = reg
         self.tol = tol
         self.max_iter = max_iter
+        self.device = device
         self.random_state = random_state
 
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         self._check_parameters(len(X))
+        backend = backend_for(self.device)
         near = neighbours(X, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}")
         indices = np.ascontiguousarray(near.indices)
         classes = len(closed_classes(indices))
@@ -106,8 +112,8 @@ class LocallyLinearEmbedding(LayoutEstimator):
                 "neighbours may connect them better",
                 stacklevel=3,
             )
-        W = weight_matrix(X, indices, joins, reg=self.reg)
-        found = self._eigenpairs(W, classes)
+        W = weight_matrix(X, indices, joins, reg=self.reg, backend=backend)
+        found = self._eigenpairs(W, classes, backend)
         embedding = found.vectors[:, : self.n_components]
         peaks = embedding[np.abs(embedding).argmax(axis=0), np.arange(self.n_components)]
         embedding = embedding * np.sign(peaks)
@@ -134,7 +140,7 @@ class LocallyLinearEmbedding(LayoutEstimator):
             if not 0 < value < np.inf:
                 raise InputError(f"{name} is {value} but must be positive; choose a larger one")
 
-    def _eigenpairs(self, W: csr_array, classes: int) -> Eigenpairs:
+    def _eigenpairs(self, W: csr_array, classes: int, backend: Backend) -> Eigenpairs:
         """Lowest eigenpairs of M without the constant, in the order of the points."""
         n = W.shape[0]
         # One vector for each further class, whose eigenvalues crowd near 0, and some to spare.
@@ -145,17 +151,19 @@ class LocallyLinearEmbedding(LayoutEstimator):
             f"LLE: {n:,} points x {self.n_neighbors} neighbours, {width} vectors: "
             f"{(9 * 8 * width * n + 48 * W.nnz) / 1e9:.2g} GB beyond the features"
         )
+        start = check_random_state(self.random_state).standard_normal((n, width))
         found = lowest_eigenpairs(
-            products_with(W[order][:, order]),
-            check_random_state(self.random_state).standard_normal((n, width)),
+            products_with(W[order][:, order], backend),
+            backend.to_device(start),
             wanted=self.n_components,
-            null=np.full((n, 1), n**-0.5),
+            null=backend.xp.full((n, 1), n**-0.5),
             tol=self.tol,
             max_products=self.max_iter,
             name="LLE",
+            xp=backend.xp,
         )
-        vectors = np.empty_like(found.vectors)
-        vectors[order] = found.vectors
+        vectors = np.empty_like(start)
+        vectors[order] = to_host(found.vectors)
         return found._replace(vectors=vectors)
 
     def _convergence(self, found: Eigenpairs) -> dict:

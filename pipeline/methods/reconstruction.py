@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
-from kernels.cpu import lle
+from kernels.backend import Backend, get_backend, to_host
 from pipeline.errors import InputError
 from pipeline.methods.chebyshev import Apply
+from pipeline.methods.sparse import entries
 from pipeline.progress import Clock
 
+CPU = get_backend("cpu")
 TILE = 256  # rows of a tile of products: 72 MB at 70,000 points
 STRIP = 4096  # points whose weights one call of the kernel solves for
 
@@ -104,7 +108,12 @@ def _shortest_exit(
 
 
 def weight_matrix(
-    X: np.ndarray, indices: np.ndarray, joins: np.ndarray, *, reg: float
+    X: np.ndarray,
+    indices: np.ndarray,
+    joins: np.ndarray,
+    *,
+    reg: float,
+    backend: Backend = CPU,
 ) -> csr_array:
     """The weights of every point's neighbours as a sparse matrix with rows of sum 1.
 
@@ -116,6 +125,8 @@ def weight_matrix(
     joins : (m, 2) int64
         Points with further neighbours, and these.
     reg : float
+    backend : Backend
+        Solves for the weights.
 
     Returns
     -------
@@ -129,9 +140,11 @@ def weight_matrix(
         near = np.concatenate([indices[point], joins[joins[:, 0] == point, 1]])
         parts.append((np.array([point]), near[None].astype(np.int32)))
     clock = Clock("LLE, weights", n)
+    points, solve = backend.to_device(X), backend.kernels("lle").barycenter_weights
     weights = []
     for rows, near in parts:
-        weights.append(lle.barycenter_weights(X, rows, near, reg))
+        given = backend.to_device(rows), backend.to_device(near)
+        weights.append(to_host(solve(points, *given, reg)))
         clock.step(len(rows))
     values = np.concatenate([some.ravel() for some in weights])
     if not np.isfinite(values).all():
@@ -143,13 +156,14 @@ def weight_matrix(
     return csr_array((values, (sources, targets)), (n, n))
 
 
-def products_with(W: csr_array) -> Apply:
-    """Products of M = (I - W)^T (I - W) with blocks, for `lowest_eigenpairs`."""
-    T = W.T.tocsr()
+def products_with(W: csr_array, backend: Backend = CPU) -> Apply:
+    """Products of M = (I - W)^T (I - W) with blocks of a backend, for `lowest_eigenpairs`."""
+    add_residual = backend.kernels("lle").add_residual
+    rows, columns = entries(W, backend), entries(W.T.tocsr(), backend)
 
-    def apply(V: np.ndarray, scale: float, shift: float, decay: float, out: np.ndarray) -> None:
-        Z = np.zeros_like(V)
-        lle.add_residual(W.indptr, W.indices, W.data, V, V, 1.0, 0.0, 0.0, Z)
-        lle.add_residual(T.indptr, T.indices, T.data, Z, V, scale, shift, decay, out)
+    def apply(V: Any, scale: float, shift: float, decay: float, out: Any) -> None:
+        Z = backend.xp.zeros_like(V)
+        add_residual(*rows, V, V, 1.0, 0.0, 0.0, Z)
+        add_residual(*columns, Z, V, scale, shift, decay, out)
 
     return apply
