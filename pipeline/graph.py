@@ -69,31 +69,32 @@ def knn_graph(X: np.ndarray, *, k: int = 90, device: str = "auto") -> Graph:
     from pipeline.methods.base import backend_for  # which imports this module
 
     X = check_features(X)
-    n, d = X.shape
+    n = len(X)
     if not 1 <= k < n:
         raise InputError(
             f"a graph of k = {k} neighbours needs at least {max(k, 1) + 1} rows and k >= 1 but "
             f"the features have {n}; choose a smaller k or more points"
         )
     backend = backend_for(device)
-    block = BLOCK if backend.name == "cpu" else _gpu_block(n, d, k, X.itemsize)
-    memory = (
-        f"{memory_needed(n, d, k=k) / 1e9:.1f} GB beyond the features"
-        if backend.name == "cpu"
-        else f"{gpu_memory_needed(n, d, k, X.itemsize, block) / 1e9:.1f} GB of the GPU's memory"
-    )
+    indices, squared = backend.attempt(lambda: _search(X, k, backend))
+    return Graph(to_host(indices), np.sqrt(to_host(squared)).astype(np.float32))
+
+
+def _search(X: np.ndarray, k: int, backend: Backend) -> tuple[Any, Any]:
+    """Neighbours and squared distances, (n, k) arrays of the backend, of checked features."""
+    n, d = X.shape
+    if backend.name == "cpu":
+        block = BLOCK
+        memory = f"{memory_needed(n, d, k=k) / 1e9:.1f} GB beyond the features"
+    else:
+        block = _gpu_block(n, d, k, X.itemsize)
+        memory = f"{gpu_memory_needed(n, d, k, X.itemsize, block) / 1e9:.1f} GB of the GPU's memory"
     tell(
         f"graph: {n:,} points x {d:,} features, k = {k}: up to {n * n * d / 1e12:.2g} TFLOP, "
         f"{memory}"
     )
-    indices, squared = _search(backend.to_device(X), k, block, backend)
-    return Graph(to_host(indices), np.sqrt(to_host(squared)).astype(np.float32))
-
-
-def _search(X: Any, k: int, block: int, backend: Backend) -> tuple[Any, Any]:
-    """Neighbours and squared distances, (n, k) each, of features that are where one computes."""
+    X = backend.to_device(X)
     xp, knn = backend.xp, backend.kernels("knn")
-    n = len(X)
     width = min(n - 1, _width(k))
     Z, norms, scale = bounding_coordinates(X, k=k, width=width, backend=backend)
     half_norms = (norms**2 / 2).astype(np.float32)

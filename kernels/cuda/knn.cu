@@ -11,7 +11,7 @@ typedef long long int64;
 // in shared memory, else 1; THREADS of a block; EACH, columns that a thread looks at together;
 // LANES, threads that share a candidate; SIDE of a square: all set by kernels/gpu/knn.py.
 
-template <class Score> struct Key {
+template <class Score> struct alignas(2 * sizeof(Score)) Key {  // so that it moves as a whole
     Score score;
     int column;
 };
