@@ -90,3 +90,11 @@ def classical_scaling(D, k):
     J = np.eye(len(D)) - 1 / len(D)
     values, vectors = np.linalg.eigh(-0.5 * J @ D**2 @ J)
     return values[: -k - 1 : -1], vectors[:, : -k - 1 : -1]
+
+
+def count_nearer(products, half_norms, first_column, scores, columns, counts):
+    """What `kernels.cpu.ranks.count_nearer` adds up, with an array of (b, m, c)."""
+    values, names = half_norms - products, first_column + np.arange(products.shape[1])
+    values, own = values[:, None], columns[:, :, None]
+    ahead = (values < scores[:, :, None]) | ((values == scores[:, :, None]) & (names < own))
+    counts += (ahead & (names != own)).sum(axis=2, dtype=np.int32)
