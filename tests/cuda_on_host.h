@@ -25,6 +25,10 @@ struct dim3 {
 };
 static dim3 gridDim, blockDim, blockIdx, threadIdx;
 
+struct int4 {
+    int x, y, z, w;
+};
+
 template <class T> static T min(T a, T b) { return b < a ? b : a; }
 template <class T> static T max(T a, T b) { return a < b ? b : a; }
 template <class T> static T __ldcg(const T* address) { return *address; }

@@ -13,6 +13,7 @@ from sklearn.utils.graph import _fix_connected_components
 from threadpoolctl import threadpool_limits
 
 from kernels import reference
+from kernels.backend import get_backend
 from kernels.cpu import shortest_paths, squared_pairs
 from kernels.cpu.shortest_paths import FRACTION_BITS, UNREACHED
 from kernels.pairs import STRIP, TOP, Pairs, strip_starts
@@ -24,6 +25,7 @@ from pipeline.methods.geodesics import fill, network
 from pipeline.methods.isomap import Isomap
 from pipeline.methods.joining import crossings
 
+CPU = get_backend("cpu")
 PIECES = pytest.mark.filterwarnings("ignore:the graph of .* neighbours falls into")
 RESOLUTION = 1.05 / TOP  # a stored distance is off by half of this share of the longest path
 
@@ -101,7 +103,7 @@ def geodesics_of(net):
     """All paths as `Isomap` keeps them, as a matrix."""
     n = len(net.points)
     pairs = Pairs(np.zeros(strip_starts(n)[-1], np.uint16), strip_starts(n), n, 1.0)
-    unit = fill(net, np.arange(n), pairs.strip)
+    unit = fill(net, np.arange(n), pairs.strip, CPU)
     return unit * np.array([isomap._row(pairs, i) for i in range(n)], np.float64)
 
 
@@ -247,9 +249,9 @@ def as_pairs(D):
 @pytest.mark.parametrize("kept", ["as a matrix", "as pairs"])
 def test_largest_eigenpairs_are_those_of_a_dense_solver(distances, kept, k):
     if kept == "as pairs":
-        kernel = kernel_of_pairs(as_pairs(distances), name="test")
+        kernel = kernel_of_pairs(as_pairs(distances), CPU, name="test")
     else:
-        kernel = kernel_of_matrix(distances)
+        kernel = kernel_of_matrix(distances, CPU)
     found = scale(kernel, k=k, tol=1e-8, max_iter=100, random=np.random.RandomState(0))
     values, vectors = reference.classical_scaling(distances, k)
     everything = reference.classical_scaling(distances, 300)[0]
@@ -269,7 +271,7 @@ def test_largest_eigenpairs_are_those_of_a_dense_solver(distances, kept, k):
 
 def test_residuals_are_true(distances):
     """Also when the iteration was cut short."""
-    kernel = kernel_of_matrix(distances)
+    kernel = kernel_of_matrix(distances, CPU)
     found = scale(kernel, k=2, tol=1e-12, max_iter=2, random=np.random.RandomState(0))
     assert not found.converged
     J = np.eye(300) - 1 / 300
@@ -325,8 +327,8 @@ def test_result_is_the_same_for_any_number_of_threads(X):
         for some in (1, max(2, threads)):
             numba.set_num_threads(min(some, threads))
             with threadpool_limits(some):
-                pairs = Isomap(n_neighbors=8, random_state=0).fit_transform(X)
-                few = Isomap(n_neighbors=4, landmarks=64, random_state=0)
+                pairs = Isomap(n_neighbors=8, device="cpu", random_state=0).fit_transform(X)
+                few = Isomap(n_neighbors=4, landmarks=64, device="cpu", random_state=0)
                 layouts.append((pairs, few.fit_transform(many, graph=graph)))
     finally:
         numba.set_num_threads(threads)
@@ -353,7 +355,7 @@ def test_landmarks_come_near_and_nearer(X):
 
 def test_disk_and_memory_give_the_same(X):
     layouts = [
-        Isomap(n_neighbors=8, storage=storage, random_state=0).fit_transform(X)
+        Isomap(n_neighbors=8, storage=storage, device="cpu", random_state=0).fit_transform(X)
         for storage in ("memory", "disk")
     ]
     assert np.array_equal(*layouts)
@@ -409,7 +411,7 @@ def test_equal_rows_are_refused():
 def test_too_many_points_for_memory_and_disk_are_told_of_landmarks(X, monkeypatch):
     monkeypatch.setattr(isomap, "choose_storage", lambda n, **_: "none")
     with pytest.raises(InputError, match=re.escape("set landmarks")):
-        Isomap().fit(X)
+        Isomap(device="cpu").fit(X)
 
 
 def test_unfinished_eigenpairs_are_warned_of(X):

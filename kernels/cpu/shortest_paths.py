@@ -15,6 +15,7 @@ import numpy as np
 from kernels.cpu.lanes import LANES, add, any_less, load, minimum, prefetch, store
 from kernels.pairs import TOP
 
+GROUPS = (LANES**2, LANES)  # sizes of the groups whose distances order the visits of the next
 UNREACHED = 1 << 30  # plus a length of at most as much it is still an int32
 FRACTION_BITS = 14  # a stored distance is rounded off by so many bits
 COLUMNS = 64  # vertices turned from rows into columns together, in the first-level cache

@@ -6,6 +6,7 @@ import numpy as np
 from kernels.pairs import STRIP
 
 PARTS = 16  # sums are cut up so whatever the number of threads, so that they round alike
+STRIPS = 4 * PARTS  # multiplied without a pause for the interrupt key: about a second
 ROWS = 4  # a tile's rows share what is loaded of the vectors
 COLUMNS = 512  # a tile of squares is 16 KB in float64: half of a first-level cache
 

@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.cpu.squared_pairs import PARTS, fourth_powers, squared_products
+from kernels.backend import Backend
 from kernels.pairs import Pairs
 from pipeline.methods.lanczos import Eigenpairs, largest_eigenpairs
 from pipeline.progress import Clock
 
 BLOCK = 8  # vectors multiplied together: enough for Lanczos's method to start well from chance
-STRIPS = 4 * PARTS  # multiplied without a pause for the interrupt key, about a second
 
 
 class Kernel(NamedTuple):
@@ -28,76 +27,86 @@ class Kernel(NamedTuple):
     ----------
     n : int
     multiply : callable
-        (b, n) float64 with rows that sum to zero -> the rows times B.
+        (b, n) float64 array of the backend with rows that sum to zero -> the rows times B.
     trace : float
         The sum of all eigenvalues.
     squared_norm : float
         The sum of all squared eigenvalues.
+    backend : Backend
+        Where the distances are.
     """
 
     n: int
-    multiply: Callable[[np.ndarray], np.ndarray]
+    multiply: Callable[[Any], Any]
     trace: float
     squared_norm: float
+    backend: Backend
 
 
-def kernel_of_pairs(pairs: Pairs, *, name: str) -> Kernel:
+def kernel_of_pairs(pairs: Pairs, backend: Backend, *, name: str) -> Kernel:
     """The kernel of distances that are kept as pairs.
 
     Parameters
     ----------
     pairs : Pairs
+    backend : Backend
+        Whose memory the pairs are in.
     name : str
         Starts the lines that say how far a long product is.
     """
-    values, starts, n, unit = pairs
+    xp, kernels = backend.xp, backend.kernels("squared_pairs")
+    values, starts, n, unit = pairs._replace(starts=backend.to_device(pairs.starts))
     strips = len(starts) - 1
 
-    def times_squares(vectors: np.ndarray) -> np.ndarray:
-        sums = np.zeros((PARTS, *vectors.shape))
+    def times_squares(vectors: Any) -> Any:
+        sums = xp.zeros((kernels.PARTS, *vectors.shape))
         clock = Clock(f"{name} product", strips)
-        for first in range(0, strips, STRIPS):
-            last = min(first + STRIPS, strips)
-            squared_products(values, starts, n, first, last, vectors, sums)
+        for first in range(0, strips, kernels.STRIPS):
+            last = min(first + kernels.STRIPS, strips)
+            kernels.squared_products(values, starts, n, first, last, vectors, sums)
             clock.step(last - first)
         return sums.sum(axis=0) * unit**2
 
-    row_sums = times_squares(np.ones((1, n)))[0]
-    quarts = np.empty(strips)
-    for first in range(0, strips, STRIPS):
-        fourth_powers(values, starts, n, first, min(first + STRIPS, strips), quarts)
-    return _kernel(n, times_squares, row_sums, 2 * quarts.sum() * unit**4)
+    row_sums = times_squares(xp.ones((1, n)))[0]
+    quarts = xp.empty(strips)
+    for first in range(0, strips, kernels.STRIPS):
+        last = min(first + kernels.STRIPS, strips)
+        kernels.fourth_powers(values, starts, n, first, last, quarts)
+    return _kernel(n, times_squares, row_sums, 2 * float(quarts.sum()) * unit**4, backend)
 
 
-def kernel_of_matrix(distances: np.ndarray) -> Kernel:
+def kernel_of_matrix(distances: Any, backend: Backend) -> Kernel:
     """The kernel of a symmetric (n, n) float64 matrix of distances with a zero diagonal."""
-    squares = np.square(distances)
+    xp = backend.xp
+    squares = xp.square(distances)
     return _kernel(
         len(squares),
         lambda vectors: vectors @ squares,
         squares.sum(axis=0),
-        float(np.square(squares).sum()),
+        float(xp.square(squares).sum()),
+        backend,
     )
 
 
 def _kernel(
     n: int,
-    times_squares: Callable[[np.ndarray], np.ndarray],
-    row_sums: np.ndarray,
+    times_squares: Callable[[Any], Any],
+    row_sums: Any,
     quarts: float,
+    backend: Backend,
 ) -> Kernel:
     """From D^2: products, row sums, and the sum of its squares.
 
     tr(J D^2 J) = -1'D^2 1 / n, and |J D^2 J|^2 = |D^2|^2 - 2 |D^2 1|^2 / n + (1'D^2 1 / n)^2.
     """
 
-    def multiply(vectors: np.ndarray) -> np.ndarray:
+    def multiply(vectors: Any) -> Any:
         products = times_squares(vectors)
         return -0.5 * (products - products.mean(axis=1, keepdims=True))
 
     mean = float(row_sums.sum()) / n
     squared_norm = (quarts - 2 * float(row_sums @ row_sums) / n + mean**2) / 4
-    return Kernel(n, multiply, mean / 2, squared_norm)
+    return Kernel(n, multiply, mean / 2, squared_norm, backend)
 
 
 def scale(
@@ -107,7 +116,14 @@ def scale(
     block = min(max(BLOCK, k), kernel.n - 1)
     start = random.normal(size=(block, kernel.n))
     start -= start.mean(axis=1, keepdims=True)
-    return largest_eigenpairs(kernel.multiply, start, k=k, tol=tol, max_iter=max_iter)
+    return largest_eigenpairs(
+        kernel.multiply,
+        kernel.backend.to_device(start),
+        k=k,
+        tol=tol,
+        max_iter=max_iter,
+        xp=kernel.backend.xp,
+    )
 
 
 def certificate(kernel: Kernel, found: Eigenpairs) -> dict[str, Any]:

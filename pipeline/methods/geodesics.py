@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra, reverse_cuthill_mckee
+from scipy.sparse.csgraph import connected_components, dijkstra, reverse_cuthill_mckee
 
-from kernels.cpu.lanes import LANES
-from kernels.cpu.shortest_paths import FRACTION_BITS, group_distances, source_distances
+from kernels.backend import Backend
 from kernels.pairs import STRIP, TOP
 from pipeline.errors import InputError
 from pipeline.graph import Graph
 from pipeline.methods.joining import Crossings
 from pipeline.progress import Clock, tell
 
-CHUNK = LANES**3  # sources whose visiting orders are found together
 FAR, ROUNDS = 8, 3  # how many far vertices show how long the longest path is, and how often
 MARGIN = 1.05  # the longest of all is hardly more than 5 % longer than theirs
 
@@ -89,7 +88,10 @@ def _longest_path(edges: csr_array) -> float:
 
 
 def fill(
-    network: Network, sources: np.ndarray, rows: Callable[[int], tuple[int, np.ndarray]]
+    network: Network,
+    sources: np.ndarray,
+    rows: Callable[[int], tuple[int, Any]],
+    backend: Backend,
 ) -> float:
     """Compute the distances from some vertices, in strips of 256.
 
@@ -100,15 +102,28 @@ def fill(
         Vertices; nearby ones should follow each other.
     rows : callable
         From the number of a strip to the first vertex wanted and where to write: (sources of the
-        strip, vertices from the first on) uint16.
+        strip, vertices from the first on) uint16 array of the backend.
+    backend : Backend
+        Who computes; the distances have the same bits on all.
 
     Returns
     -------
     float
         The distance that 1 stands for.
+
+    Raises
+    ------
+    InputError
+        Between some vertices there is no path.
     """
+    pieces, _ = connected_components(network.edges, directed=False)
+    if pieces > 1:
+        raise InputError(
+            f"the network falls into {pieces} pieces without a path between them; make it with "
+            "the edges that `joining.crossings` finds"
+        )
     longest = network.longest
-    while not _fill(network, longest / TOP, sources, rows):
+    while not _fill(network, longest / TOP, sources, rows, backend):
         longest *= MARGIN
         tell("isomap paths: one is longer than expected, all are computed again")
     return longest / TOP
@@ -118,27 +133,42 @@ def _fill(
     network: Network,
     unit: float,
     sources: np.ndarray,
-    rows: Callable[[int], tuple[int, np.ndarray]],
+    rows: Callable[[int], tuple[int, Any]],
+    backend: Backend,
 ) -> bool:
     """Whether all distances could be written in this unit; stops at the first that cannot."""
+    kernels = backend.kernels("shortest_paths")
+    lanes, chunk = kernels.LANES, _chunk(kernels)
     edges = network.edges
-    lengths = np.rint(np.minimum(edges.data / unit, TOP) * 2.0**FRACTION_BITS).astype(np.int32)
-    graph = edges.indptr.astype(np.int64), edges.indices, lengths
+    most = TOP + 0.75  # a longer edge stays too long for 16 bits, but not for 32
+    lengths = np.rint(np.minimum(edges.data / unit, most) * 2.0**kernels.FRACTION_BITS)
+    graph = [
+        backend.to_device(edges.indptr.astype(np.int64)),
+        backend.to_device(edges.indices.astype(np.int32)),
+        backend.to_device(lengths.astype(np.int32)),
+    ]
     clock = Clock("isomap paths", -(-len(sources) // STRIP))
-    for first in range(0, len(sources), CHUNK):
-        some = sources[first : first + CHUNK]
-        nearness = np.zeros((1, edges.shape[0]), np.int32)
-        for group in (LANES**2, LANES):
-            nearness = group_distances(*graph, some, group, nearness)
+    for first in range(0, len(sources), chunk):
+        some = backend.to_device(sources[first : first + chunk])
+        nearness = backend.xp.zeros((1, edges.shape[0]), np.int32)
+        for group in kernels.GROUPS:
+            nearness = kernels.group_distances(*graph, some, group, nearness)
         for left in range(0, len(some), STRIP):
-            batches = slice(left // LANES, (left + STRIP) // LANES)
+            mine, batches = some[left : left + STRIP], slice(left // lanes, (left + STRIP) // lanes)
             strip = rows((first + left) // STRIP)
-            if not source_distances(*graph, some[left : left + STRIP], nearness[batches], *strip):
+            if not kernels.source_distances(*graph, mine, nearness[batches], *strip):
                 return False
             clock.step()
     return True
 
 
-def fill_memory(n: int, threads: int) -> int:
-    """Bytes that `fill` needs beside the network and what it writes."""
-    return 4 * n * (2 * LANES**2 + (LANES + 2) * threads)
+def _chunk(kernels: ModuleType) -> int:
+    """Sources whose visiting orders are found together: one batch of the largest groups."""
+    return kernels.LANES * kernels.GROUPS[0]
+
+
+def fill_memory(n: int, searches: int, backend: Backend) -> int:
+    """Bytes that `fill` needs beside the network and what it writes, with so many at a time."""
+    kernels = backend.kernels("shortest_paths")
+    orders = _chunk(kernels) // kernels.GROUPS[-1]
+    return 4 * n * (2 * orders + (kernels.LANES + 2) * searches)

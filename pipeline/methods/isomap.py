@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from types import ModuleType
 
 import numba
 import numpy as np
@@ -13,11 +14,11 @@ from scipy.sparse.csgraph import dijkstra
 from sklearn.utils import check_random_state
 from threadpoolctl import threadpool_limits
 
-from kernels.cpu.squared_pairs import PARTS
+from kernels.backend import Backend, to_host
 from kernels.pairs import STRIP, Pairs, pairs_bytes
 from pipeline.errors import InputError
 from pipeline.graph import Graph
-from pipeline.methods.base import LayoutEstimator, neighbours
+from pipeline.methods.base import LayoutEstimator, backend_for, neighbours
 from pipeline.methods.classical_scaling import (
     BLOCK,
     Kernel,
@@ -51,7 +52,10 @@ class Isomap(LayoutEstimator):
         Place this many random points by their paths and all others by their paths to these (de
         Silva & Tenenbaum 2004): for more points than pairs of them can be kept.
     storage : {"auto", "memory", "disk"}
-        Where the pairs are kept: "auto" takes disk only if memory is too small.
+        Where the pairs are kept: "auto" takes disk only if memory is too small. A GPU has only
+        its own memory.
+    device : {"auto", "cpu", "gpu"}
+        Both give the same paths to the last bit.
     tol : float
         Largest residual |B u - lambda u| of an eigenpair as a share of the largest eigenvalue.
     max_iter : int
@@ -79,6 +83,7 @@ class Isomap(LayoutEstimator):
         n_neighbors=12,
         landmarks=None,
         storage="auto",
+        device="auto",
         tol=1e-6,
         max_iter=100,
         random_state=None,
@@ -87,6 +92,7 @@ class Isomap(LayoutEstimator):
         self.n_neighbors = n_neighbors
         self.landmarks = landmarks
         self.storage = storage
+        self.device = device
         self.tol = tol
         self.max_iter = max_iter
         self.random_state = random_state
@@ -102,7 +108,8 @@ class Isomap(LayoutEstimator):
         if m is not None and m > n:
             raise InputError(f"landmarks is {m} but there are only {n} points; choose fewer")
         random = check_random_state(self.random_state)
-        where = None if m is not None else self._choose_storage(n)
+        backend = backend_for(self.device)
+        where = None if m is not None else self._choose_storage(n, backend)
         near = neighbours(X, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}")
         joins = crossings(near, X)
         if joins.pieces > 1:
@@ -117,39 +124,46 @@ class Isomap(LayoutEstimator):
         # Sums of more BLAS threads round otherwise, and what is left to BLAS is small.
         with threadpool_limits(1, user_api="blas"):
             if where is None:
-                layout[net.points] = self._from_landmarks(net, random)
+                layout[net.points] = self._from_landmarks(net, random, backend)
             else:
-                layout[net.points] = self._from_all_pairs(net, where, random)
+                layout[net.points] = self._from_all_pairs(net, where, random, backend)
         largest = np.abs(layout).argmax(axis=0)
         layout *= np.where(layout[largest, np.arange(self.n_components)] < 0, -1, 1)
         return layout
 
-    def _choose_storage(self, n: int) -> str:
-        where = choose_storage(n, storage=self.storage, spare=_beside_pairs(n, self.n_neighbors))
+    def _choose_storage(self, n: int, backend: Backend) -> str:
+        spare = _beside_pairs(n, self.n_neighbors, backend)
+        where = choose_storage(n, storage=self.storage, spare=spare, backend=backend)
         if where == "none":
+            on_gpu = backend.name == "gpu"
+            nowhere = "the GPU has no" if on_gpu else "neither memory nor the temporary folder has"
             raise InputError(
-                f"Isomap keeps every pair of {n:,} points, {pairs_bytes(n) / 1e9:.0f} GB, for "
-                "which neither memory nor the temporary folder has room; set landmarks, for "
-                "example to 2000"
+                f"Isomap keeps every pair of {n:,} points, {pairs_bytes(n) / 1e9:.2g} GB, for "
+                f"which {nowhere} room; set landmarks, for example to 2000"
+                f"{', or device to cpu' if on_gpu else ''}"
             )
         return where
 
-    def _from_all_pairs(self, net: Network, where: str, random: RandomState) -> np.ndarray:
+    def _from_all_pairs(
+        self, net: Network, where: str, random: RandomState, backend: Backend
+    ) -> np.ndarray:
         n = len(net.points)
-        pairs = new_pairs(n, unit=1.0, storage=where, name="isomap")
+        pairs = new_pairs(n, unit=1.0, storage=where, name="isomap", backend=backend)
         start = time.perf_counter()
-        pairs = pairs._replace(unit=fill(net, np.arange(n), pairs.strip))
+        pairs = pairs._replace(unit=fill(net, np.arange(n), pairs.strip, backend))
+        backend.synchronize()
         seconds = time.perf_counter() - start
         checked = np.linspace(0, n - 1, min(CHECKED, n)).astype(int)
+        rows = [_row(pairs, i, backend.xp) * pairs.unit for i in checked]
         self.certificate_ |= {
             "storage": where,
-            "path_error": _path_error(net, checked, [_row(pairs, i) * pairs.unit for i in checked]),
+            "path_error": _path_error(net, checked, rows),
             "seconds_paths": seconds,
         }
-        found = self._scale(kernel_of_pairs(pairs, name="isomap"), random)
+        found = self._scale(kernel_of_pairs(pairs, backend, name="isomap"), random)
         return found.vectors.T * np.sqrt(np.maximum(found.values, 0))
 
-    def _from_landmarks(self, net: Network, random: RandomState) -> np.ndarray:
+    def _from_landmarks(self, net: Network, random: RandomState, backend: Backend) -> np.ndarray:
         """De Silva & Tenenbaum (2004): coordinates from squared distances to landmarks.
 
         Their formula subtracts the landmarks' mean squared distances first, which only moves the
@@ -158,26 +172,31 @@ class Isomap(LayoutEstimator):
         n, m = len(net.points), self.landmarks
         sources = np.sort(random.choice(n, m, replace=False))
         tell(f"isomap: {m:,} landmarks x {n:,} points in 16 bits, {2e-9 * m * n:.2g} GB in memory")
-        rows = np.empty((m, n), np.uint16)
+        xp, to_device = backend.xp, backend.to_device
+        rows = xp.empty((m, n), np.uint16)
         start = time.perf_counter()
-        unit = fill(net, sources, lambda s: (0, rows[s * STRIP : (s + 1) * STRIP]))
+        unit = fill(net, sources, lambda s: (0, rows[s * STRIP : (s + 1) * STRIP]), backend)
+        backend.synchronize()
         seconds = time.perf_counter() - start
         checked = np.linspace(0, m - 1, min(CHECKED, m)).astype(int)
+        some_rows = to_host(rows[to_device(checked)])
         self.certificate_ |= {
             "landmarks": m,
-            "path_error": _path_error(net, sources[checked], rows[checked] * unit),
+            "path_error": _path_error(net, sources[checked], some_rows * unit),
             "seconds_paths": seconds,
         }
-        among = rows[:, sources] * unit
-        found = self._scale(kernel_of_matrix(among), random)
+        among = rows[:, to_device(sources)].astype(np.float64) * unit
+        found = self._scale(kernel_of_matrix(among, backend), random)
         lengths = np.sqrt(np.maximum(found.values, 0))[:, None]
         axes = np.divide(
             found.vectors, lengths, out=np.zeros_like(found.vectors), where=lengths > 0
         )
+        axes = to_device(axes)
         layout = np.empty((n, self.n_components))
         for first in range(0, n, COLUMNS):
             some = slice(first, first + COLUMNS)
-            layout[some] = -0.5 * (axes @ np.square(rows[:, some] * unit)).T
+            squares = xp.square(rows[:, some].astype(np.float64) * unit)
+            layout[some] = -0.5 * to_host(axes @ squares).T
         return _principal(layout)
 
     def _scale(self, kernel: Kernel, random: RandomState) -> Eigenpairs:
@@ -196,23 +215,27 @@ class Isomap(LayoutEstimator):
         return found
 
 
-def _beside_pairs(n: int, k: int) -> int:
-    """Bytes needed beyond the features, the graph and the pairs."""
-    network = 150 * k * n  # at its making: arcs, sorted and unsorted, with 64-bit indices
-    products = 8 * n * BLOCK * (PARTS + 40)  # partial sums; Lanczos's basis, its copy
-    return network + max(fill_memory(n, numba.get_num_threads()), products)
+def _beside_pairs(n: int, k: int, backend: Backend) -> int:
+    """Bytes needed beyond the features, the graph and the pairs, in the memory of the pairs."""
+    on_gpu = backend.name == "gpu"
+    # At its making, by the CPU: arcs, sorted and unsorted, with 64-bit indices.
+    network = (16 if on_gpu else 150) * k * n
+    searches = 1 if on_gpu else numba.get_num_threads()
+    parts = backend.kernels("squared_pairs").PARTS
+    products = 8 * n * BLOCK * (parts + 40)  # partial sums; Lanczos's basis, its copy
+    return network + max(fill_memory(n, searches, backend), products)
 
 
-def _row(pairs: Pairs, i: int) -> np.ndarray:
-    """Row i of the whole symmetric matrix."""
-    row = np.zeros(pairs.n, np.uint16)
+def _row(pairs: Pairs, i: int, xp: ModuleType = np) -> np.ndarray:
+    """Row i of the whole symmetric matrix; `xp` is the module of its arrays."""
+    row = xp.zeros(pairs.n, np.uint16)
     for s in range(i // STRIP):
         first, strip = pairs.strip(s)
         row[first : first + STRIP] = strip[:, i - first]
     first, strip = pairs.strip(i // STRIP)
     row[first:i] = strip[: i - first, i - first]
     row[i:] = strip[i - first, i - first :]
-    return row
+    return to_host(row)
 
 
 def _path_error(net: Network, vertices: np.ndarray, rows: ArrayLike) -> float:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from kernels.backend import to_host
 
 DROP = 1e-12  # directions this small against the operator are rounding, not part of its range
 
@@ -35,12 +38,13 @@ class Eigenpairs(NamedTuple):
 
 
 def largest_eigenpairs(
-    multiply: Callable[[np.ndarray], np.ndarray],
-    start: np.ndarray,
+    multiply: Callable[[Any], Any],
+    start: Any,
     *,
     k: int,
     tol: float,
     max_iter: int,
+    xp: ModuleType,
 ) -> Eigenpairs:
     """Block Lanczos with full reorthogonalisation (Golub & Underwood 1977).
 
@@ -56,14 +60,18 @@ def largest_eigenpairs(
         Stop when every residual is at most tol times the largest eigenvalue.
     max_iter : int
         Block products at most.
+    xp : module
+        NumPy or CuPy, whichever the start is an array of, and what `multiply` takes and returns.
 
     Returns
     -------
     Eigenpairs
+        In NumPy's arrays.
 
     Notes
     -----
-    The rows of Q are the basis and T = Q A Q' the projections of its products. If S holds the
+    The rows of Q are the basis and T = Q A Q' the projections of its products; T is small, and
+    decomposed by NumPy wherever Q is. If S holds the
     eigenvectors of T, the residual of a Ritz pair is the norm of what is left of the last product
     times the last rows of S (Saad 2011, section 6.5).
 
@@ -72,40 +80,46 @@ def largest_eigenpairs(
     the trace of f(A); here f is the negative part.
     """
     largest = 0.0
-    block, weights = _orthonormal_rows(start, 0.0)
-    basis = np.empty((0, start.shape[1]))
+    block, weights = _orthonormal_rows(start, 0.0, xp)
+    basis = xp.empty((0, start.shape[1]))
     T = np.empty((0, 0))
     converged, products = False, 0
     while len(block) and not converged and products < max_iter:
         image = multiply(block)
         products += 1
-        basis = np.vstack([basis, block])
+        basis = xp.vstack([basis, block])
         columns = basis @ image.T
         image -= columns.T @ basis
         image -= (basis @ image.T).T @ basis
-        T = _bordered(T, columns)
+        T = _bordered(T, to_host(columns))
         values, S = np.linalg.eigh(T)
         largest = np.abs(values).max()
         before = len(block)
-        block, coupling = _orthonormal_rows(image, DROP * largest)
+        block, coupling = _orthonormal_rows(image, DROP * largest, xp)
         residuals = np.linalg.norm(coupling.T @ S[-before:, -k:], axis=0)
         converged = len(values) >= k and bool((residuals <= tol * values[-1]).all())
 
     share = np.square(weights @ S[: weights.shape[1]]).mean(axis=0)
     negative_sum = float(share @ np.maximum(-values, 0))
-    vectors = S[:, : -k - 1 : -1].T @ basis
+    vectors = xp.asarray(S[:, : -k - 1 : -1].T) @ basis
     values = values[: -k - 1 : -1]
-    residuals = np.linalg.norm(multiply(vectors) - values[:, None] * vectors, axis=1)
+    rest = multiply(vectors) - xp.asarray(values)[:, None] * vectors
     return Eigenpairs(
-        values, vectors, residuals, products + 1, converged or not len(block), negative_sum
+        values,
+        to_host(vectors),
+        to_host(xp.linalg.norm(rest, axis=1)),
+        products + 1,
+        converged or not len(block),
+        negative_sum,
     )
 
 
-def _orthonormal_rows(rows: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+def _orthonormal_rows(rows: Any, least: float, xp: ModuleType) -> tuple[Any, np.ndarray]:
     """Q with orthonormal rows and R such that rows = R Q, without directions below `least`."""
-    R, sizes, Q = np.linalg.svd(rows, full_matrices=False)
+    R, sizes, Q = xp.linalg.svd(rows, full_matrices=False)
+    R, sizes = to_host(R), to_host(sizes)
     kept = sizes > least
-    return Q[kept], R[:, kept] * sizes[kept]
+    return Q[xp.asarray(kept)], R[:, kept] * sizes[kept]
 
 
 def _bordered(T: np.ndarray, columns: np.ndarray) -> np.ndarray:
