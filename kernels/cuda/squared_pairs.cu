@@ -39,7 +39,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) later_products(
 {
     int64 s = first_strip + blockIdx.y, first = s * STRIP, width = n - first;
     int column = threadIdx.x % COLUMNS, group = threadIdx.x / COLUMNS;
-    int64 row = first + ((int64)blockIdx.x * GROUPS + group) * ROWS, rows = n - row;
+    int64 row = first + ((int64)blockIdx.x * GROUPS + group) * ROWS;
     double sum[ROWS][B] = {};
     const VALUE* strip = values + starts[s] + (row - first) * width - first;
     for (int64 j = row + 1 + column; j < n; j += COLUMNS) {
@@ -47,14 +47,14 @@ extern "C" __global__ void __launch_bounds__(THREADS) later_products(
         for (int b = 0; b < B; b++) x[b] = vectors[b * n + j];
 #pragma unroll
         for (int r = 0; r < ROWS; r++) {
-            double number = r < rows && row + r < j ? square(strip[r * width + j]) : 0;
+            double number = row + r < j ? square(strip[r * width + j]) : 0;
             for (int b = 0; b < B; b++) sum[r][b] += number * x[b];
         }
     }
 #pragma unroll
     for (int r = 0; r < ROWS; r++) {
         add_up(sum[r], COLUMNS);
-        if (column > 0 || r >= rows) continue;
+        if (column > 0 || row + r >= n) continue;
         for (int b = 0; b < B; b++) sums[b * n + row + r] += sum[r][b];
     }
 }
