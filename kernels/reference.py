@@ -92,6 +92,29 @@ def classical_scaling(D, k):
     return values[: -k - 1 : -1], vectors[:, : -k - 1 : -1]
 
 
+def repulsive_sums(Y):
+    """What `kernels.cpu.tsne.repulsive_sums` does, with an array of all pairs."""
+    differences = Y[:, :, None] - Y[:, None]
+    q = 1 / (1 + (differences**2).sum(axis=0))
+    np.fill_diagonal(q, 0)
+    return (q**2 * differences).sum(axis=2), q.sum(axis=1)
+
+
+def attractive_sums(P, Y):
+    """What `kernels.cpu.tsne.attractive_sums` does, for a dense P."""
+    differences = Y[:, :, None] - Y[:, None]
+    return (P / (1 + (differences**2).sum(axis=0)) * differences).sum(axis=2)
+
+
+def divergence_sums(P, Y):
+    """What `kernels.cpu.tsne.divergence_sums` does, for a dense P and the sum of all q."""
+    q = 1 / (1 + ((Y[:, :, None] - Y[:, None]) ** 2).sum(axis=0))
+    np.fill_diagonal(q, 0)
+    seen = P > 0
+    ratio = np.divide(P, q / q.sum(), out=np.ones_like(P), where=seen)
+    return (P * np.log(ratio)).sum(axis=1)
+
+
 def count_nearer(products, half_norms, first_column, scores, columns, counts):
     """What `kernels.cpu.ranks.count_nearer` adds up, with an array of (b, m, c)."""
     values, names = half_norms - products, first_column + np.arange(products.shape[1])

@@ -17,7 +17,57 @@ from pipeline.progress import Clock
 EARLY_ITERATIONS = 250  # of early exaggeration, as in van der Maaten (2014) and everywhere since
 
 
-class TSNE(LayoutEstimator):
+class BaseTSNE(LayoutEstimator):
+    """What the engines of t-SNE share: where they start, and how long their steps are."""
+
+    n_components: int
+    perplexity: float
+    early_exaggeration: float
+    learning_rate: float | str
+    max_iter: int
+    init: str | np.ndarray
+    random_state: int | np.random.RandomState | None
+
+    def _check_parameters(self) -> None:
+        check_scalar(self.n_components, "n_components", int, min_val=1, max_val=2)
+        check_scalar(self.perplexity, "perplexity", (int, float), min_val=1)
+        check_scalar(self.early_exaggeration, "early_exaggeration", (int, float), min_val=1)
+        check_scalar(self.max_iter, "max_iter", int, min_val=1)
+        if self.learning_rate != "auto":
+            check_scalar(self.learning_rate, "learning_rate", (int, float), min_val=1e-3)
+
+    def _neighbours(self, X: np.ndarray, graph: Graph | None) -> Graph:
+        """The neighbours that affinities reach over."""
+        k = math.ceil(3 * self.perplexity)
+        return neighbours(X, graph, k, f"perplexity {self.perplexity:g}")
+
+    def _rate(self, n: int) -> float:
+        """The learning rate for n points, of a quarter of the gradient."""
+        if isinstance(self.learning_rate, str):
+            return n / self.early_exaggeration
+        return self.learning_rate
+
+    def _start(self, X: np.ndarray) -> np.ndarray:
+        """The map that the descent starts from, (n, n_components)."""
+        random = check_random_state(self.random_state)
+        shape = (len(X), self.n_components)
+        if isinstance(self.init, np.ndarray):
+            if self.init.shape != shape:
+                raise InputError(f"init has shape {self.init.shape} but the map needs {shape}")
+            return self.init
+        if self.init == "random":
+            return random.normal(scale=1e-4, size=shape)
+        if self.init == "pca":
+            axes = min(shape[1], X.shape[1])
+            start = np.zeros(shape)
+            start[:, :axes] = PCA(axes).fit_transform(X)
+            start *= 1e-4 / (start[:, 0].std() or 1.0)
+            # Points that coincide in the start would feel the same force for ever.
+            return start + random.normal(scale=1e-6, size=shape)
+        raise InputError(f"init is {self.init!r} but t-SNE knows 'pca', 'random' and an array")
+
+
+class TSNE(BaseTSNE):
     """t-distributed stochastic neighbour embedding (van der Maaten & Hinton 2008).
 
     Parameters
@@ -84,22 +134,19 @@ class TSNE(LayoutEstimator):
 
         self._check_parameters()
         threads = self.n_jobs or numba.get_num_threads()
-        near = neighbours(
-            X, graph, math.ceil(3 * self.perplexity), f"perplexity {self.perplexity:g}"
-        )
+        near = self._neighbours(X, graph)
         affinities = affinity.PerplexityBasedNN(
             perplexity=self.perplexity,
             knn_index=nearest_neighbors.PrecomputedNeighbors(near.indices, near.distances),
             n_jobs=threads,
         )
         clock = Clock("t-SNE", self.max_iter)
-        rate = self.learning_rate
         embedding = TSNEEmbedding(
             self._start(X),
             affinities,
             negative_gradient_method={"barnes_hut": "bh"}.get(self.method, self.method),
             theta=self.angle,
-            learning_rate=len(X) / self.early_exaggeration if rate == "auto" else rate,
+            learning_rate=self._rate(len(X)),
             n_jobs=threads,
             callbacks=[lambda iteration, error, map_: clock.step(50)],
             callbacks_every_iters=50,
@@ -113,30 +160,9 @@ class TSNE(LayoutEstimator):
         return np.asarray(embedding)
 
     def _check_parameters(self) -> None:
-        check_scalar(self.n_components, "n_components", int, min_val=1, max_val=2)
-        check_scalar(self.perplexity, "perplexity", (int, float), min_val=1)
-        check_scalar(self.early_exaggeration, "early_exaggeration", (int, float), min_val=1)
-        check_scalar(self.max_iter, "max_iter", int, min_val=1)
+        super()._check_parameters()
         check_scalar(self.angle, "angle", (int, float), min_val=0, max_val=1)
-        if self.learning_rate != "auto":
-            check_scalar(self.learning_rate, "learning_rate", (int, float), min_val=1e-3)
         if self.method not in ("auto", "barnes_hut", "fft"):
             raise InputError(
                 f"method is {self.method!r} but t-SNE knows 'auto', 'barnes_hut' and 'fft'"
             )
-
-    def _start(self, X: np.ndarray) -> np.ndarray:
-        random = check_random_state(self.random_state)
-        shape = (len(X), self.n_components)
-        if isinstance(self.init, np.ndarray):
-            if self.init.shape != shape:
-                raise InputError(f"init has shape {self.init.shape} but the map needs {shape}")
-            return self.init
-        if self.init == "random":
-            return random.normal(scale=1e-4, size=shape)
-        if self.init == "pca":
-            start = PCA(self.n_components).fit_transform(X)
-            start *= 1e-4 / start[:, 0].std()
-            # Points that coincide in the start would feel the same force for ever.
-            return start + random.normal(scale=1e-6, size=shape)
-        raise InputError(f"init is {self.init!r} but t-SNE knows 'pca', 'random' and an array")

@@ -1,0 +1,110 @@
+"""t-SNE's forces: repulsion between all pairs, attraction along a sparse matrix; the divergence."""
+
+import numba
+import numpy as np
+
+TILE = 512  # columns whose terms are summed up in the precision of the map
+
+
+# Reassociation and contraction let the loop over columns run in vector registers; quotients keep
+# their rounding.
+@numba.njit(parallel=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+def repulsive_sums(Y):
+    """What pushes each point away from all others, before it is divided by the sum of all q.
+
+    With q_ij = 1 / (1 + |y_i - y_j|^2),
+
+        F_i = sum_j q_ij^2 (y_i - y_j)      Q_i = sum_{j != i} q_ij
+
+    so that Z = sum_i Q_i normalises the map's similarities (van der Maaten & Hinton 2008).
+
+    Parameters
+    ----------
+    Y : (2, n) float32 or float64
+        A map; one on a line has a second coordinate of 0. Terms have its precision, sums over
+        more than a tile are float64.
+
+    Returns
+    -------
+    F : (2, n) float64
+    Q : (n,) float64
+    """
+    n = Y.shape[1]
+    number = Y.dtype.type
+    one = number(1)
+    x, y = Y[0], Y[1]
+    F, Q = np.empty((2, n)), np.empty(n)
+    for i in numba.prange(n):
+        xi, yi = x[i], y[i]
+        x_total = y_total = 0.0
+        total = -1.0  # for the point itself
+        for first in range(0, n, TILE):
+            x_sum = y_sum = q_sum = number(0)
+            for j in range(first, min(first + TILE, n)):
+                dx, dy = xi - x[j], yi - y[j]
+                q = one / (one + dx * dx + dy * dy)
+                x_sum += q * q * dx
+                y_sum += q * q * dy
+                q_sum += q
+            x_total += x_sum
+            y_total += y_sum
+            total += q_sum
+        F[0, i], F[1, i], Q[i] = x_total, y_total, total
+    return F, Q
+
+
+@numba.njit(parallel=True, cache=True, fastmath={"contract"})
+def attractive_sums(starts, columns, values, Y):
+    """What pulls each point to those that it is similar to: A_i = sum_j p_ij q_ij (y_i - y_j).
+
+    Parameters
+    ----------
+    starts : (n + 1,) int64
+        Row i of the similarities has its entries at starts[i]:starts[i + 1].
+    columns, values : int32, float64
+        Of each entry.
+    Y : (2, n) float32 or float64
+        See `repulsive_sums`.
+
+    Returns
+    -------
+    (2, n) float64
+    """
+    n = Y.shape[1]
+    A = np.empty((2, n))
+    for i in numba.prange(n):
+        x_total = y_total = 0.0
+        for e in range(starts[i], starts[i + 1]):
+            dx = np.float64(Y[0, i]) - np.float64(Y[0, columns[e]])
+            dy = np.float64(Y[1, i]) - np.float64(Y[1, columns[e]])
+            w = values[e] / (1 + dx * dx + dy * dy)
+            x_total += w * dx
+            y_total += w * dy
+        A[0, i], A[1, i] = x_total, y_total
+    return A
+
+
+@numba.njit(parallel=True, cache=True)
+def divergence_sums(starts, columns, values, Y, total):
+    """Each point's part of the divergence: sum_j p_ij log(p_ij / (q_ij / Z)).
+
+    Parameters
+    ----------
+    starts, columns, values, Y
+        As in `attractive_sums`.
+    total : float
+        Z, see `repulsive_sums`.
+
+    Returns
+    -------
+    (n,) float64
+    """
+    n = Y.shape[1]
+    sums = np.zeros(n)
+    for i in numba.prange(n):
+        for e in range(starts[i], starts[i + 1]):
+            if values[e] > 0:
+                dx = np.float64(Y[0, i]) - np.float64(Y[0, columns[e]])
+                dy = np.float64(Y[1, i]) - np.float64(Y[1, columns[e]])
+                sums[i] += values[e] * np.log(values[e] * total * (1 + dx * dx + dy * dy))
+    return sums

@@ -1,0 +1,70 @@
+"""t-SNE's forces and divergence; see `kernels.cpu.tsne` and `cuda/tsne.cu`."""
+
+from __future__ import annotations
+
+from kernels.gpu import cuda
+
+THREADS = 128  # of a block, and columns of a tile
+ROWS = 4  # of a thread in `repulsive_sums`: what is loaded of a column serves all of them
+CHUNKS = 16  # shares of the columns, so that few rows keep a GPU busy too
+LANES = 32  # threads of a row of the sparse matrix
+CONSTANTS = {"THREADS": THREADS, "ROWS": ROWS, "LANES": LANES}
+
+
+def repulsive_sums(Y):
+    """What pushes each point away from all others, before it is divided by the sum of all q.
+
+    As `kernels.cpu.tsne.repulsive_sums`.
+    """
+    n = Y.shape[1]
+    chunks = min(CHUNKS, -(-n // THREADS))
+    sums = cuda.array_module().empty((chunks, 3, n))
+    cuda.launch(
+        "tsne",
+        "repulsive_sums",
+        (-(-n // (ROWS * THREADS)), chunks),
+        THREADS,
+        (Y, n, sums),
+        REAL=Y.dtype,
+        **CONSTANTS,
+    )
+    total = sums.sum(axis=0)
+    return total[:2], total[2] - 1  # without the point itself
+
+
+def attractive_sums(starts, columns, values, Y):
+    """What pulls each point to those that it is similar to: A_i = sum_j p_ij q_ij (y_i - y_j).
+
+    As `kernels.cpu.tsne.attractive_sums`.
+    """
+    n = Y.shape[1]
+    A = cuda.array_module().empty((2, n))
+    cuda.launch(
+        "tsne",
+        "attractive_sums",
+        -(-n // (THREADS // LANES)),
+        THREADS,
+        (starts, columns, values, Y, n, A),
+        REAL=Y.dtype,
+        **CONSTANTS,
+    )
+    return A
+
+
+def divergence_sums(starts, columns, values, Y, total):
+    """Each point's part of the divergence: sum_j p_ij log(p_ij / (q_ij / Z)).
+
+    As `kernels.cpu.tsne.divergence_sums`.
+    """
+    n = Y.shape[1]
+    sums = cuda.array_module().empty(n)
+    cuda.launch(
+        "tsne",
+        "divergence_sums",
+        -(-n // (THREADS // LANES)),
+        THREADS,
+        (starts, columns, values, Y, n, float(total), sums),
+        REAL=Y.dtype,
+        **CONSTANTS,
+    )
+    return sums
