@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -132,11 +133,29 @@ template <class... A> struct Call {
     }
 };
 
-// 0 if all went well; the number of arguments if another was given; -1 for a barrier missed.
+// What NumPy calls the element type of an array, or the type of a number; any for a kernel's own.
+template <class T> struct Name { static constexpr const char* text = "any"; };
+template <> struct Name<float> { static constexpr const char* text = "float32"; };
+template <> struct Name<double> { static constexpr const char* text = "float64"; };
+template <> struct Name<unsigned short> { static constexpr const char* text = "uint16"; };
+template <> struct Name<int> { static constexpr const char* text = "int32"; };
+template <> struct Name<long long> { static constexpr const char* text = "int64"; };
+template <> struct Name<unsigned char> { static constexpr const char* text = "uint8"; };
+template <> struct Name<bool> { static constexpr const char* text = "bool"; };
+
+template <class T> const char* name_of() {
+    return Name<std::remove_const_t<std::remove_pointer_t<T>>>::text;
+}
+
+// 0 if all went well; i if argument i, from 1, has another type; -1 for a barrier missed; -2 for
+// another number of arguments.
 template <class... A>
 static int launch(void (*kernel)(A...), unsigned x, unsigned y, unsigned threads, void** given,
-                  int count) {
-    if (count != sizeof...(A)) return sizeof...(A);
+                  const char** names, int count) {
+    if (count != sizeof...(A)) return -2;
+    const char* wanted[] = {name_of<A>()...};
+    for (int i = 0; i < count; i++)
+        if (std::strcmp(wanted[i], "any") && std::strcmp(wanted[i], names[i])) return i + 1;
     Call<A...> one{kernel, given};
     body = Call<A...>::run;
     arguments = &one;

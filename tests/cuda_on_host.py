@@ -1,8 +1,9 @@
 """Run the CUDA kernels without a GPU: their sources as C++, NumPy in CuPy's place.
 
 Chosen over a simulator because the very sources run that a GPU gets, with their indices, types
-and barriers, and over re-writing them because nothing can drift apart. What it cannot show: races
-between blocks, memory that caches of different processors see differently, and speed.
+and barriers, and over re-writing them because nothing can drift apart. Types of arguments, which
+a launch on a GPU takes on trust, are checked. What it cannot show: races between blocks, memory
+that caches of different processors see differently, and speed.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ def compiled(source: str, name: str, definitions: tuple[str, ...]):
         program.write_text(
             f'#include "{FOLDER / "cuda_on_host.h"}"\n'
             f'#include "{cuda.SOURCES / source}.cu"\n'
-            'extern "C" int start(unsigned x, unsigned y, unsigned threads, void** given, int n) {\n'
-            f"    return host::launch({name}, x, y, threads, given, n);\n}}\n"
+            'extern "C" int start(unsigned x, unsigned y, unsigned threads, void** given,\n'
+            "                     const char** names, int n) {\n"
+            f"    return host::launch({name}, x, y, threads, given, names, n);\n}}\n"
         )
         options = ["-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-shared", "-fPIC", *(f"-D{one}" for one in definitions)]
         done = subprocess.run(
@@ -49,10 +51,13 @@ def compiled(source: str, name: str, definitions: tuple[str, ...]):
     def run(grid, block, arguments):
         room = [_room(argument) for argument in arguments]
         given = (ctypes.c_void_p * len(room))(*(ctypes.addressof(one) for one in room))
+        names = [argument.dtype.name for argument in arguments]
+        texts = (ctypes.c_char_p * len(names))(*(text.encode() for text in names))
         x, y = (*grid, 1)[:2]
-        status = start(x, y, block[0], given, len(room))
+        status = start(x, y, block[0], given, texts, len(room))
+        assert status != -2, f"{name} was given {len(room)} arguments"
         assert status != -1, f"{name}: only some threads of a block reach a barrier"
-        assert status == 0, f"{name} takes {status} arguments but was given {len(room)}"
+        assert status == 0, f"{name}: argument {status} is {names[status - 1]}"
 
     return run
 
