@@ -51,7 +51,7 @@ def _conditional(distances, perplexity: float, backend: Backend):
     """
     xp = backend.xp
     squared = xp.square(distances.astype(np.float64))
-    squared -= squared[:, :1]  # the nearest has a weight of 1 for any beta
+    squared = squared - squared[:, :1]  # the nearest has a weight of 1 for any beta
     scale = squared.mean(axis=1, keepdims=True)
     squared /= xp.where(scale > 0, scale, 1.0)
     low = xp.full((len(squared), 1), -46.0)  # of log beta
