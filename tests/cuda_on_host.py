@@ -1,9 +1,12 @@
-"""Run the CUDA kernels without a GPU: their sources as C++, NumPy in CuPy's place.
+"""Run the CUDA kernels without a GPU: their sources as C++, and arrays as particular as CuPy's.
 
 Chosen over a simulator because the very sources run that a GPU gets, with their indices, types
 and barriers, and over re-writing them because nothing can drift apart. Types of arguments, which
 a launch on a GPU takes on trust, are checked. What it cannot show: races between blocks, memory
 that caches of different processors see differently, and speed.
+
+`Array` computes as NumPy does but, like CuPy's arrays, neither mixes with NumPy's nor becomes one
+unasked, so that what would fail on a GPU fails here.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -23,9 +27,106 @@ COMPILER = shutil.which("g++")
 FOLDER = Path(__file__).parent
 
 
+class Array(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array of the device that is not there."""
+
+    def __init__(self, inner):
+        self.inner = np.asarray(inner)
+
+    def get(self):
+        return self.inner.copy()
+
+    def __array__(self, *_, **__):
+        raise TypeError("an array of the device does not become NumPy's unasked")
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=(), **options):
+        if out:
+            options["out"] = tuple(map(_bare, out))
+        result = getattr(ufunc, method)(*_bare(inputs), **_bare_options(options))
+        return out[0] if out else _wrapped(result)
+
+    def __array_function__(self, function, types, arguments, options):
+        return _wrapped(function(*_bare(arguments), **_bare_options(options)))
+
+    def __getattr__(self, name):
+        value = getattr(self.inner, name)
+        return _method(value) if callable(value) else _wrapped(value)
+
+    def __getitem__(self, index):
+        return _wrapped(self.inner[_bare(index)])
+
+    def __setitem__(self, index, value):
+        self.inner[_bare(index)] = _bare(value)
+
+    def __iter__(self):
+        return map(_wrapped, self.inner)
+
+    def __len__(self):
+        return len(self.inner)
+
+    def __float__(self):
+        return float(self.inner)
+
+    def __int__(self):
+        return int(self.inner)
+
+    def __bool__(self):
+        return bool(self.inner)
+
+
+class ArrayModule(ModuleType):
+    """NumPy's functions, for `Array`."""
+
+    ndarray = Array
+
+    def __init__(self, module):
+        super().__init__(module.__name__)
+        self.module = module
+
+    def asarray(self, array, dtype=None):
+        if isinstance(array, Array):
+            return array if dtype is None else array.astype(dtype)
+        return Array(np.array(array, dtype))
+
+    def __getattr__(self, name):
+        value = getattr(self.module, name)
+        if isinstance(value, ModuleType):
+            return ArrayModule(value)
+        return value if isinstance(value, type) or not callable(value) else _method(value)
+
+
+def _method(function):
+    return lambda *arguments, **options: _wrapped(
+        function(*_bare(arguments), **_bare_options(options))
+    )
+
+
+def _bare(value):
+    if isinstance(value, Array):
+        return value.inner
+    if isinstance(value, np.ndarray):
+        raise TypeError(f"NumPy's array of shape {value.shape} among those of the device")
+    return type(value)(map(_bare, value)) if type(value) in (tuple, list) else value
+
+
+def _bare_options(options):
+    return {name: value if name == "out" else _bare(value) for name, value in options.items()}
+
+
+def _wrapped(value):
+    if isinstance(value, np.ndarray | np.generic):
+        return Array(value)
+    if isinstance(value, tuple):
+        return tuple(map(_wrapped, value))  # a named one, too: nobody asks for its names
+    return value
+
+
+xp = ArrayModule(np)
+
+
 @functools.cache
 def compiled(source: str, name: str, definitions: tuple[str, ...]):
-    """What `kernels.gpu.cuda.compiled` returns, for NumPy's arrays."""
+    """What `kernels.gpu.cuda.compiled` returns, for `Array`."""
     folder = Path(tempfile.mkdtemp(prefix="kernels-"))
     try:
         program, library = folder / "kernel.cpp", folder / "kernel.so"
@@ -64,8 +165,8 @@ def compiled(source: str, name: str, definitions: tuple[str, ...]):
 
 def _room(argument):
     """An argument where C++ finds it: arrays by their address."""
-    if isinstance(argument, np.ndarray):
-        return ctypes.c_void_p(argument.ctypes.data)
+    if isinstance(argument, Array):
+        return ctypes.c_void_p(argument.inner.ctypes.data)
     assert isinstance(argument, np.int64 | np.float64), type(argument)
     kind = ctypes.c_int64 if isinstance(argument, np.int64) else ctypes.c_double
     return kind(argument)
