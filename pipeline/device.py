@@ -4,6 +4,7 @@ import os
 
 from threadpoolctl import threadpool_limits
 
+from kernels.backend import Backend, get_backend
 from pipeline.cards import take_card, visible_cards
 from pipeline.errors import InputError
 
@@ -28,6 +29,20 @@ def resolve_device(device: str) -> str:
             "CUDA_VISIBLE_DEVICES may hide it): set device to auto or cpu"
         )
     return device
+
+
+def backend_for(device: str) -> Backend:
+    """The backend that computes an estimator's `device`.
+
+    Raises
+    ------
+    InputError
+        Another word than auto, cpu or gpu, or a GPU is asked for where there is none to use.
+    """
+    try:
+        return get_backend(device)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(str(error)) from error
 
 
 def set_up_process(device: str, threads: int | None) -> None:

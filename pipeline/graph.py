@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from kernels.backend import Backend, to_host
 from kernels.gpu import cuda
 from pipeline.bounds import bounding_coordinates, safe_limit, strips
+from pipeline.device import backend_for
 from pipeline.errors import InputError
 from pipeline.progress import Clock, tell
 
@@ -66,8 +67,6 @@ def knn_graph(X: np.ndarray, *, k: int = 90, device: str = "auto") -> Graph:
     memory these coordinates, two tiles and n (k + slack) candidates, on a GPU the features too.
     On one machine the same X gives the same graph bit for bit, for any number of threads.
     """
-    from pipeline.methods.base import backend_for  # which imports this module
-
     X = check_features(X)
     n = len(X)
     if not 1 <= k < n:

@@ -9,9 +9,9 @@ from scipy.spatial import cKDTree
 
 from kernels.backend import to_host
 from pipeline.bounds import strips
+from pipeline.device import backend_for
 from pipeline.errors import InputError
 from pipeline.graph import Graph
-from pipeline.methods.base import backend_for
 from pipeline.progress import Clock
 
 BLOCK = 4096  # rows of a tile of products: 128 MB in float64

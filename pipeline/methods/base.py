@@ -8,7 +8,6 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from kernels.backend import Backend, get_backend
 from pipeline.errors import InputError
 from pipeline.graph import Graph, knn_graph
 
@@ -25,6 +24,8 @@ class LayoutEstimator(BaseEstimator):
     certificate_ : dict
         Figures on what was computed and verified, in plain numbers and strings.
     """
+
+    device = "cpu"  # of an estimator that does not take it as a parameter
 
     embedding_: np.ndarray
     certificate_: dict[str, Any]
@@ -72,8 +73,8 @@ def centred(X: np.ndarray) -> np.ndarray:
     return X - X.mean(axis=0, dtype=np.float64)
 
 
-def neighbours(X: np.ndarray, graph: Graph | None, k: int, why: str) -> Graph:
-    """The first k neighbours of every point, out of `graph` or computed now.
+def neighbours(X: np.ndarray, graph: Graph | None, k: int, why: str, device: str) -> Graph:
+    """The first k neighbours of every point, out of `graph` or computed now on a device.
 
     Raises
     ------
@@ -84,7 +85,7 @@ def neighbours(X: np.ndarray, graph: Graph | None, k: int, why: str) -> Graph:
     if k < 1:
         raise InputError(f"{why} needs {k} neighbours a point but there must be 1; raise it")
     if graph is None:
-        return knn_graph(X, k=k)
+        return knn_graph(X, k=k, device=device)
     n, available = graph.indices.shape
     if n != len(X):
         raise InputError(
@@ -97,17 +98,3 @@ def neighbours(X: np.ndarray, graph: Graph | None, k: int, why: str) -> Graph:
             f"compute the graph with k >= {k}"
         )
     return Graph(graph.indices[:, :k], graph.distances[:, :k])
-
-
-def backend_for(device: str) -> Backend:
-    """The backend that computes an estimator's `device`.
-
-    Raises
-    ------
-    InputError
-        Another word than auto, cpu or gpu, or a GPU is asked for where there is none to use.
-    """
-    try:
-        return get_backend(device)
-    except (ValueError, RuntimeError) as error:
-        raise InputError(str(error)) from error

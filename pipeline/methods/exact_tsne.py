@@ -8,9 +8,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from kernels.backend import Backend, to_host
+from pipeline.device import backend_for
 from pipeline.graph import Graph
 from pipeline.methods.affinities import joint_probabilities
-from pipeline.methods.base import backend_for
 from pipeline.methods.sparse import entries
 from pipeline.methods.tsne import EARLY_ITERATIONS, BaseTSNE
 from pipeline.progress import Clock, tell

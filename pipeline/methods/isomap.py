@@ -16,9 +16,10 @@ from threadpoolctl import threadpool_limits
 
 from kernels.backend import Backend, to_host
 from kernels.pairs import STRIP, Pairs, pairs_bytes
+from pipeline.device import backend_for
 from pipeline.errors import InputError
 from pipeline.graph import Graph
-from pipeline.methods.base import LayoutEstimator, backend_for, neighbours
+from pipeline.methods.base import LayoutEstimator, neighbours
 from pipeline.methods.classical_scaling import (
     BLOCK,
     Kernel,
@@ -110,7 +111,9 @@ class Isomap(LayoutEstimator):
         random = check_random_state(self.random_state)
         backend = backend_for(self.device)
         where = None if m is not None else self._choose_storage(n, backend)
-        near = neighbours(X, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}")
+        near = neighbours(
+            X, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}", self.device
+        )
         joins = crossings(near, X)
         if joins.pieces > 1:
             warnings.warn(

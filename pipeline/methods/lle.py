@@ -10,9 +10,10 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 from sklearn.utils import check_random_state
 
 from kernels.backend import Backend, to_host
+from pipeline.device import backend_for
 from pipeline.errors import InputError
 from pipeline.graph import Graph, components
-from pipeline.methods.base import LayoutEstimator, backend_for, neighbours
+from pipeline.methods.base import LayoutEstimator, neighbours
 from pipeline.methods.chebyshev import Eigenpairs, lowest_eigenpairs
 from pipeline.methods.reconstruction import (
     closed_classes,
@@ -101,7 +102,9 @@ class LocallyLinearEmbedding(LayoutEstimator):
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         self._check_parameters(len(X))
         backend = backend_for(self.device)
-        near = neighbours(X, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}")
+        near = neighbours(
+            X, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}", self.device
+        )
         indices = np.ascontiguousarray(near.indices)
         classes = len(closed_classes(indices))
         joins = joining_neighbours(X, indices)

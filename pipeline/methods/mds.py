@@ -13,10 +13,11 @@ from sklearn.utils import check_random_state
 
 from kernels.backend import Backend, to_host
 from kernels.pairs import TOP
+from pipeline.device import backend_for
 from pipeline.errors import InputError
 from pipeline.graph import Graph
 from pipeline.methods import dissimilarities, smacof
-from pipeline.methods.base import LayoutEstimator, backend_for
+from pipeline.methods.base import LayoutEstimator
 from pipeline.methods.dissimilarities import (
     Dissimilarities,
     centred_points,

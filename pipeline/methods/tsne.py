@@ -39,7 +39,7 @@ class BaseTSNE(LayoutEstimator):
     def _neighbours(self, X: np.ndarray, graph: Graph | None) -> Graph:
         """The neighbours that affinities reach over."""
         k = math.ceil(3 * self.perplexity)
-        return neighbours(X, graph, k, f"perplexity {self.perplexity:g}")
+        return neighbours(X, graph, k, f"perplexity {self.perplexity:g}", self.device)
 
     def _rate(self, n: int) -> float:
         """The learning rate for n points, of a quarter of the gradient."""

@@ -119,7 +119,9 @@ class UMAP(LayoutEstimator):
         return self.n_epochs or (500 if n <= 10_000 else 200)
 
     def _neighbours(self, X: np.ndarray, graph: Graph | None) -> Graph:
-        near = neighbours(X, graph, self.n_neighbors - 1, f"n_neighbors {self.n_neighbors}")
+        near = neighbours(
+            X, graph, self.n_neighbors - 1, f"n_neighbors {self.n_neighbors}", self.device
+        )
         return itself_first(near)
 
     def _start(self, X: np.ndarray, random: np.random.RandomState) -> str | np.ndarray:
