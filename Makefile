@@ -1,13 +1,16 @@
-# make demo | test | study | lint | setup | lock | clean
+# make demo | test | study | bench | gpu-check | lint | setup | lock | clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The GPU extra where an NVIDIA driver answers, else the CPU extra.
 EXTRA := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 INSTALLED := $(VENV)/.installed-$(EXTRA)
+GPU_PYTHON := $(firstword $(wildcard $(BIN)/python) $(PYTHON))
+# The study's features where it was run, else synthetic ones of the same shape.
+GPU_INPUT := $(if $(wildcard results/mnist_mobilenetv2/MobileNetV2/after/features.npy),features,mixture1280)
 SNAKEMAKE := $(BIN)/snakemake --cores all
 
-.PHONY: demo test study bench bench-report lint setup lock clean
+.PHONY: demo test study bench gpu-check bench-report lint setup lock clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)  ## the whole pipeline on embedded data: digits, and a backbone that is shipped
@@ -20,11 +23,16 @@ study: $(INSTALLED)  ## config/config.yaml: MNIST, five backbones, six methods
 	$(SNAKEMAKE) --report study-report.html
 
 test: $(INSTALLED)  ## all tests that need no GPU and no real data
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(INSTALLED)  ## our engines and their peers, an hour; `pip install .[bench]` adds more peers
 	$(BIN)/python -m bench run --profile cpu --resume
 	$(BIN)/python -m bench run --profile peers --resume
+
+# Needs no installation: NumPy, SciPy, numba, scikit-learn and CuPy do for the tests and kernels.
+gpu-check:  ## on a GPU: its tests, then the benchmark profile, one file under bench/results
+	$(GPU_PYTHON) -m pytest -m gpu
+	$(GPU_PYTHON) -m bench run --profile gpu --resume --input $(GPU_INPUT)
 
 bench-report: $(INSTALLED)  ## tables and plots from the committed results
 	$(BIN)/python -m bench report

@@ -61,8 +61,10 @@ def runtimes(files: Iterable[Path], artefacts: Iterable[Path] = ()) -> pd.DataFr
     if not rows:
         raise InputError("there are no benchmark files: run the workflow first")
     table = pd.DataFrame(rows)
-    gpu = {key: figures for key, figures in map(_gpu, artefacts)}
-    jobs = list(zip(*(table[name] for name in ("rule", "backbone", "stage", "method")), strict=True))
+    gpu = dict(map(_gpu, artefacts))
+    jobs = list(
+        zip(*(table[name] for name in ("rule", "backbone", "stage", "method")), strict=True)
+    )
     for column, name in (("gpu_peak_mb", "peak_memory_mb"), ("gpu_energy_j", "energy_j")):
         table[column] = [gpu.get(job, {}).get(name, float("nan")) for job in jobs]
     keys = {"rule": ORDER, "stage": ("", *STAGES)}

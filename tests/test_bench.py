@@ -18,10 +18,10 @@ from bench import measures as bench_measures
 from bench.inputs import load_input, mixture
 from bench.manifest import MANIFEST, Workload, load_manifest
 from bench.task import Outcome, Task
+from pipeline import store
 from pipeline.config import ROOT
 from pipeline.errors import InputError
 from pipeline.graph import Graph, knn_graph
-from pipeline import store
 from pipeline.runtimes import runtimes
 
 LIMITS = {"sgemm_gflops": 100.0, "bandwidth_gb_s": 20.0}
