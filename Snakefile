@@ -28,7 +28,9 @@ except InputError as error:
 set_up_jobs(DEVICE)
 GPU = 1 if DEVICE == "gpu" else 0
 # Of a job that may take a GPU: with --resources gpu=N, N of them run side by side.
-GPU_JOB_CORES = share_of_cores(workflow.cores, workflow.global_resources.get("gpu") if GPU else None)
+GPU_JOB_CORES = share_of_cores(
+    workflow.cores, workflow.global_resources.get("gpu") if GPU else None
+)
 RESULTS = f"results/{STUDY.study}"
 LOGS = f"logs/{STUDY.study}"
 BENCHMARKS = f"benchmarks/{STUDY.study}"

@@ -44,7 +44,7 @@ def layout(task: Task, *, engine: str, **params: Any) -> Outcome:
 
 def exact_graph(task: Task, *, k: int) -> Outcome:
     """`pipeline.graph.knn_graph`."""
-    return Outcome(graph=knn_graph(task.X, k=k))
+    return Outcome(graph=knn_graph(task.X, k=k, device=task.device))
 
 
 def measures(task: Task, *, k: int) -> Outcome:

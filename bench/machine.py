@@ -77,8 +77,9 @@ def _cpu_limits(size: int = 2048, length: int = 2**25) -> dict[str, float]:
 
 
 def _gpu_limits(size: int = 8192, length: int = 2**28) -> dict[str, float]:
-    import cupy
+    from kernels.gpu import cuda
 
+    cupy = cuda.array_module()  # float32 is float32: no TF32
     A = cupy.random.random((size, size), dtype=cupy.float32)
     a = cupy.ones(length, cupy.float32)
     b = cupy.empty_like(a)

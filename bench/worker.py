@@ -121,7 +121,7 @@ def compute_graph(report: Reporter, workload: Workload, job: dict, threads: int)
     X, _ = load_input(job["input"], workload.n, seed=workload.seed)
     path = _graph_file(job, X)
     if not path.is_file():
-        graph = knn_graph(X, k=min(90, workload.n - 1))
+        graph = knn_graph(X, k=min(90, workload.n - 1), device=workload.device)
         with atomic(path) as temporary:
             np.savez(temporary, **graph._asdict())
     report("graph")
@@ -174,7 +174,9 @@ def measure_workload(report: Reporter, workload: Workload, job: dict, threads: i
     few = np.random.default_rng(workload.seed).permutation(n)[: workload.warm_up]
     small = task._replace(X=X[few], labels=labels[few], layout=layout[few])
     if graph is not None:
-        small = small._replace(graph=knn_graph(X[few], k=min(90, len(few) - 1)))
+        small = small._replace(
+            graph=knn_graph(X[few], k=min(90, len(few) - 1), device=workload.device)
+        )
     with ImportClock() as imports:
         start = time.perf_counter()
         call(small, **workload.params)

@@ -88,8 +88,8 @@ def metered() -> Iterator[dict[str, Any]]:
     """
     figures: dict[str, Any] = {}
     with _nvml() as nvml:
-        cards = visible_cards() if nvml else []
-        if not cards:
+        cards = visible_cards()
+        if nvml is None or not cards:
             yield figures
             return
         card = _handle(nvml, cards[0])
@@ -113,8 +113,9 @@ def metered() -> Iterator[dict[str, Any]]:
         finally:
             done.set()
             sampler.join()
-            if before is not None:
-                figures["energy_j"] = round(_energy(nvml, card) - before, 1)
+            after = _energy(nvml, card)
+            if before is not None and after is not None:
+                figures["energy_j"] = round(after - before, 1)
 
 
 def _memory(nvml: ModuleType, card: Any) -> tuple[int, bool]:

@@ -137,7 +137,14 @@ def compiled(source: str, name: str, definitions: tuple[str, ...]):
             "                     const char** names, int n) {\n"
             f"    return host::launch({name}, x, y, threads, given, names, n);\n}}\n"
         )
-        options = ["-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-shared", "-fPIC", *(f"-D{one}" for one in definitions)]
+        options = [
+            "-std=c++17",
+            "-O1",
+            "-U_FORTIFY_SOURCE",
+            "-shared",
+            "-fPIC",
+            *(f"-D{one}" for one in definitions),
+        ]
         done = subprocess.run(
             [COMPILER, *options, str(program), "-o", str(library)],
             capture_output=True,

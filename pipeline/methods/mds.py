@@ -116,7 +116,7 @@ class MDS(LayoutEstimator):
         """See `LayoutEstimator.fit_transform`; the graph is not used: every pair counts."""
         self._check_parameters()
         backend = backend_for(self.device)
-        storage = self._resolved_storage(*X.shape, backend)
+        storage = self._resolved_storage(len(X), X.shape[1], backend)
         pairs: Dissimilarities
         if self.metric == "precomputed":
             _check_matrix(X)

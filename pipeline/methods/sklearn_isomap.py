@@ -65,7 +65,9 @@ class Isomap(LayoutEstimator):
         with _global_random_state(self.random_state):
             layout = engine.fit_transform(Z)
         self.reconstruction_error_ = float(engine.reconstruction_error())
-        near = neighbours(Z, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}")
+        near = neighbours(
+            Z, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}", self.device
+        )
         self.certificate_ = {
             "components": components(near.indices),
             "reconstruction_error": self.reconstruction_error_,

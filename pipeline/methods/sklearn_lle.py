@@ -59,7 +59,9 @@ class LocallyLinearEmbedding(LayoutEstimator):
         engine = manifold.LocallyLinearEmbedding(**self.get_params())
         layout = engine.fit_transform(Z)
         self.reconstruction_error_ = float(engine.reconstruction_error_)
-        near = neighbours(Z, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}")
+        near = neighbours(
+            Z, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}", self.device
+        )
         pieces = components(near.indices)
         if pieces > 1:
             warnings.warn(
