@@ -29,6 +29,8 @@ class PCA(pca.PCA):
         As in `sklearn.decomposition.PCA`, in float64.
     """
 
+    device = "gpu"
+
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph is not used."""
         check_scalar(self.n_components, "n_components", int, min_val=1, max_val=min(X.shape))
