@@ -1,12 +1,14 @@
-"""`python -m bench run | study | report | compare`."""
+"""`python -m bench run | study | precision | report | compare`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipeline.errors import InputError
 from pipeline.process import run as run_command
 
 app = typer.Typer(
@@ -46,6 +48,40 @@ def study(
     from bench.study import take
 
     print(take(name, out=out))
+
+
+@app.command()
+def precision(
+    model: Annotated[Path | None, typer.Option(help="Model of a study, with --dataset.")] = None,
+    dataset: Annotated[Path | None, typer.Option(help="Its data set; default the demo's.")] = None,
+    reduced: Annotated[list[str] | None, typer.Option(help="bfloat16 or float16; repeat.")] = None,
+    subset: Annotated[int | None, typer.Option(help="Images, stratified; default all.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="File of JSON; default what is printed.")] = None,
+) -> None:
+    """Compare features in a reduced precision with float32: neighbours kept, images a second."""
+    import joblib
+
+    from pipeline.device import resolve_device, set_up_process
+
+    set_up_process(resolve_device(device), joblib.cpu_count())
+    from bench import precision as measures
+    from pipeline import store
+
+    if (model is None) != (dataset is None):
+        raise InputError("give both --model and --dataset, or neither for the demo's")
+    given = (
+        (store.load_model(model), store.load_dataset(dataset))
+        if model and dataset
+        else measures.shipped()
+    )
+    found = measures.measure(*given, subset=subset, precisions=tuple(reduced or ["bfloat16"]))
+    text = json.dumps(found, indent=1) + "\n"
+    if out is None:
+        print(text, end="")
+        return
+    with store.atomic(out) as temporary:
+        temporary.write_text(text)
 
 
 @app.command()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import keras
 
 FEATURES = "features"  # name of the layer whose output is the representation
+HEAD = "head"  # name of the layer that gives the class probabilities, after fine-tuning
 
 _TENSORFLOW = "https://storage.googleapis.com/tensorflow/keras-applications"
 

@@ -33,10 +33,11 @@ class BackboneConfig:
 
 @dataclass(frozen=True)
 class FeaturesConfig:
-    """Which layer, and how many images at a time."""
+    """Which layer, how many images at a time (None: what suits the device), in what precision."""
 
     layer: str = "features"
-    batch_size: int = 256
+    batch_size: int | None = None
+    precision: str = "auto"
 
 
 @dataclass(frozen=True)

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
-import sys
+import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from pipeline.backbones import FEATURES
 from pipeline.errors import InputError
+from pipeline.flops import describe, forward_flops, speed
+from pipeline.precision import computing_in, has_gpu, resolve_precision
+from pipeline.progress import Clock, tell
+from pipeline.resident import Resident
 
 if TYPE_CHECKING:
     import keras
 
-_PROGRESS_SECONDS = 10.0
+
+class Extraction(NamedTuple):
+    """What one extraction gave.
+
+    Attributes
+    ----------
+    features : (n, d) float32 array
+    info : dict
+        precision, batch_size, and what `pipeline.flops.speed` tells; the compilation, which a first
+        batch pays for, is not timed.
+    """
+
+    features: np.ndarray
+    info: dict[str, Any]
 
 
 def extract_features(
     model: keras.Model,
     images: np.ndarray,
     *,
-    layer: str = "features",
-    batch_size: int = 256,
-) -> tuple[np.ndarray, float]:
+    layer: str = FEATURES,
+    batch_size: int | None = None,
+    precision: str = "auto",
+) -> Extraction:
     """Run every image through the model and keep the output of one layer.
 
     Parameters
@@ -30,73 +49,69 @@ def extract_features(
     model : keras.Model
         Takes uint8 images as they are stored.
     images : (n, h, w, c) uint8 array
-        Memory-mapped arrays are read batch by batch.
+        Memory-mapped arrays are read chunk by chunk.
     layer : str
-        Name of any layer. A feature map (n, h', w', d) is averaged over its positions.
-    batch_size : int
-        Images per step; 256 is the fastest size on two cores within 5 %.
+        Name of any layer. A feature map (n, h', w', d) is averaged over its positions, in float32.
+    batch_size : int, optional
+        Images per step; by default what suits the device.
+    precision : "auto", "float32", "bfloat16" or "float16"
+        What the layers compute in; "auto" is bfloat16 on a GPU that has it, float16 on another GPU,
+        float32 on a CPU.
 
     Returns
     -------
-    features : (n, d) float32 array
-    images_per_second : float
-        Without the compilation, which a first batch, run twice, pays for.
+    Extraction
 
     Raises
     ------
     InputError
-        No such layer, or no image.
+        No such layer or precision, no image, or features beyond the range of float16.
     """
     if len(images) == 0:
         raise InputError("there is no image to extract features from: check split and subset")
-    tap = _tap(model, layer)
-    batch_size = min(batch_size, len(images))
-    features = np.empty((len(images), tap.output_shape[-1]), np.float32)
-    tap.predict_on_batch(images[:batch_size])
-    start = said = time.perf_counter()
-    for row in range(0, len(images), batch_size):
-        batch = images[row : row + batch_size]
-        # A last, shorter batch is filled up, since another shape would compile the model again.
-        padded = np.resize(batch, (batch_size, *batch.shape[1:]))
-        features[row : row + batch_size] = tap.predict_on_batch(padded)[: len(batch)]
-        if time.perf_counter() - said > _PROGRESS_SECONDS:
-            said = time.perf_counter()
-            print(
-                f"features: {row + len(batch):,} of {len(images):,} images",
-                file=sys.stderr,
-            )
-    return features, len(images) / (time.perf_counter() - start)
+    precision = resolve_precision(precision)
+    network = tap(model, layer)
+    batch_size = min(batch_size or default_batch_size(network), len(images))
+    with computing_in(network, precision):
+        run = Resident(network, rows=len(images), batch_size=batch_size)
+        run.warm_up()
+        start = time.perf_counter()
+        [features] = run(images, Clock("features", len(images)))
+        seconds = time.perf_counter() - start
+    if precision == "float16" and not np.isfinite(features).all():
+        raise InputError(
+            "features are infinite in float16, which ends at 65,504: set their precision to float32"
+        )
+    found = speed(len(images) / seconds, forward_flops(network), precision)
+    tell(f"features: {len(images):,} images in {precision}, {describe(found)}")
+    return Extraction(features, {"precision": precision, "batch_size": batch_size, **found})
 
 
-def compiler_options() -> dict[str, Any]:
-    """Arguments for `keras.Model.compile` that suit this machine.
+def default_batch_size(network: keras.Model) -> int:
+    """Images per step: on two cores 256 is the fastest size within 5 %.
 
-    Keras turns XLA on for TensorFlow wherever it can, and on a CPU it does not pay: MobileNetV2 at
-    32 pixels trained 4.5 times and extracted 5.5 times slower with it (two cores, TensorFlow 2.21).
+    A GPU has room for more; there the largest feature map, read and written in float32, may take
+    4 GiB. Not measured.
     """
-    import keras
-
-    on_cpu = keras.backend.backend() == "tensorflow" and not has_gpu()
-    return {"jit_compile": False if on_cpu else "auto"}
-
-
-def has_gpu() -> bool:
-    """Whether Keras sees a GPU."""
-    import keras
-
-    return any("gpu" in device or "cuda" in device for device in keras.distribution.list_devices())
+    if not has_gpu():
+        return 256
+    largest = max(math.prod(layer.output.shape[1:]) for layer in network.layers)
+    return min(1024, 2 ** max(0, int(math.log2(2**32 / (8 * largest)))))
 
 
-def _tap(model: keras.Model, layer: str) -> keras.Model:
-    """Cut the model after a layer, pooled to one row per image."""
+def tap(model: keras.Model, *layers: str) -> keras.Model:
+    """Cut the model after some layers, each pooled to one row per image."""
     import keras
 
     names = [each.name for each in model.layers]
-    if layer not in names:
-        raise InputError(f"layer {layer!r} is not in the model: use {', '.join(names[-3:])}, ...")
-    output = model.get_layer(layer).output
-    if output.ndim == 4:
-        output = keras.layers.GlobalAveragePooling2D(dtype="float32")(output)
-    tap = keras.Model(model.input, output)
-    tap.compile(**compiler_options())
-    return tap
+    outputs = []
+    for layer in layers:
+        if layer not in names:
+            raise InputError(
+                f"layer {layer!r} is not in the model: use {', '.join(names[-3:])}, ..."
+            )
+        output = model.get_layer(layer).output
+        if output.ndim == 4:
+            output = keras.layers.GlobalAveragePooling2D(dtype="float32", name=FEATURES)(output)
+        outputs.append(output)
+    return keras.Model(model.input, outputs)

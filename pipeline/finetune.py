@@ -10,7 +10,6 @@ validation.
 from __future__ import annotations
 
 import math
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -19,21 +18,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pipeline.backbones import FEATURES
+from pipeline.backbones import FEATURES, HEAD
 from pipeline.batches import AUGMENT, batches, validation_split
 from pipeline.checkpoint import Checkpoint, fingerprint, say
 from pipeline.errors import InputError
-from pipeline.features import compiler_options, extract_features, has_gpu
+from pipeline.features import default_batch_size, tap
+from pipeline.flops import TRAINING, describe, forward_flops, speed
+from pipeline.precision import PRECISIONS, compiler_options, resolve_precision, set_precision
+from pipeline.resident import Resident
 
 if TYPE_CHECKING:
     import keras
 
-HEAD = "head"  # name of the layer that gives the class probabilities
-PRECISIONS = {
-    "float32": "float32",
-    "bfloat16": "mixed_bfloat16",
-    "float16": "mixed_float16",
-}
 _LOSS = "sparse_categorical_crossentropy"
 _PROGRESS_SECONDS = 10.0
 _ADAPT_BATCH = 128  # as large as the memory of a small card allows at 224 pixels
@@ -127,8 +123,9 @@ class FinetuneResult:
     accuracy : dict
         "train" (on at most 10,000 training images), "validation", "test" (None without a test
         split), each in inference mode, 0 to 1.
-    images_per_second : float
-        Median over the epochs of phase 2, compilation left out; 0 where there was none.
+    speed : dict
+        What `pipeline.flops.speed` tells of phase 2, a step being three times the arithmetic of the
+        forward pass; empty where there was no phase 2.
     precision : str
         The precision that was used.
     warnings : list of str
@@ -138,7 +135,7 @@ class FinetuneResult:
     model: keras.Model
     history: list[dict[str, Any]]
     accuracy: dict[str, float | None]
-    images_per_second: float
+    speed: dict[str, float]
     precision: str
     warnings: list[str]
 
@@ -185,41 +182,52 @@ def finetune(
 
     keras.utils.set_random_seed(seed)
     train, validation = validation_split(labels, split, n_classes, recipe.validation, seed)
-    precision = _precision(recipe.precision)
+    precision = resolve_precision(recipe.precision)
     model = _with_head(backbone_model, n_classes)
-    _set_precision(model, precision, recipe.batchnorm)
+    set_precision(model, precision)
+    for layer in _batchnorms(model):
+        layer.trainable = recipe.batchnorm == "adapt"
     weights = backbone_model.get_weights()
     key = fingerprint(asdict(recipe), seed, precision, images[train], labels[train], *weights)
     state = Checkpoint(checkpoint, key)
     rng = np.random.default_rng([seed, 1])
     adapt = _Adapt(model, images[_some(train, recipe.batchnorm_images, rng)], recipe)
+    few = _some(train, recipe.head_images, rng) if recipe.head_epochs else train[:0]
+    # One function gives phase 1 its features and phase 2 its validation: it is compiled once.
+    look = _inference(model, FEATURES, HEAD, rows=len(few) + len(validation))
 
     if recipe.head_epochs:
         adapt()
-        few = _some(train, recipe.head_images, rng)
-        x, held_out = (extract_features(model, images[rows])[0] for rows in (few, validation))
+        x = look(images[np.concatenate([few, validation])])[0]
         head = _Phase("head", recipe.head_epochs, recipe.head_learning_rate, "float32")
+        x, held_out = x[: len(few)], (x[len(few) :], labels[validation])
         rows = batches(x, labels[few], np.arange(len(few)), batch_size=recipe.batch_size, seed=seed)
-        _train(_head(model), head, rows, (held_out, labels[validation]), state, recipe.patience)
+        network = _head(model)
+        judge = Resident(network, rows=len(validation), batch_size=len(validation))
+        _train(network, head, rows, judge, held_out, state, recipe.patience)
     if recipe.epochs:
         full = _Phase("full", recipe.epochs, _learning_rate(model, recipe), precision)
         size, augment = recipe.batch_size, recipe.augment
         rows = batches(images, labels, train, batch_size=size, seed=seed, augment=augment)
-        held_out = images[validation]
-        _train(model, full, rows, (held_out, labels[validation]), state, recipe.patience, adapt)
+        held_out = images[validation], labels[validation]
+        _train(model, full, rows, look, held_out, state, recipe.patience, adapt)
 
-    _set_precision(model, "float32", recipe.batchnorm)
-    accuracy = {
-        "train": _accuracy(model, images, labels, _some(train, _SAMPLE, rng)),
-        "validation": _accuracy(model, images, labels, validation),
-        "test": _accuracy(model, images, labels, np.flatnonzero(split == "test")),
+    set_precision(model, "float32")
+    parts = {
+        "train": _some(train, _SAMPLE, rng),
+        "validation": validation,
+        "test": np.flatnonzero(split == "test"),
     }
-    rates = [row["images_per_second"] for row in state.rows("full")]
+    look = _inference(model, HEAD, rows=max(map(len, parts.values())))
+    accuracy = {
+        name: _score(look, images[rows], labels[rows]).accuracy if len(rows) else None
+        for name, rows in parts.items()
+    }
     return FinetuneResult(
         model=keras.Model(model.input, model.output, name=model.name),  # without the optimiser
         history=state.history,
         accuracy=accuracy,
-        images_per_second=float(np.median(rates)) if rates else 0.0,
+        speed=_speed(model, state.rows("full"), precision),
         precision=precision,
         warnings=_warnings(accuracy, state.rows("full"), recipe),
     )
@@ -254,35 +262,11 @@ def _batchnorms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     return [layer for layer in model.layers if isinstance(layer, kind)]
 
 
-def _precision(wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
-    if not has_gpu():
-        return "float32"  # measured: bfloat16 is slower on a CPU, even on one with AMX
-    return "bfloat16" if _compute_capability() >= 8.0 else "float16"
-
-
-def _compute_capability() -> float:
-    """Ask for the lowest of the machine's NVIDIA GPUs; 0 where the driver does not tell."""
-    command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-        return min(map(float, answer.stdout.split()))
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return 0.0
-
-
-def _set_precision(model: keras.Model, precision: str, batchnorm: str) -> None:
-    """Set what each layer computes in (its variables stay float32) and what is trained."""
-    for layer in model.layers:
-        if layer.name not in (FEATURES, HEAD):
-            layer.dtype_policy = PRECISIONS[precision]
-    for layer in _batchnorms(model):
-        layer.trainable = batchnorm == "adapt"
-
-
 class _Adapt:
-    """Measure BatchNorm's averages again: their plain mean over batches of training images."""
+    """Measure BatchNorm's averages again: their plain mean over batches of training images.
+
+    Layer by layer, not compiled: to compile these few batches takes longer than to run them.
+    """
 
     def __init__(self, model: keras.Model, images: np.ndarray, recipe: Recipe) -> None:
         self.layers = _batchnorms(model) if recipe.batchnorm == "adapt" else []
@@ -324,6 +308,7 @@ def _train(
     model: keras.Model,
     phase: _Phase,
     data: Any,
+    judge: Resident,
     held_out: tuple[np.ndarray, np.ndarray],
     state: Checkpoint,
     patience: int,
@@ -346,14 +331,14 @@ def _train(
                 "or set precision to float32"
             )
         before_validation()
-        measured = model.evaluate(*held_out, batch_size=256, verbose=0, return_dict=True)
+        validation = _score(judge, *held_out)
         row = {
             "epoch": done,
             "phase": phase.name,
             "loss": loss,
             "accuracy": accuracy,
-            "val_loss": measured["loss"],
-            "val_accuracy": measured["accuracy"],
+            "val_loss": validation.loss,
+            "val_accuracy": validation.accuracy,
             "seconds": time.perf_counter() - start,
             "images_per_second": progress.rate,
         }
@@ -373,7 +358,9 @@ def _compile(model: keras.Model, phase: _Phase, *, steps: int) -> None:
     optimizer = keras.optimizers.Adam(schedule)
     if phase.precision == "float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    model.compile(optimizer, _LOSS, metrics=["accuracy"], **compiler_options())
+    # Named by a text it would get its variables in the first step, which is then traced again.
+    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    model.compile(optimizer, _LOSS, metrics=[accuracy], **compiler_options())
     optimizer.build(model.trainable_variables)  # so that a checkpoint can fill it
 
 
@@ -382,26 +369,31 @@ def _progress(what: str, data: Any) -> Any:
     import keras
 
     class Progress(keras.callbacks.Callback):
+        async_safe = True  # else Keras would wait for the device after every step
         rate = 0.0
 
         def on_train_begin(self, logs: Any = None) -> None:
             self.start = self.said = time.perf_counter()
+            self.first = 0
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             now = time.perf_counter()
             if batch == 0 and len(data) > 1:
-                self.start = now  # the first step compiles
-                return
-            steps = batch if len(data) > 1 else 1
-            self.rate = steps * data.size / (now - self.start)
-            if now - self.said > _PROGRESS_SECONDS:
+                self.start, self.first = now, 1  # the first step compiles
+            elif now - self.said > _PROGRESS_SECONDS:
                 self.said = now
-                left = (len(data) - batch - 1) * data.size / self.rate
+                rate = self.pace(batch + 1, now)
                 say(
-                    f"{what}: {(batch + 1) * data.size:,} of {len(data) * data.size:,} "
-                    f"images, {self.rate:,.0f} images/s, {left:.0f} s left, "
-                    f"loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.4f}"
+                    f"{what}: {(batch + 1) * data.size:,} of {len(data) * data.size:,} images, "
+                    f"{rate:,.0f} images/s, {(len(data) - batch - 1) * data.size / rate:.0f} s "
+                    f"left, loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.4f}"
                 )
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.rate = self.pace(len(data), time.perf_counter())  # all steps are done here
+
+        def pace(self, steps: int, now: float) -> float:
+            return (steps - self.first) * data.size / (now - self.start)
 
     return Progress()
 
@@ -409,13 +401,32 @@ def _progress(what: str, data: Any) -> Any:
 # --- the judgement --------------------------------------------------------------------------------
 
 
-def _accuracy(
-    model: keras.Model, images: np.ndarray, labels: np.ndarray, rows: np.ndarray
-) -> float | None:
-    if len(rows) == 0:
-        return None
-    probabilities, _ = extract_features(model, images[rows], layer=HEAD)
-    return float(np.mean(probabilities.argmax(axis=1) == labels[rows]))
+class _Score(NamedTuple):
+    loss: float
+    accuracy: float
+
+
+def _inference(model: keras.Model, *layers: str, rows: int) -> Resident:
+    network = tap(model, *layers)
+    return Resident(network, rows=rows, batch_size=default_batch_size(network))
+
+
+def _score(network: Resident, inputs: np.ndarray, labels: np.ndarray) -> _Score:
+    """Cross-entropy and accuracy of the network's last output, in inference mode."""
+    probabilities = network(inputs)[-1]
+    likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    loss = -np.log(np.maximum(likelihood, np.finfo(np.float32).tiny)).mean()
+    return _Score(float(loss), float(np.mean(probabilities.argmax(axis=1) == labels)))
+
+
+def _speed(model: keras.Model, history: list[dict[str, Any]], precision: str) -> dict[str, float]:
+    """Of the median epoch."""
+    if not history:
+        return {}
+    rate = float(np.median([row["images_per_second"] for row in history]))
+    found = speed(rate, TRAINING * forward_flops(model), precision)
+    say(f"in {precision}, {describe(found)}")
+    return found
 
 
 def _warnings(

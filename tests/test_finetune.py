@@ -1,5 +1,8 @@
 """Does fine-tuning learn from the training split alone, and is its result what it reports?"""
 
+import itertools
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from pipeline.batches import AUGMENT, validation_split
 from pipeline.errors import InputError
 from pipeline.features import extract_features
 from pipeline.finetune import Recipe, finetune
+from pipeline.precision import set_precision
 
 QUICK = Recipe(head_epochs=2, epochs=3, learning_rate=1e-2, batch_size=32, patience=5)
 
@@ -76,7 +80,7 @@ def test_features_after_separate_the_classes_better_than_before(digits, tuned):
     images, labels, split = digits
 
     def knn_accuracy(model):
-        features, _ = extract_features(model, images)
+        features = extract_features(model, images, precision="float32").features
         train, test = split == "train", split == "test"
         knn = KNeighborsClassifier(15).fit(features[train], labels[train])
         return knn.score(features[test], labels[test])
@@ -91,7 +95,7 @@ def test_features_after_separate_the_classes_better_than_before(digits, tuned):
 def test_head_on_extracted_features_gives_the_reported_accuracy(digits, tuned):
     images, labels, split = digits
     test = split == "test"
-    features, _ = extract_features(tuned.model, images[test])
+    features = extract_features(tuned.model, images[test], precision="float32").features
     kernel, bias = tuned.model.get_layer("head").get_weights()
     right = (features @ kernel + bias).argmax(axis=1) == labels[test]
     assert right.mean() == pytest.approx(tuned.accuracy["test"], abs=1e-9)
@@ -107,23 +111,25 @@ def test_history_has_a_row_per_epoch_and_the_result_survives_saving(digits, tune
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert not loaded.compiled  # no optimiser's state in the file
     batch = digits[0][:5]
-    np.testing.assert_array_equal(loaded(batch), tuned.model(batch))
+    np.testing.assert_array_equal(
+        *map(keras.ops.convert_to_numpy, (loaded(batch), tuned.model(batch)))
+    )
 
 
 # --- BatchNorm ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("name", "alpha", "epochs"),
-    [("MobileNet", 0.25, 8), ("MobileNetV2", 0.35, 8), ("ResNet50V2", 1.0, 3)],
+    ("name", "alpha", "epochs", "train"),
+    [("MobileNet", 0.25, 8, 256), ("MobileNetV2", 0.35, 8, 256), ("ResNet50V2", 1.0, 3, 160)],
 )
-def test_inference_keeps_what_training_reached(name, alpha, epochs, tmp_path):
+def test_inference_keeps_what_training_reached(name, alpha, epochs, train, tmp_path):
     """Two classes told apart in a few steps, far fewer than Keras's averages need to follow."""
     rng = np.random.default_rng(0)
-    labels = np.arange(320) % 2
-    images = rng.integers(0, 60, (320, 32, 32, 1), dtype=np.uint8)
+    labels = np.arange(train + 64) % 2
+    images = rng.integers(0, 60, (len(labels), 32, 32, 1), dtype=np.uint8)
     images[labels == 1, :, ::2] += 190  # stripes
-    split = np.where(np.arange(320) < 256, "train", "test")
+    split = np.where(np.arange(len(labels)) < train, "train", "test")
     shape = {"input_shape": (32, 32, 1), "image_size": 32}
     backbone, _ = build_backbone(name, **shape, weights="random", alpha=alpha)
     recipe = Recipe(head_epochs=0, epochs=epochs, batch_size=32, patience=epochs)
@@ -139,7 +145,8 @@ def test_inference_keeps_what_training_reached(name, alpha, epochs, tmp_path):
         gamma, beta = new.get_weights()[:2]
         new.set_weights([gamma, beta, *old.get_weights()[2:]])
     test = split == "test"
-    assert stage._accuracy(result.model, images, labels, np.flatnonzero(test)) < 0.75
+    look = stage._inference(result.model, "head", rows=test.sum())
+    assert stage._score(look, images[test], labels[test]).accuracy < 0.75
 
 
 def test_frozen_batchnorm_is_left_as_it_was(digits, tmp_path):
@@ -196,14 +203,19 @@ SHIFTED = Recipe(head_epochs=2, epochs=3, batch_size=32, augment=("shift",))
 
 @pytest.fixture(scope="module")
 def whole(digits, tmp_path_factory):
-    return quick(digits, tmp_path_factory.mktemp("whole"), SHIFTED)
+    """Whole runs in both kinds of precision."""
+    return {
+        recipe: quick(digits, tmp_path_factory.mktemp("whole"), recipe)
+        for recipe in (SHIFTED, replace(SHIFTED, precision="float16"))
+    }
 
 
-@pytest.mark.parametrize("killed_after", [1, 3, 4])
+@pytest.mark.parametrize(("killed_after", "precision"), [(1, "auto"), (3, "auto"), (4, "float16")])
 def test_a_killed_run_goes_on_to_the_same_result(
-    digits, whole, tmp_path, monkeypatch, killed_after
+    digits, whole, tmp_path, monkeypatch, killed_after, precision
 ):
-    """Killed in phase 1, and in phase 2, where the optimiser's state matters."""
+    """Killed in phase 1, and in phase 2, where the state of optimiser and loss scale matters."""
+    recipe = replace(SHIFTED, precision=precision)
     fit, calls = keras.Model.fit, []
 
     def killed(self, *args, **kwargs):
@@ -215,10 +227,10 @@ def test_a_killed_run_goes_on_to_the_same_result(
     with monkeypatch.context() as patch:
         patch.setattr(keras.Model, "fit", killed)
         with pytest.raises(KeyboardInterrupt):
-            quick(digits, tmp_path, SHIFTED)
-    resumed = quick(digits, tmp_path, SHIFTED)
-    assert scores(resumed.history) == scores(whole.history)
-    assert same_weights(resumed, whole)
+            quick(digits, tmp_path, recipe)
+    resumed = quick(digits, tmp_path, recipe)
+    assert scores(resumed.history) == scores(whole[recipe].history)
+    assert same_weights(resumed, whole[recipe])
 
 
 def test_other_settings_do_not_go_on_from_a_checkpoint(digits, tmp_path, capsys):
@@ -229,15 +241,15 @@ def test_other_settings_do_not_go_on_from_a_checkpoint(digits, tmp_path, capsys)
 
 
 def test_early_stopping_keeps_the_best_epoch(digits, tmp_path, monkeypatch):
-    losses = iter([0.5, 0.3, 0.4, 0.6, 0.1])
+    losses = itertools.chain([0.5, 0.3, 0.4, 0.6, 0.1], itertools.repeat(0))
     kept = []
-    evaluate = keras.Model.evaluate
+    score = stage._score
 
-    def scripted(self, *args, **kwargs):
-        kept.append(self.get_weights())
-        return evaluate(self, *args, **kwargs) | {"loss": next(losses)}
+    def scripted(look, *held_out):
+        kept.append(look.network.get_weights())
+        return score(look, *held_out)._replace(loss=next(losses))
 
-    monkeypatch.setattr(keras.Model, "evaluate", scripted)
+    monkeypatch.setattr(stage, "_score", scripted)
     recipe = Recipe(head_epochs=0, epochs=5, patience=2, batch_size=32)
     result = quick(digits, tmp_path, recipe)
     assert len(result.history) == 4
@@ -255,6 +267,36 @@ def test_mixed_precision_trains_and_hands_back_float32(digits, tmp_path, precisi
     assert result.precision == precision
     assert result.history[-1]["loss"] < result.history[1]["loss"]
     assert {layer.compute_dtype for layer in result.model.layers} == {"float32"}
+    for layer in stage._batchnorms(result.model):
+        averages = np.concatenate(layer.get_weights()[2:])
+        rounded = keras.ops.convert_to_numpy(keras.ops.cast(averages, precision))
+        assert (averages != rounded).any()  # they have digits that the precision has not
+
+
+def test_loss_scaling_leaves_steps_as_they_are_and_skips_those_that_overflow(digits):
+    images, labels = (each[:64] for each in digits[:2])
+
+    def step(precision, scale=None):
+        """What one step does to the kernel below the head, and the model."""
+        keras.utils.set_random_seed(0)
+        model = stage._with_head(small_network(), 10)
+        set_precision(model, precision)
+        stage._compile(model, stage._Phase("full", 1, 1e-3, precision), steps=100)
+        if scale is not None:
+            model.optimizer.dynamic_scale.assign(scale)
+        kernel = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
+        before = kernel.get_weights()[0]
+        model.train_on_batch(images, labels)
+        return kernel.get_weights()[0] - before, model.optimizer
+
+    exact, _ = step("float32")
+    scaled, optimizer = step("float16")
+    assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    assert isinstance(optimizer.inner_optimizer, keras.optimizers.Adam)
+    assert np.corrcoef(exact.ravel(), scaled.ravel())[0, 1] > 0.9  # Adam's first step is a sign
+    skipped, optimizer = step("float16", scale=2.0**40)
+    assert not skipped.any()
+    assert float(optimizer.dynamic_scale) == 2.0**39
 
 
 def test_validation_part_has_each_class_and_no_test_image():

@@ -1,0 +1,122 @@
+"""A network over many rows that lie on the device: one transfer a chunk, batches cut there."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.precision import compiler_options, has_gpu
+
+if TYPE_CHECKING:
+    import keras
+
+    from pipeline.progress import Clock
+
+# Bytes of a chunk, its rows and their outputs together: what even a small card has to spare, and
+# what does not matter beside the features on a CPU, where nothing is transferred.
+CHUNK = {True: 2**30, False: 2**27}
+
+
+class Resident:
+    """A network that is compiled once and run over any number of rows, in inference mode.
+
+    A step is told row numbers only; outputs stay on the device until their chunk is done.
+
+    Parameters
+    ----------
+    network : keras.Model
+        One input, one or more outputs. Its weights may change between two calls, its precision may
+        not.
+    rows : int
+        The most rows that a call will bring.
+    batch_size : int
+    """
+
+    def __init__(self, network: keras.Model, *, rows: int, batch_size: int) -> None:
+        self.network = network
+        self.batch_size = min(batch_size, rows)
+        batches = math.ceil(rows / self.batch_size)
+        bytes_of_batch = self.batch_size * sum(map(_bytes, network.inputs + network.outputs))
+        chunks = math.ceil(batches / max(1, CHUNK[has_gpu()] // bytes_of_batch))
+        self.rows = self.batch_size * math.ceil(batches / chunks)
+        self.model = _on_device(network, self.rows)
+
+    def warm_up(self) -> None:
+        """Compile: run one batch."""
+        self._run(1, None)
+
+    def __call__(self, rows: np.ndarray, clock: Clock | None = None) -> list[np.ndarray]:
+        """Run the network.
+
+        Parameters
+        ----------
+        rows : (n, ...) array
+            A memory-mapped array is read chunk by chunk.
+        clock : Clock, optional
+            Is told of each batch.
+
+        Returns
+        -------
+        list of (n, ...) float32 arrays
+            One for each output of the network.
+        """
+        shapes = [output.shape[1:] for output in self.network.outputs]
+        found = [np.empty((len(rows), *shape), np.float32) for shape in shapes]
+        for first in range(0, len(rows), self.rows):
+            chunk = rows[first : first + self.rows]
+            # The shape stays, since another one would be compiled again.
+            self.model.rows.assign(np.resize(chunk, (self.rows, *chunk.shape[1:])))
+            made = self._run(math.ceil(len(chunk) / self.batch_size), clock)
+            for whole, part in zip(found, made, strict=True):
+                whole[first : first + len(chunk)] = part[: len(chunk)]
+        return found
+
+    def _run(self, batches: int, clock: Clock | None) -> list[np.ndarray]:
+        numbers = np.arange(batches * self.batch_size, dtype=np.int32)
+        steps = _steps(clock, self.batch_size)
+        return self.model.predict(numbers, self.batch_size, verbose=0, callbacks=steps)
+
+
+def _bytes(tensor: keras.KerasTensor) -> int:
+    """Bytes of a row."""
+    return math.prod(tensor.shape[1:]) * (1 if tensor.dtype == "uint8" else 4)
+
+
+def _on_device(network: keras.Model, rows: int) -> Any:
+    """Row numbers -> a list of the network's outputs for those rows of the weight `rows`."""
+    import keras
+
+    class OnDevice(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+            self.rows = self.add_weight(
+                shape=(rows, *network.input.shape[1:]),
+                dtype=network.input.dtype,
+                initializer="zeros",
+                trainable=False,
+                autocast=False,
+                name="rows",
+            )
+
+        def call(self, numbers: Any) -> list[Any]:
+            outputs = self.network(keras.ops.take(self.rows, numbers, axis=0))
+            return outputs if isinstance(outputs, list) else [outputs]
+
+    model = OnDevice()
+    model.compile(**compiler_options())
+    return model
+
+
+def _steps(clock: Clock | None, batch_size: int) -> Any:
+    """Count batches; Keras's own list of callbacks would copy each batch's outputs to the host."""
+    import keras
+
+    class Steps(keras.callbacks.CallbackList):
+        def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+            if clock is not None:
+                clock.step(batch_size)
+
+    return Steps()
