@@ -8,18 +8,24 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from kernels.backend import get_backend
+from kernels.gpu import cuda
+from pipeline.device import backend_for
 from pipeline.errors import InputError
 from pipeline.graph import Graph, check_features
 from pipeline.memory import available_memory
 from pipeline.progress import tell
 
-# Set by the study, not by a method's parameters: the seed, the plane, the threads.
-RESERVED = {"random_state", "n_components", "n_jobs"}
+Bytes = Callable[[int, int, Mapping[str, Any]], float]  # of n points, d features, parameters
+
+# Set by the study, not by a method's parameters: the seed, the plane, the threads, the device.
+RESERVED = {"random_state", "n_components", "n_jobs", "device"}
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,13 @@ class Engine:
         Named in messages and captions.
     memory : callable
         (n, d, parameters) -> bytes needed beyond the features, fitted to measured peaks.
+    gpu_memory : callable, optional
+        (n, d, parameters) -> bytes of a GPU, by counting arrays; for engines that run there.
     seconds : callable, optional
         (n, d, parameters) -> seconds on two cores, projected from measured runs; for engines
         that can take very long.
     devices : tuple of str
+        Where it runs, of cpu and gpu.
     needs_graph : bool
         Whether the neighbour graph decides the layout.
     single_threaded : bool
@@ -46,8 +55,9 @@ class Engine:
 
     estimator: str
     library: str
-    memory: Callable[[int, int, Mapping[str, Any]], float]
+    memory: Bytes
     seconds: Callable[[int, int, Mapping[str, Any]], float] | None = None
+    gpu_memory: Bytes | None = None
     devices: tuple[str, ...] = ("cpu",)
     needs_graph: bool = False
     single_threaded: bool = False
@@ -56,6 +66,10 @@ class Engine:
         """The estimator's class."""
         module, name = self.estimator.split(":")
         return getattr(importlib.import_module(module), name)
+
+    def device(self, wanted: str) -> str:
+        """The device that it runs on if the study's is `wanted`: the GPU, or the CPU beside it."""
+        return wanted if wanted in self.devices else self.devices[0]
 
     def defaults(self) -> dict[str, Any]:
         """Parameters that a user may set, and their defaults."""
@@ -99,6 +113,14 @@ METHODS: dict[str, Method] = {
             "sklearn": Engine(
                 "pipeline.methods.pca:PCA", "scikit-learn", lambda n, d, p: 16 * n * d + 24 * d * d
             ),
+            "cuml": Engine(
+                "pipeline.methods.cuml_pca:PCA",
+                "cuML",
+                lambda n, d, p: 8 * n * d + 1e9,
+                # Features in float64 and cuML's copy; covariance and eigenvectors; workspace.
+                gpu_memory=lambda n, d, p: 16 * n * d + 32 * d * d + 3e8,
+                devices=("gpu",),
+            ),
         },
     ),
     "tsne": Method(
@@ -108,6 +130,26 @@ METHODS: dict[str, Method] = {
                 "pipeline.methods.tsne:TSNE",
                 "openTSNE",
                 lambda n, d, p: n * (16 * d + 200 * p["perplexity"]),
+                needs_graph=True,
+            ),
+            "exact": Engine(
+                "pipeline.methods.exact_tsne:TSNE",
+                "Tunescope",
+                lambda n, d, p: n * (16 * d + 250 * p["perplexity"]),
+                lambda n, d, p: 1.2e-10 * n * n * p["max_iter"],
+                gpu_memory=lambda n, d, p: n * (200 * p["perplexity"] + 1000),
+                devices=("cpu", "gpu"),
+                needs_graph=True,
+            ),
+            "cuml": Engine(
+                "pipeline.methods.cuml_tsne:TSNE",
+                "cuML",
+                lambda n, d, p: n * (8 * d + 200 * p["perplexity"]) + 1e9,
+                # PCA's, for the start, and then 100 bytes a neighbour.
+                gpu_memory=lambda n, d, p: (
+                    3e8 + max(16 * n * d + 32 * d * d, n * (300 * p["perplexity"] + 500))
+                ),
+                devices=("gpu",),
                 needs_graph=True,
             ),
         },
@@ -121,6 +163,16 @@ METHODS: dict[str, Method] = {
                 lambda n, d, p: n * (16 * d + 300 * p["n_neighbors"]),
                 needs_graph=True,
             ),
+            "cuml": Engine(
+                "pipeline.methods.cuml_umap:UMAP",
+                "cuML",
+                lambda n, d, p: n * (8 * d + 100 * p["n_neighbors"]) + 1e9,
+                gpu_memory=lambda n, d, p: (
+                    3e8 + max(16 * n * d + 32 * d * d, n * (150 * p["n_neighbors"] + 200))
+                ),
+                devices=("gpu",),
+                needs_graph=True,
+            ),
         },
     ),
     "mds": Method(
@@ -132,6 +184,11 @@ METHODS: dict[str, Method] = {
                 # Where the pairs find no room in memory they go to disk, or are computed again.
                 lambda n, d, p: 8 * n * d + 1e8 + (n * n if p["storage"] == "memory" else 0),
                 lambda n, d, p: n * n * (1e-11 * d + 2e-10 * min(p["max_iter"], 45) * p["n_init"]),
+                # Likewise; features, a product of a strip, sums of a pass.
+                gpu_memory=lambda n, d, p: (
+                    8 * n * d + 2000 * n + (n * n if p["storage"] == "memory" else 0)
+                ),
+                devices=("cpu", "gpu"),
             ),
             "sklearn": Engine(
                 "pipeline.methods.sklearn_mds:MDS",
@@ -150,6 +207,8 @@ METHODS: dict[str, Method] = {
                 "Tunescope",
                 lambda n, d, p: 2e8 + n * (4 * d + 100 * p["n_neighbors"] + 1200),
                 lambda n, d, p: 5e-7 * n**1.5 * p["n_neighbors"],
+                gpu_memory=lambda n, d, p: n * (8 * d + 24 * p["n_neighbors"] + 2000),
+                devices=("cpu", "gpu"),
                 needs_graph=True,
             ),
             "sklearn": Engine(
@@ -173,6 +232,13 @@ METHODS: dict[str, Method] = {
                     + (n * n if p["storage"] == "memory" and p["landmarks"] is None else 0)
                 ),
                 lambda n, d, p: 0 if p["landmarks"] else 1.8e-8 * n**2,
+                # Without room for the pairs Isomap says itself what to do.
+                gpu_memory=lambda n, d, p: (
+                    n * (2700 + 16 * p["n_neighbors"] + 2 * (p["landmarks"] or 0))
+                    + 40 * (p["landmarks"] or 0) ** 2
+                    + (n * n if p["storage"] == "memory" and p["landmarks"] is None else 0)
+                ),
+                devices=("cpu", "gpu"),
                 needs_graph=True,
             ),
             "sklearn": Engine(
@@ -224,20 +290,25 @@ def embed(
     InputError
         Anything named or given that cannot be used, or more points than memory allows.
     """
+    device = _resolved(device)
     name = engine_name(method, engine, device)
     row = METHODS[method].engines[name]
     given = check_params(method, params, engine=name)
+    where = row.device(device)
+    backend = backend_for(where)
     X = check_features(features)
     if np.array_equal(X, np.broadcast_to(X[0], X.shape)):
         raise InputError(f"all {len(X)} rows of the features are equal: nothing can be laid out")
     preflight(*X.shape, method=method, engine=engine, params=params, device=device)
 
+    if "device" in inspect.signature(row.load()).parameters:
+        given["device"] = where
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         estimator = row.load()(random_state=seed, **given)
         try:
-            embedding = estimator.fit_transform(X, graph=graph)
+            embedding = backend.attempt(lambda: estimator.fit_transform(X, graph=graph))
         except InputError:
             raise
         except (ValueError, TypeError) as error:  # how scikit-learn's estimators refuse a value
@@ -251,8 +322,10 @@ def embed(
         )
     info = {
         "library": row.library,
-        "device": "gpu" if device == "gpu" and "gpu" in row.devices else "cpu",
-        "parameters": {k: _plain(v) for k, v in {**row.defaults(), **given}.items()},
+        "device": where,
+        "parameters": {
+            k: _plain(v) for k, v in {**row.defaults(), **given}.items() if k not in RESERVED
+        },
         "seed": seed,
         "seconds": round(time.perf_counter() - start, 3),
         **estimator.certificate_,
@@ -261,11 +334,16 @@ def embed(
     return Layout(embedding, name, info)
 
 
-def engine_name(method: str, engine: str = "auto", device: str = "auto") -> str:
-    """Resolve "auto" to the engine that will compute a method on a device.
+def _resolved(device: str) -> str:
+    """The device that "auto" stands for here; anything else as it is."""
+    return get_backend("auto").name if device == "auto" else device
 
-    A method without a GPU engine, or an engine that is asked for and has none, is computed on the
-    CPU beside the GPU's work; the layout's info says so.
+
+def engine_name(method: str, engine: str = "auto", device: str = "auto") -> str:
+    """Resolve "auto" to the engine that will compute a method on a device: its first one there.
+
+    An engine that is asked for and does not run on the GPU is computed on the CPU beside the GPU's
+    work; the layout's info says so.
 
     Raises
     ------
@@ -328,20 +406,30 @@ def preflight(
     name = engine_name(method, engine, device)
     row = METHODS[method].engines[name]
     values = {**row.defaults(), **check_params(method, params, engine=name)}
-    free = 0.9 * available_memory()  # estimates are fitted to within a tenth
-    need = row.memory(n, d, values)
-    if need > free:
-        other = " or choose another engine" if len(METHODS[method].engines) > 1 else ""
-        raise InputError(
-            f"{method} with engine {name} needs about {need / 1e9:.3g} GB for {n:,} points but "
-            f"{free / 1e9:.3g} GB are free: set methods.{method}.subset to at most "
-            f"{_largest(lambda m: row.memory(m, d, values), free, n):,}{other}"
-        )
-    message = f"{method}: {row.library}, {n:,} points, about {need / 1e9:.1g} GB"
-    if row.seconds is not None:
+    on_gpu = row.device(device) == "gpu"
+    rooms = [(row.memory, available_memory(), "")]
+    if on_gpu and row.gpu_memory is not None:
+        rooms.append((row.gpu_memory, cuda.free_memory(), " of the GPU"))
+    message = f"{method}: {row.library}, {n:,} points"
+    for memory, available, where in rooms:
+        need, free = memory(n, d, values), 0.9 * available  # estimates are off by up to a tenth
+        if need > free:
+            most = _largest(partial(_bytes, memory, d, values), free, n)
+            other = " or choose another engine" if len(METHODS[method].engines) > 1 else ""
+            raise InputError(
+                f"{method} with engine {name} needs about {need / 1e9:.3g} GB{where} for {n:,} "
+                f"points but {free / 1e9:.3g} GB are free: set methods.{method}.subset to at most "
+                f"{most:,}{other}"
+            )
+        message += f", about {need / 1e9:.1g} GB{where}"
+    if row.seconds is not None and not on_gpu:
         minutes = row.seconds(n, d, values) / 60
         message += f", projected {minutes:.1f} minutes on two cores" if minutes >= 1 else ""
     tell(message)
+
+
+def _bytes(memory: Bytes, d: int, values: Mapping[str, Any], n: int) -> float:
+    return memory(n, d, values)
 
 
 def _largest(memory: Callable[[int], float], free: float, n: int) -> int:

@@ -35,5 +35,6 @@ def gpu(request, monkeypatch):
     monkeypatch.setattr(cuda, "compiled", cuda_on_host.compiled)
     monkeypatch.setattr(cuda, "synchronize", lambda: None)
     monkeypatch.setattr(cuda, "free_memory", lambda: 10**9)
+    monkeypatch.setattr(cuda, "release_memory", lambda: None)
     monkeypatch.setattr(cuda, "problem", lambda: None)
     return Backend("gpu", cuda_on_host.xp)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from kernels.gpu import cuda
 from pipeline import embed as embed_module
 from pipeline.embed import METHODS, embed, engine_name, preflight
 from pipeline.errors import InputError
@@ -141,11 +142,12 @@ def test_engine_auto_prefers_the_device_then_the_first(monkeypatch):
     assert engine_name("pca", device="gpu") == "fast"
     assert engine_name("pca", device="cpu") == "sklearn"
     assert engine_name("pca") == "sklearn"
-    assert engine_name("tsne", device="gpu") == "opentsne"
+    only = embed_module.Method("PCA", {"sklearn": cpu})
+    monkeypatch.setitem(METHODS, "pca", only)
+    assert engine_name("pca", device="gpu") == "sklearn"
 
 
 def test_an_engine_without_a_gpu_runs_on_the_cpu_and_says_so(X):
-    assert embed(X, method="pca", device="gpu").info["device"] == "cpu"
     assert embed(X, method="pca", engine="sklearn", device="gpu").info["device"] == "cpu"
 
 
@@ -223,3 +225,48 @@ def test_a_layout_with_lost_points_is_refused(X, monkeypatch):
     monkeypatch.setattr("pipeline.methods.pca.PCA._lay_out", lost)
     with pytest.raises(InputError, match="2 of 120 points"):
         embed(X, method="pca")
+
+
+# ---- on a GPU
+
+
+def test_a_gpu_lays_out_and_says_so(gpu, X, memory, capfd):
+    memory(10**12)
+    for method in ("tsne", "mds", "lle", "isomap"):
+        params = {"perplexity": 5, "max_iter": 10} if method == "tsne" else {}
+        layout = embed(X[:60], method=method, params=params, device="gpu")
+        assert layout.engine == "exact"
+        assert layout.info["device"] == "gpu"
+        assert "device" not in layout.info["parameters"]
+        assert "GB of the GPU" in capfd.readouterr().err
+
+
+def test_too_many_points_for_a_gpu_is_one_sentence(gpu, memory, monkeypatch):
+    memory(10**12)
+    monkeypatch.setattr(cuda, "free_memory", lambda: 4 * GB)
+    with pytest.raises(
+        InputError, match=r"needs about .* GB of the GPU for .* but 3.6 GB are free"
+    ):
+        preflight(10**7, 1280, method="lle", device="gpu")
+    with pytest.raises(InputError, match=r"methods\.isomap\.subset"):
+        preflight(70_000, 1280, method="isomap", params={"storage": "memory"}, device="gpu")
+    preflight(70_000, 1280, method="mds", device="gpu")  # computes distances again
+
+
+def test_memory_that_runs_out_is_one_more_attempt_and_then_a_sentence(gpu, X, memory, monkeypatch):
+    memory(10**12)
+    rooms = []
+
+    def greedy(self, X, graph):
+        rooms.append(cuda._share)
+        raise MemoryError("out of memory allocating 1,000 bytes")
+
+    monkeypatch.setattr("pipeline.methods.mds.MDS._lay_out", greedy)
+    with pytest.raises(MemoryError, match="smaller tiles too; out of memory allocating"):
+        embed(X, method="mds", device="gpu")
+    assert rooms == [1.0, 0.25]
+    assert cuda._share == 1.0  # for what comes next
+    rooms.clear()
+    with pytest.raises(MemoryError, match=r"^out of memory"):
+        embed(X, method="mds", device="cpu")
+    assert rooms == [1.0]
