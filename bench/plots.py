@@ -262,8 +262,8 @@ def _quality(rows: list[Row]) -> Figure:
     figure, panels = _panels(len(rivals))
     for axes, (stage, here) in zip(panels, rivals.items(), strict=True):
         measure = tables.CHIEF[stage]
-        for n in sorted({row["n"] for row in here}):
-            same = sorted((row for row in here if row["n"] == n), key=_cost)
+        for n, points in sorted({(row["n"], row["input_sha256"]) for row in here}):
+            same = sorted((row for row in here if row["input_sha256"] == points), key=_cost)
             x, y = [_cost(row) for row in same], [row["quality"][measure] for row in same]
             axes.plot(x, y, color="#BBBBBB", linewidth=0.8, zorder=1)
             axes.annotate(

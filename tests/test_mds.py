@@ -8,6 +8,7 @@ from sklearn import manifold
 from threadpoolctl import threadpool_limits
 
 from kernels import reference
+from kernels.backend import get_backend
 from kernels.pairs import TOP
 from pipeline.errors import InputError
 from pipeline.methods import dissimilarities
@@ -20,10 +21,12 @@ from pipeline.methods.smacof import (
     sum_of_squares,
 )
 
+CPU = get_backend("cpu")
+
 
 def kept_pairs(X, storage):
     precision = np.float64 if storage == "exact" else np.float32
-    points = dissimilarities.centred_points(X, precision)
+    points = dissimilarities.centred_points(X, precision, CPU)
     return dissimilarities.euclidean(points, storage=storage)
 
 
@@ -71,7 +74,7 @@ def test_distances_far_from_the_origin(X):
 @pytest.mark.parametrize("storage", KEPT)
 def test_a_matrix_is_kept_as_it_is(X, storage):
     D = cdist(X, X)
-    kept = dissimilarities.given(D, storage=storage)
+    kept = dissimilarities.given(D, storage=storage, backend=CPU)
     first, strip = kept.pairs.strip(1)
     error = 1e-12 if storage == "exact" else 0.51 * kept.unit
     assert np.abs(strip * kept.unit - D[first:, first:]).max() <= error
@@ -79,7 +82,7 @@ def test_a_matrix_is_kept_as_it_is(X, storage):
 
 @pytest.mark.parametrize("p", [1, 2, 5])
 def test_classical_scaling_is_pca(X, p):
-    points = dissimilarities.centred_points(X, np.float64)
+    points = dissimilarities.centred_points(X, np.float64, CPU)
     found = dissimilarities.classical_scaling(points, p) * points.unit / points.scale
     assert np.allclose(found, PCA(p).fit_transform(X))
 
@@ -99,7 +102,7 @@ def test_pass_is_the_guttman_transform(n, p):
         ("memory", np.float64, 1e-4),
         ("memory", np.float32, 1e-4),
     ):
-        kept = dissimilarities.given(D, storage=storage)
+        kept = dissimilarities.given(D, storage=storage, backend=CPU)
         G, stress = guttman_transform(kept, (X / kept.unit).astype(dtype))
         assert np.abs(G * kept.unit - sums / n).max() <= error * np.abs(sums / n).max()
         assert stress * kept.unit**2 == pytest.approx(squares, rel=error)
