@@ -21,8 +21,8 @@ def n(gpu):
     return 70_000 if gpu.xp.__name__ == "cupy" else 600
 
 
-@pytest.fixture
-def X(n):
+@pytest.fixture(name="X")
+def features(n):
     return np.random.default_rng(0).normal(size=(n, 5)).astype(np.float32)
 
 
