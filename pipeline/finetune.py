@@ -320,18 +320,18 @@ def _train(
     while not state.finished(phase.name, phase.epochs, patience):
         done += 1
         what = f"{phase.name} epoch {done}/{phase.epochs}"
-        progress = _progress(what, data)
+        progress = _progress(what, data, model)
         data.begin(done)
         start = time.perf_counter()
-        fit = model.fit(data, epochs=1, shuffle=False, verbose=0, callbacks=[progress])
+        fit = model.fit(data, epochs=1, shuffle=False, verbose=0, callbacks=progress)
         loss, accuracy = fit.history["loss"][0], fit.history["accuracy"][0]
-        if not math.isfinite(loss):
-            raise InputError(
-                f"the loss is {loss} in {what}: lower the learning rate {phase.learning_rate} "
-                "or set precision to float32"
-            )
         before_validation()
         validation = _score(judge, *held_out)
+        if not math.isfinite(loss + validation.loss):  # XLA may clip the former to a number
+            raise InputError(
+                f"the loss is {loss + validation.loss} in {what}: lower the learning rate "
+                f"{phase.learning_rate} or set precision to float32"
+            )
         row = {
             "epoch": done,
             "phase": phase.name,
@@ -364,38 +364,43 @@ def _compile(model: keras.Model, phase: _Phase, *, steps: int) -> None:
     optimizer.build(model.trainable_variables)  # so that a checkpoint can fill it
 
 
-def _progress(what: str, data: Any) -> Any:
-    """Make a callback that tells the pace now and then and measures it without the first step."""
+def _progress(what: str, data: Any, model: keras.Model) -> Any:
+    """Tell the pace now and then, and measure it without the first step, which compiles.
+
+    Keras's own list of callbacks would wait for the device after each step, to read its logs.
+    """
     import keras
 
-    class Progress(keras.callbacks.Callback):
-        async_safe = True  # else Keras would wait for the device after every step
+    class Progress(keras.callbacks.CallbackList):
         rate = 0.0
 
         def on_train_begin(self, logs: Any = None) -> None:
+            super().on_train_begin(logs)
             self.start = self.said = time.perf_counter()
             self.first = 0
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            now = time.perf_counter()
             if batch == 0 and len(data) > 1:
-                self.start, self.first = now, 1  # the first step compiles
-            elif now - self.said > _PROGRESS_SECONDS:
-                self.said = now
-                rate = self.pace(batch + 1, now)
+                float(logs["loss"])
+                self.start, self.first = time.perf_counter(), 1
+            elif time.perf_counter() - self.said > _PROGRESS_SECONDS:
+                loss, accuracy = float(logs["loss"]), float(logs["accuracy"])
+                self.said = time.perf_counter()
+                rate = self.pace(batch + 1)
                 say(
                     f"{what}: {(batch + 1) * data.size:,} of {len(data) * data.size:,} images, "
                     f"{rate:,.0f} images/s, {(len(data) - batch - 1) * data.size / rate:.0f} s "
-                    f"left, loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.4f}"
+                    f"left, loss {loss:.4f}, accuracy {accuracy:.4f}"
                 )
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            self.rate = self.pace(len(data), time.perf_counter())  # all steps are done here
+            super().on_epoch_end(epoch, logs)  # reads the logs: all steps are done
+            self.rate = self.pace(len(data))
 
-        def pace(self, steps: int, now: float) -> float:
-            return (steps - self.first) * data.size / (now - self.start)
+        def pace(self, steps: int) -> float:
+            return (steps - self.first) * data.size / (time.perf_counter() - self.start)
 
-    return Progress()
+    return Progress(add_history=True, model=model)
 
 
 # --- the judgement --------------------------------------------------------------------------------

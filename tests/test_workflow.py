@@ -215,9 +215,9 @@ def test_gpu_jobs_share_the_cores_and_take_a_gpu_each(tmp_path):
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        graph = re.search(r"rule graph:.*?(?=\n\n)", done.stdout, re.DOTALL)[0]
+        graph = re.search(r"rule graph:.*?(?=\n\[|\n\n)", done.stdout, re.DOTALL)[0]
         assert f"threads: {threads}" in graph or threads == 1, graph
         assert "gpu=1" in graph
-        quality = re.search(r"rule quality:.*?(?=\n\n)", done.stdout, re.DOTALL)[0]
+        quality = re.search(r"rule quality:.*?(?=\n\[|\n\n)", done.stdout, re.DOTALL)[0]
         assert "threads: 4" in quality
         assert "gpu=1" not in quality
