@@ -15,7 +15,9 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from bench.task import Outcome, Task
+from kernels.backend import get_backend
 from pipeline.graph import Graph
+from pipeline.methods.affinities import joint_probabilities
 from pipeline.quality import layout_neighbours, measure, trustworthiness
 
 BLOCK = 2048
@@ -161,20 +163,13 @@ def kl_divergence(X: np.ndarray, graph: Graph, layout: np.ndarray) -> float:
     The affinities p reach over the 3 x 30 exact nearest neighbours, as in every implementation
     measured here.
     """
-    from openTSNE import affinity, nearest_neighbors
-
     k = min(3 * PERPLEXITY, graph.indices.shape[1])
-    P = affinity.PerplexityBasedNN(
-        perplexity=k / 3,
-        knn_index=nearest_neighbors.PrecomputedNeighbors(
-            graph.indices[:, :k], graph.distances[:, :k]
-        ),
-        n_jobs=-1,
-    ).P.tocoo()
+    near = Graph(graph.indices[:, :k], graph.distances[:, :k])
+    P = joint_probabilities(near, k / 3, get_backend("cpu")).tocoo()
     offset = layout[P.row] - layout[P.col]
     log_w = -np.log1p(np.einsum("ij,ij->i", offset, offset))  # log of 1 / (1 + d^2)
     log_z = np.log(_student_sum(np.ascontiguousarray(layout)))
-    p = P.data / P.data.sum()
+    p = P.data
     kept = p > 0
     return float(np.sum(p[kept] * (np.log(p[kept]) - log_w[kept] + log_z)))
 

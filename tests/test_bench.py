@@ -298,6 +298,12 @@ def test_kl_divergence_agrees_with_openTSNE_where_that_is_exact(iris):  # noqa: 
     assert ours == pytest.approx(float(embedding.kl_divergence), rel=1e-6)
 
 
+def test_kl_divergence_is_measured_where_openTSNE_is_not_installed(iris, monkeypatch):  # noqa: N802
+    X, _, graph = iris
+    monkeypatch.setitem(sys.modules, "openTSNE", None)  # importing it fails
+    assert bench_measures.kl_divergence(X, graph, X[:, :2].astype(np.float64)) > 0
+
+
 def test_the_objective_of_lle_is_the_sum_of_its_eigenvalues(iris):
     from sklearn.manifold import LocallyLinearEmbedding
 
