@@ -29,7 +29,7 @@ bench: $(INSTALLED)  ## our engines and their peers, an hour; `pip install .[ben
 	$(BIN)/python -m bench run --profile cpu --resume
 	$(BIN)/python -m bench run --profile peers --resume
 
-# Needs no installation: NumPy, SciPy, numba, scikit-learn and CuPy do for the tests and kernels.
+# Needs no installation where Python has a few packages, see README.md: neither Keras nor Snakemake.
 gpu-check:  ## on a GPU: its tests, then the benchmark profile, one file under bench/results
 	$(GPU_PYTHON) -m pytest -m gpu
 	$(GPU_PYTHON) -m bench run --profile gpu --resume --input $(GPU_INPUT)
