@@ -198,11 +198,7 @@ def features(
     from pipeline.features import extract_features
 
     inputs = [model, dataset]
-    options: dict[str, Any] = {
-        "layer": layer,
-        "batch_size": batch_size,
-        "precision": precision,
-    }
+    options: dict[str, Any] = {"layer": layer, "batch_size": batch_size, "precision": precision}
     with record("features", context.obj, inputs, options) as made:
         values, info = extract_features(
             store.load_model(model), store.load_dataset(dataset).images, **options

@@ -8,7 +8,6 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -106,6 +105,11 @@ class Layout(NamedTuple):
     info: dict[str, Any]
 
 
+def _cuml_pca_memory(n: int, d: int, params: Mapping[str, Any]) -> float:
+    """Features in float64 and cuML's copy; covariance and eigenvectors; workspace."""
+    return 16 * n * d + 32 * d * d + 3e8
+
+
 METHODS: dict[str, Method] = {
     "pca": Method(
         "PCA",
@@ -117,8 +121,7 @@ METHODS: dict[str, Method] = {
                 "pipeline.methods.cuml_pca:PCA",
                 "cuML",
                 lambda n, d, p: 8 * n * d + 1e9,
-                # Features in float64 and cuML's copy; covariance and eigenvectors; workspace.
-                gpu_memory=lambda n, d, p: 16 * n * d + 32 * d * d + 3e8,
+                gpu_memory=_cuml_pca_memory,
                 devices=("gpu",),
             ),
         },
@@ -146,8 +149,8 @@ METHODS: dict[str, Method] = {
                 "cuML",
                 lambda n, d, p: n * (8 * d + 200 * p["perplexity"]) + 1e9,
                 # PCA's, for the start, and then 100 bytes a neighbour.
-                gpu_memory=lambda n, d, p: (
-                    3e8 + max(16 * n * d + 32 * d * d, n * (300 * p["perplexity"] + 500))
+                gpu_memory=lambda n, d, p: max(
+                    _cuml_pca_memory(n, d, p), 3e8 + n * (300 * p["perplexity"] + 500)
                 ),
                 devices=("gpu",),
                 needs_graph=True,
@@ -167,8 +170,8 @@ METHODS: dict[str, Method] = {
                 "pipeline.methods.cuml_umap:UMAP",
                 "cuML",
                 lambda n, d, p: n * (8 * d + 100 * p["n_neighbors"]) + 1e9,
-                gpu_memory=lambda n, d, p: (
-                    3e8 + max(16 * n * d + 32 * d * d, n * (150 * p["n_neighbors"] + 200))
+                gpu_memory=lambda n, d, p: max(
+                    _cuml_pca_memory(n, d, p), 3e8 + n * (150 * p["n_neighbors"] + 200)
                 ),
                 devices=("gpu",),
                 needs_graph=True,
@@ -414,7 +417,7 @@ def preflight(
     for memory, available, where in rooms:
         need, free = memory(n, d, values), 0.9 * available  # estimates are off by up to a tenth
         if need > free:
-            most = _largest(partial(_bytes, memory, d, values), free, n)
+            most = _largest(memory, d, values, free, n)
             other = " or choose another engine" if len(METHODS[method].engines) > 1 else ""
             raise InputError(
                 f"{method} with engine {name} needs about {need / 1e9:.3g} GB{where} for {n:,} "
@@ -428,16 +431,12 @@ def preflight(
     tell(message)
 
 
-def _bytes(memory: Bytes, d: int, values: Mapping[str, Any], n: int) -> float:
-    return memory(n, d, values)
-
-
-def _largest(memory: Callable[[int], float], free: float, n: int) -> int:
+def _largest(memory: Bytes, d: int, values: Mapping[str, Any], free: float, n: int) -> int:
     """The largest number of points below n that fits, rounded down to two digits."""
     low, high = 0, n
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if memory(middle) <= free else (low, middle)
+        low, high = (middle, high) if memory(middle, d, values) <= free else (low, middle)
     unit = 10 ** max(len(str(low)) - 2, 0)
     return low // unit * unit
 
