@@ -9,7 +9,7 @@ sys.path.insert(0, workflow.basedir)
 
 from pipeline.config import STAGES, parse_config
 from pipeline.device import resolve_device
-from pipeline.embed import METHODS, engine_name
+from pipeline.engines import METHODS, engine_name
 from pipeline.errors import InputError
 from pipeline.provenance import code_digest
 from pipeline.workflow import flags, repeated, set_up_jobs, share_of_cores, split_options, tracked
@@ -36,10 +36,15 @@ LOGS = f"logs/{STUDY.study}"
 BENCHMARKS = f"benchmarks/{STUDY.study}"
 
 
+def engine_of(method):
+    """Who computes a method in this study."""
+    name = engine_name(method, STUDY.methods[method].get("engine", "auto"), DEVICE)
+    return METHODS[method].engines[name]
+
+
 def embed_threads(method):
     """All cores, or one where more would idle: then several layouts are computed at a time."""
-    engine = engine_name(method, STUDY.methods[method].get("engine", "auto"), DEVICE)
-    return 1 if METHODS[method].engines[engine].single_threaded else GPU_JOB_CORES
+    return 1 if engine_of(method).single_threaded else GPU_JOB_CORES
 
 
 envvars:
@@ -219,7 +224,7 @@ rule embed:
         gpu=GPU,
         mem_mb=16000,
     params:
-        code=lambda wildcards: code_digest("pipeline.embed", f"pipeline.methods.{wildcards.method}"),
+        code=lambda wildcards: code_digest("pipeline.embed", engine_of(wildcards.method).module),
         options=lambda wildcards: flags(
             method=wildcards.method,
             seed=STUDY.seed,

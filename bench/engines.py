@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any
 
 from bench.task import Call, Outcome, Task
-from pipeline.embed import METHODS, embed
+from pipeline.embed import embed
+from pipeline.engines import METHODS
 from pipeline.errors import InputError
 from pipeline.graph import knn_graph
 from pipeline.quality import measure

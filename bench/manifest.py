@@ -25,7 +25,7 @@ class Workload:
     label : str
         What tables and plots call it.
     stage : str
-        graph, quality, or a method of `pipeline.embed.METHODS`.
+        graph, quality, or a method of `pipeline.engines.METHODS`.
     engine, peer : str
         One of the two: a name in `bench.engines` or `METHODS[stage].engines`, or a function of
         `bench.peers`.

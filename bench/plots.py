@@ -15,7 +15,7 @@ from PIL import Image
 from bench import tables
 from bench.measures import MEANINGS
 from bench.results import Results
-from pipeline.embed import METHODS
+from pipeline.engines import METHODS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from typing import Any
 from bench import plots, results, tables
 from bench.measures import MEANINGS
 from bench.results import Results
-from pipeline.embed import METHODS
+from pipeline.engines import METHODS
 from pipeline.errors import InputError
 from pipeline.provenance import ROOT
 from pipeline.store import atomic

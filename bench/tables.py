@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bench.measures import MEANINGS
-from pipeline.embed import METHODS
+from pipeline.engines import METHODS
 
 TITLES = {
     "graph": "Exact 90-neighbour graph",

@@ -328,7 +328,7 @@ def figure(
     """Draw before above after, one column a method, every point coloured by its class."""
     from pipeline import figure as stage
     from pipeline.caption import describe, name_measures, note
-    from pipeline.embed import METHODS
+    from pipeline.engines import METHODS
     from pipeline.panel import draw_panel
 
     quality = quality or []

@@ -39,10 +39,10 @@ def versions() -> dict[str, str]:
 
 
 def code_digest(*modules: str) -> str:
-    """Digest of the code of `modules` and of every module of this project that they import.
+    """Digest of the code of `modules` and of everything of this project that they use.
 
     Snakemake compares it as a parameter of a rule: editing a stage's code re-runs what depends on
-    it. Comments, formatting and docstrings do not count.
+    it. Comments, formatting and docstrings of Python do not count.
 
     Parameters
     ----------
@@ -54,19 +54,34 @@ def code_digest(*modules: str) -> str:
     str
         The first 16 hexadecimal digits of a SHA-256.
     """
-    pending, seen = list(modules), set()
+    digest = hashlib.sha256()
+    for name, path in sorted(sources(*modules).items()):
+        code = _code(path) if path.suffix == ".py" else path.read_text()
+        digest.update(f"{name}\n{code}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def sources(*modules: str) -> dict[str, Path]:
+    """Source files behind `modules`: their own, of all that they use, and the CUDA sources.
+
+    Returns
+    -------
+    dict
+        Paths by dotted names; only of this project.
+    """
+    pending, found = list(modules), {}
     while pending:
         module = pending.pop()
         path = _source(module)
-        if module not in seen and path is not None:
-            seen.add(module)
-            pending += _imports(path)
-    digest = hashlib.sha256()
-    for module in sorted(seen):
-        source = _source(module)
-        assert source is not None
-        digest.update(f"{module}\n{_code(source)}\n".encode())
-    return digest.hexdigest()[:16]
+        if module in found or path is None:
+            continue
+        found[module] = path
+        pending += _imports(path)
+        topic = module.removeprefix("kernels.gpu.")
+        cuda = ROOT / "kernels" / "cuda" / f"{topic}.cu"
+        if topic != module and cuda.is_file():
+            found[f"kernels.cuda.{topic}"] = cuda
+    return found
 
 
 def _source(module: str) -> Path | None:
@@ -78,7 +93,7 @@ def _source(module: str) -> Path | None:
 
 
 def _imports(path: Path) -> list[str]:
-    """Every module that a source file names in an import, at any depth."""
+    """Every module that a source file names, at any depth: in an import, or to a backend."""
     names = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -86,6 +101,9 @@ def _imports(path: Path) -> list[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             # `from a import b` may name a module b or a thing b of module a.
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "kernels":
+            [topic] = map(ast.literal_eval, node.args)  # Backend.kernels imports one of the two
+            names += [f"kernels.{device}.{topic}" for device in ("cpu", "gpu")]
     return names
 
 

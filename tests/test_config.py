@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from pipeline.config import ROOT, Study, load_config, load_schema, parse_config
-from pipeline.embed import METHODS
+from pipeline.engines import METHODS
 from pipeline.errors import InputError
 from pipeline.finetune import Recipe
 

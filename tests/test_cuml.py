@@ -19,8 +19,8 @@ from sklearn.manifold import trustworthiness
 
 from kernels.backend import to_host
 from kernels.gpu import cuda
-from pipeline import embed as embed_module
-from pipeline.embed import Engine, Method, embed
+from pipeline.embed import embed
+from pipeline.engines import METHODS, Engine, Method
 from pipeline.errors import InputError
 from pipeline.graph import Graph, knn_graph
 from pipeline.methods import cuml_pca, cuml_tsne, cuml_umap, pca, tsne, umap
@@ -380,7 +380,7 @@ def test_a_graph_too_small_is_named(X, graph, made):
 
 def test_what_cuml_says_reaches_the_record(X, graph, made, monkeypatch, capfd):
     row = Engine("pipeline.methods.cuml_umap:UMAP", "cuML", lambda n, d, p: 1e6, devices=("gpu",))
-    monkeypatch.setitem(embed_module.METHODS, "umap", Method("UMAP", {"cuml": row}))
+    monkeypatch.setitem(METHODS, "umap", Method("UMAP", {"cuml": row}))
     layout = embed(X, method="umap", engine="cuml", graph=graph, device="gpu")
     assert layout.info["warnings"] == ["cuML: Spectral initialization failed"]
     assert layout.info["library"] == "cuML"

@@ -7,7 +7,8 @@ import pytest
 
 from kernels.gpu import cuda
 from pipeline import embed as embed_module
-from pipeline.embed import METHODS, embed, engine_name, preflight
+from pipeline.embed import embed, preflight
+from pipeline.engines import METHODS, Engine, Method, engine_name
 from pipeline.errors import InputError
 from pipeline.graph import Graph, knn_graph
 from pipeline.methods.pca import PCA
@@ -136,13 +137,13 @@ def test_long_runs_are_projected(memory, capfd):
 
 def test_engine_auto_prefers_the_device_then_the_first(monkeypatch):
     cpu = METHODS["pca"].engines["sklearn"]
-    gpu = embed_module.Engine(cpu.estimator, "a GPU library", cpu.memory, devices=("gpu",))
-    both = embed_module.Method("PCA", {"sklearn": cpu, "fast": gpu})
+    gpu = Engine(cpu.estimator, "a GPU library", cpu.memory, devices=("gpu",))
+    both = Method("PCA", {"sklearn": cpu, "fast": gpu})
     monkeypatch.setitem(METHODS, "pca", both)
     assert engine_name("pca", device="gpu") == "fast"
     assert engine_name("pca", device="cpu") == "sklearn"
     assert engine_name("pca") == "sklearn"
-    only = embed_module.Method("PCA", {"sklearn": cpu})
+    only = Method("PCA", {"sklearn": cpu})
     monkeypatch.setitem(METHODS, "pca", only)
     assert engine_name("pca", device="gpu") == "sklearn"
 
