@@ -15,6 +15,7 @@ from kernels import reference
 from kernels.backend import get_backend
 from pipeline.errors import InputError
 from pipeline.graph import Graph, knn_graph
+from pipeline.methods import exact_tsne
 from pipeline.methods import tsne as opentsne
 from pipeline.methods.affinities import joint_probabilities
 from pipeline.methods.exact_tsne import TSNE, Divergence, minimise
@@ -120,15 +121,30 @@ def test_attraction_is_exaggerated_for_250_iterations(case):
             return super().gradient(Y, exaggeration)
 
     P, Y = case
-    minimise(Spy(P, CPU), Y, max_iter=255, early_exaggeration=7.0, rate=1.0)
+    minimise(Spy(P, CPU), Y, max_iter=255, early_exaggeration=7.0, rates=(1.0, 1.0))
     assert seen == [7.0] * 250 + [1.0] * 5
+
+
+def test_each_phase_has_its_learning_rate(case, monkeypatch):
+    monkeypatch.setattr(exact_tsne, "EARLY_ITERATIONS", 1)
+    P, start = case
+
+    def end(max_iter, late):
+        rates = {"early_exaggeration": 1.0, "rates": (1e-3, late)}
+        return minimise(Divergence(P, CPU), start, max_iter=max_iter, **rates)[0]
+
+    assert (end(1, 0.0) == end(1, 1e-2)).all()
+    still, slow, fast = end(2, 0.0), end(2, 1e-3), end(2, 1e-2)
+    assert np.abs(slow - still).max() > 0
+    assert np.allclose(fast - still, 10 * (slow - still), rtol=1e-6, atol=0)
 
 
 def test_no_point_moves_by_more_than_5(case):
     """Before the map is centred, which moves all alike."""
     P, Y = case
     start = Y - Y.mean(axis=1, keepdims=True)
-    end, _ = minimise(Divergence(P, CPU), start, max_iter=1, early_exaggeration=12.0, rate=1e9)
+    far = {"max_iter": 1, "early_exaggeration": 12.0, "rates": (1e9, 0.0)}
+    end, _ = minimise(Divergence(P, CPU), start, **far)
     assert 4 < np.linalg.norm(end - start, axis=0).max() <= 10
 
 

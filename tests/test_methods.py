@@ -161,6 +161,25 @@ def test_tsne_starts_from_an_array(X, graph):
     assert np.allclose(found.fit_transform(X, graph=graph), start - start.mean(axis=0), atol=1e-6)
 
 
+def test_tsne_learning_rates_are_opentsnes_own(X, graph):
+    """Those that it chooses itself in both phases; the same to the last bit."""
+    from openTSNE import TSNEEmbedding, affinity, nearest_neighbors
+
+    start = 1e-4 * np.random.default_rng(3).normal(size=(360, 2))
+    found = TSNE(max_iter=260, init=start, n_jobs=1, random_state=0).fit_transform(X, graph=graph)
+    index = nearest_neighbors.PrecomputedNeighbors(graph.indices, graph.distances)
+    expected = TSNEEmbedding(
+        start,
+        affinity.PerplexityBasedNN(perplexity=30, knn_index=index),
+        negative_gradient_method="bh",
+        learning_rate="auto",
+        n_jobs=1,
+    )
+    expected.optimize(250, exaggeration=12, momentum=0.8, inplace=True)
+    expected.optimize(10, momentum=0.8, inplace=True)
+    assert (found == np.asarray(expected)).all()
+
+
 def test_tsne_perplexity_beyond_the_graph_names_both(X, graph):
     with pytest.raises(InputError, match=r"perplexity 40 needs 120 .* k = 90"):
         TSNE(perplexity=40).fit_transform(X, graph=graph)
@@ -263,7 +282,7 @@ def test_constant_columns_and_duplicate_rows_survive(cls, X):
 
 def test_methods_import_no_heavy_library():
     code = (
-        "import sys; from pipeline.embed import METHODS;"
+        "import sys; from pipeline.engines import METHODS;"
         "[engine.load() for method in METHODS.values() for engine in method.engines.values()];"
         "heavy = {'tensorflow', 'keras', 'openTSNE', 'umap', 'datashader', 'matplotlib'};"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"

@@ -56,8 +56,6 @@ class TSNE(BaseTSNE):
 
     device = "gpu"
 
-    device = "gpu"
-
     def __init__(
         self,
         n_components=2,
@@ -86,7 +84,7 @@ class TSNE(BaseTSNE):
         start = self._start(PCA(2).fit_transform(X) if self.init == "pca" else X)
         manifold = rapids.load("cuml.manifold")
         near = _far_from_itself(self._neighbours(X, graph))
-        rate = self._rate(len(X))
+        rate, _ = self._rates(len(X))  # cuML sets the second itself
         engine = manifold.TSNE(
             n_components=2,
             perplexity=self.perplexity,

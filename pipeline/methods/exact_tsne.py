@@ -36,8 +36,8 @@ class TSNE(BaseTSNE):
     early_exaggeration : float
         Attraction is multiplied by this for the first 250 iterations.
     learning_rate : float or "auto"
-        Of a quarter of the gradient, as in openTSNE; "auto" is n / early_exaggeration (Belkina et
-        al. 2019).
+        Of a quarter of the gradient, as in openTSNE; "auto" is n / early_exaggeration at first
+        (Belkina et al. 2019) and n after it.
     max_iter : int
         Iterations in all, early ones included.
     init : {"pca", "random"} or (n, n_components) array
@@ -108,7 +108,7 @@ class TSNE(BaseTSNE):
             backend.to_device(start),
             max_iter=self.max_iter,
             early_exaggeration=self.early_exaggeration,
-            rate=self._rate(n),
+            rates=self._rates(n),
         )
         gradient, total = divergence.gradient(Y)
         self.kl_divergence_ = divergence.value(Y, total)
@@ -171,7 +171,7 @@ def minimise(
     *,
     max_iter: int,
     early_exaggeration: float,
-    rate: float,
+    rates: tuple[float, float],
 ) -> tuple[Any, list[float]]:
     """Descend with momentum and a gain for each coordinate (Jacobs 1988), as openTSNE does.
 
@@ -182,8 +182,8 @@ def minimise(
         Start.
     max_iter : int
     early_exaggeration : float
-    rate : float
-        Of a quarter of the gradient.
+    rates : (float, float)
+        Learning rates of a quarter of the gradient, during early exaggeration and after it.
 
     Returns
     -------
@@ -197,7 +197,8 @@ def minimise(
     values = []
     clock = Clock("t-SNE", max_iter)
     for iteration in range(1, max_iter + 1):
-        exaggeration = early_exaggeration if iteration <= EARLY_ITERATIONS else 1.0
+        early = iteration <= EARLY_ITERATIONS
+        exaggeration, rate = (early_exaggeration, rates[0]) if early else (1.0, rates[1])
         coordinates = Y.astype(np.float32)
         gradient, total = divergence.gradient(coordinates, exaggeration)
         turned = xp.sign(step) != xp.sign(gradient)  # towards the minimum: they should differ

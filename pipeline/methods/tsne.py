@@ -41,11 +41,14 @@ class BaseTSNE(LayoutEstimator):
         k = math.ceil(3 * self.perplexity)
         return neighbours(X, graph, k, f"perplexity {self.perplexity:g}", self.device)
 
-    def _rate(self, n: int) -> float:
-        """The learning rate for n points, of a quarter of the gradient."""
+    def _rates(self, n: int) -> tuple[float, float]:
+        """Learning rates for n points of a quarter of the gradient: of the early phase, the late.
+
+        What is stable at n / e while attraction is exaggerated e times is so at n when it is not.
+        """
         if isinstance(self.learning_rate, str):
-            return n / self.early_exaggeration
-        return self.learning_rate
+            return n / self.early_exaggeration, float(n)
+        return self.learning_rate, self.learning_rate
 
     def _start(self, X: np.ndarray) -> np.ndarray:
         """The map that the descent starts from, (n, n_components)."""
@@ -79,7 +82,8 @@ class TSNE(BaseTSNE):
     early_exaggeration : float
         Attraction is multiplied by this for the first 250 iterations.
     learning_rate : float or "auto"
-        "auto" is n / early_exaggeration (Belkina et al. 2019).
+        "auto" is n / early_exaggeration at first (Belkina et al. 2019) and n after it, as in
+        openTSNE.
     max_iter : int
         Iterations in all, early ones included.
     init : {"pca", "random"} or (n, n_components) array
@@ -141,19 +145,22 @@ class TSNE(BaseTSNE):
             n_jobs=threads,
         )
         clock = Clock("t-SNE", self.max_iter)
+        early_rate, late_rate = self._rates(len(X))
         embedding = TSNEEmbedding(
             self._start(X),
             affinities,
             negative_gradient_method={"barnes_hut": "bh"}.get(self.method, self.method),
             theta=self.angle,
-            learning_rate=self._rate(len(X)),
+            learning_rate=early_rate,
             n_jobs=threads,
             callbacks=[lambda iteration, error, map_: clock.step(50)],
             callbacks_every_iters=50,
         )
         early = min(EARLY_ITERATIONS, self.max_iter)
         embedding.optimize(early, exaggeration=self.early_exaggeration, momentum=0.8, inplace=True)
-        embedding.optimize(self.max_iter - early, momentum=0.8, inplace=True)
+        embedding.optimize(
+            self.max_iter - early, learning_rate=late_rate, momentum=0.8, inplace=True
+        )
         self.kl_divergence_ = float(embedding.kl_divergence)
         self.n_iter_ = self.max_iter
         self.certificate_ = {"kl_divergence": self.kl_divergence_, "n_iter": self.n_iter_}
