@@ -147,8 +147,9 @@ def finetune(
     import pandas as pd
 
     from pipeline import finetune as stage
+    from pipeline.recipe import parse_recipe
 
-    recipe = _recipe(stage.Recipe, parse_params(params))
+    recipe = parse_recipe(parse_params(params))
     checkpoint = Path(f"{out}.checkpoint")
     options = {"seed": seed, **dataclasses.asdict(recipe)}
     with record("finetune", context.obj, [model, dataset], options) as made:
@@ -419,17 +420,6 @@ def _layout_context(path: Path) -> dict[str, Any]:
             "draw layouts that come from features of `tunescope features`"
         )
     return known
-
-
-def _recipe(recipe: type, options: dict[str, Any]) -> Any:
-    allowed = [field.name for field in dataclasses.fields(recipe)]
-    unknown = sorted(set(options) - set(allowed))
-    if unknown:
-        raise InputError(f"finetune: unknown {unknown[0]!r}; allowed are {', '.join(allowed)}")
-    try:
-        return recipe(**options)
-    except TypeError as error:  # such as a text in place of a number
-        raise InputError(f"finetune: {error}; allowed types are in config.schema.yaml") from None
 
 
 def _point_table(

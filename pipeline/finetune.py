@@ -1,10 +1,7 @@
 """Fine-tuning: a new head on the frozen backbone, then the whole network.
 
-BatchNorm is what goes wrong here. Its moving averages belong to ImageNet, Keras's MobileNets follow
-new images with a momentum of 0.999, and a short training ends with a network that is right in
-training mode and wrong in inference mode. So the averages are not followed at all:
-they are measured again, by a pass over training images, before the head is trained and before each
-validation.
+BatchNorm's averages are not followed as training goes: they are measured again, by a pass over
+training images, before the head is trained and before each validation (`pipeline.batchnorm`).
 """
 
 from __future__ import annotations
@@ -13,18 +10,21 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from pipeline.backbones import FEATURES, HEAD
-from pipeline.batches import AUGMENT, batches, validation_split
+from pipeline.batches import batches, validation_split
+from pipeline.batchnorm import batchnorms, measure_averages
 from pipeline.checkpoint import Checkpoint, fingerprint, say
 from pipeline.errors import InputError
 from pipeline.features import default_batch_size, tap
 from pipeline.flops import TRAINING, describe, forward_flops, speed
-from pipeline.precision import PRECISIONS, compiler_options, resolve_precision, set_precision
+from pipeline.precision import compiler_options, resolve_precision, set_precision
+from pipeline.recipe import Recipe
 from pipeline.resident import Resident
 
 if TYPE_CHECKING:
@@ -32,80 +32,8 @@ if TYPE_CHECKING:
 
 _LOSS = "sparse_categorical_crossentropy"
 _PROGRESS_SECONDS = 10.0
-_ADAPT_BATCH = 128  # as large as the memory of a small card allows at 224 pixels
 _SAMPLE = 10_000  # training images whose accuracy is measured at the end
 _FAR_BELOW = 0.1  # a gap to the training accuracy that is no ordinary overfitting
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Hyper-parameters of one fine-tuning.
-
-    Attributes
-    ----------
-    head_epochs, head_learning_rate : int, float
-        Phase 1: the head alone, on features extracted once. 0 epochs leave the phase out.
-    head_images : int
-        Training images used by phase 1 at most: it needs a start, not a result.
-    epochs, learning_rate : int, float or None
-        Phase 2: the whole network with Adam, the rate falling to zero along a cosine. None is 1e-3
-        for a network with BatchNorm (measured) and 1e-4 for one without (customary for VGG).
-    batch_size : int
-        Images per step.
-    validation : float
-        Share of each class's training images that is kept for early stopping.
-    patience : int
-        Epochs without a lower validation loss after which a phase ends.
-    batchnorm : "adapt" or "frozen"
-        "adapt" trains BatchNorm and measures its averages again; "frozen" keeps those of the
-        pre-training, which suits only images much like them.
-    batchnorm_images : int
-        Training images used to measure the averages.
-    augment : tuple of "flip", "shift"
-        Random mirroring, and random shifts by up to an eighth of the side. None by default: digits
-        must not be mirrored.
-    precision : "auto", "float32", "bfloat16" or "float16"
-        "auto" is bfloat16 on a GPU that has it, float16 with loss scaling on another GPU, float32
-        on a CPU. The softmax is float32 and the returned model computes in float32.
-    """
-
-    head_epochs: int = 5
-    head_learning_rate: float = 1e-3
-    head_images: int = 10_000
-    epochs: int = 3
-    learning_rate: float | None = None
-    batch_size: int = 128
-    validation: float = 0.1
-    patience: int = 2
-    batchnorm: str = "adapt"
-    batchnorm_images: int = 4096
-    augment: tuple[str, ...] = ()
-    precision: str = "auto"
-
-    def __post_init__(self) -> None:
-        for name in ("head_epochs", "epochs"):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        for name in ("head_learning_rate", "learning_rate"):
-            value = getattr(self, name)
-            _require(value is None or value > 0, name, value, "a number above 0")
-        for name in ("head_images", "batch_size", "patience", "batchnorm_images"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        _require(
-            0 < self.validation < 1,
-            "validation",
-            self.validation,
-            "a share between 0 and 1",
-        )
-        _require(
-            self.batchnorm in ("adapt", "frozen"),
-            "batchnorm",
-            self.batchnorm,
-            "adapt|frozen",
-        )
-        unknown = set(self.augment) - set(AUGMENT)
-        _require(not unknown, "augment", self.augment, f"any of {', '.join(AUGMENT)}")
-        allowed = ("auto", *PRECISIONS)
-        _require(self.precision in allowed, "precision", self.precision, "|".join(allowed))
 
 
 @dataclass(frozen=True)
@@ -185,13 +113,14 @@ def finetune(
     precision = resolve_precision(recipe.precision)
     model = _with_head(backbone_model, n_classes)
     set_precision(model, precision)
-    for layer in _batchnorms(model):
+    for layer in batchnorms(model):
         layer.trainable = recipe.batchnorm == "adapt"
     weights = backbone_model.get_weights()
     key = fingerprint(asdict(recipe), seed, precision, images[train], labels[train], *weights)
     state = Checkpoint(checkpoint, key)
     rng = np.random.default_rng([seed, 1])
-    adapt = _Adapt(model, images[_some(train, recipe.batchnorm_images, rng)], recipe)
+    some = images[_some(train, recipe.batchnorm_images, rng)]
+    adapt = partial(measure_averages, model, some) if recipe.batchnorm == "adapt" else _nothing
     few = _some(train, recipe.head_images, rng) if recipe.head_epochs else train[:0]
     # One function gives phase 1 its features and phase 2 its validation: it is compiled once.
     look = _inference(model, FEATURES, HEAD, rows=len(few) + len(validation))
@@ -204,7 +133,7 @@ def finetune(
         rows = batches(x, labels[few], np.arange(len(few)), batch_size=recipe.batch_size, seed=seed)
         network = _head(model)
         judge = Resident(network, rows=len(validation), batch_size=len(validation))
-        _train(network, head, rows, judge, held_out, state, recipe.patience)
+        _train(network, head, rows, judge, held_out, state, recipe.patience, _nothing)
     if recipe.epochs:
         full = _Phase("full", recipe.epochs, _learning_rate(model, recipe), precision)
         size, augment = recipe.batch_size, recipe.augment
@@ -233,6 +162,10 @@ def finetune(
     )
 
 
+def _nothing() -> None:
+    """Frozen averages stay as they are, and the head alone has none."""
+
+
 def _some(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     return np.sort(rng.permutation(rows)[:count])
 
@@ -252,38 +185,7 @@ def _with_head(backbone: keras.Model, n_classes: int) -> keras.Model:
 def _learning_rate(model: keras.Model, recipe: Recipe) -> float:
     if recipe.learning_rate is not None:
         return recipe.learning_rate
-    return 1e-3 if _batchnorms(model) else 1e-4
-
-
-def _batchnorms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
-    import keras
-
-    kind = keras.layers.BatchNormalization
-    return [layer for layer in model.layers if isinstance(layer, kind)]
-
-
-class _Adapt:
-    """Measure BatchNorm's averages again: their plain mean over batches of training images.
-
-    Layer by layer, not compiled: to compile these few batches takes longer than to run them.
-    """
-
-    def __init__(self, model: keras.Model, images: np.ndarray, recipe: Recipe) -> None:
-        self.layers = _batchnorms(model) if recipe.batchnorm == "adapt" else []
-        self.model = model
-        size = min(_ADAPT_BATCH, len(images))
-        self.batches = [images[i : i + size] for i in range(0, len(images) - size + 1, size)]
-
-    def __call__(self) -> None:
-        if not self.layers:
-            return
-        momenta = [layer.momentum for layer in self.layers]
-        for i, batch in enumerate(self.batches):
-            for layer in self.layers:
-                layer.momentum = i / (i + 1)  # the running mean of i + 1 batches
-            self.model(batch, training=True)
-        for layer, momentum in zip(self.layers, momenta, strict=True):
-            layer.momentum = momentum
+    return 1e-3 if batchnorms(model) else 1e-4
 
 
 # --- the training ---------------------------------------------------------------------------------
@@ -312,7 +214,7 @@ def _train(
     held_out: tuple[np.ndarray, np.ndarray],
     state: Checkpoint,
     patience: int,
-    before_validation: Callable[[], None] = lambda: None,
+    before_validation: Callable[[], None],
 ) -> None:
     """Train for one phase from where the checkpoint stands, and leave the best weights in place."""
     _compile(model, phase, steps=phase.epochs * len(data))
@@ -450,8 +352,3 @@ def _warnings(
     for sentence in found:
         say(f"WARNING: {sentence}")
     return found
-
-
-def _require(holds: bool, name: str, value: object, allowed: str) -> None:
-    if not holds:
-        raise InputError(f"{name} {value!r} is not usable in a fine-tuning recipe: use {allowed}")

@@ -8,7 +8,7 @@ import yaml
 from pipeline.config import ROOT, Study, load_config, load_schema, parse_config
 from pipeline.engines import METHODS
 from pipeline.errors import InputError
-from pipeline.finetune import Recipe
+from pipeline.recipe import Recipe
 
 SHIPPED = sorted(
     path.name for path in (ROOT / "config").glob("*.yaml") if path.name != "config.schema.yaml"

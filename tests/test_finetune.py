@@ -12,10 +12,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from pipeline import finetune as stage
 from pipeline.backbones import build_backbone
 from pipeline.batches import AUGMENT, validation_split
+from pipeline.batchnorm import batchnorms, measure_averages
 from pipeline.errors import InputError
 from pipeline.features import extract_features
-from pipeline.finetune import Recipe, finetune
+from pipeline.finetune import finetune
 from pipeline.precision import set_precision
+from pipeline.recipe import Recipe
 
 QUICK = Recipe(head_epochs=2, epochs=3, learning_rate=1e-2, batch_size=32, patience=5)
 
@@ -141,7 +143,7 @@ def test_inference_keeps_what_training_reached(name, alpha, epochs, train, tmp_p
     assert result.accuracy["test"] > 0.75
 
     # The averages that Keras's momentum would have left are close to those of the start.
-    for old, new in zip(stage._batchnorms(backbone), stage._batchnorms(result.model), strict=True):
+    for old, new in zip(batchnorms(backbone), batchnorms(result.model), strict=True):
         gamma, beta = new.get_weights()[:2]
         new.set_weights([gamma, beta, *old.get_weights()[2:]])
     test = split == "test"
@@ -152,7 +154,7 @@ def test_inference_keeps_what_training_reached(name, alpha, epochs, train, tmp_p
 def test_frozen_batchnorm_is_left_as_it_was(digits, tmp_path):
     backbone = small_network()
     result = quick(digits, tmp_path, Recipe(epochs=1, batchnorm="frozen"), backbone)
-    pairs = zip(stage._batchnorms(backbone), stage._batchnorms(result.model), strict=True)
+    pairs = zip(batchnorms(backbone), batchnorms(result.model), strict=True)
     for old, new in pairs:
         for before, after in zip(old.get_weights(), new.get_weights(), strict=True):
             np.testing.assert_array_equal(before, after)
@@ -161,8 +163,8 @@ def test_frozen_batchnorm_is_left_as_it_was(digits, tmp_path):
 def test_adapted_averages_are_those_of_the_images(digits):
     model = small_network()
     images = digits[0][:256]  # two batches
-    stage._Adapt(model, images, Recipe())()
-    first = stage._batchnorms(model)[0]
+    measure_averages(model, images)
+    first = batchnorms(model)[0]
     below = keras.Model(model.input, first.input)
     np.testing.assert_allclose(
         first.moving_mean, np.asarray(below(images)).mean(axis=(0, 1, 2)), rtol=1e-4, atol=1e-5
@@ -267,7 +269,7 @@ def test_mixed_precision_trains_and_hands_back_float32(digits, tmp_path, precisi
     assert result.precision == precision
     assert result.history[-1]["loss"] < result.history[1]["loss"]
     assert {layer.compute_dtype for layer in result.model.layers} == {"float32"}
-    for layer in stage._batchnorms(result.model):
+    for layer in batchnorms(result.model):
         averages = np.concatenate(layer.get_weights()[2:])
         rounded = keras.ops.convert_to_numpy(keras.ops.cast(averages, precision))
         assert (averages != rounded).any()  # they have digits that the precision has not
