@@ -7,6 +7,10 @@ MEASURED = (
     "Under each panel: the share of points whose class is the majority among their {k} nearest in "
     "the layout, and the share of their {k} nearest in feature space that the layout keeps."
 )
+ALIGNED = (
+    "After fine-tuning, each layout is turned and mirrored towards the one before; only mirrored "
+    "where its axes have an order, as in PCA, LLE and Isomap."
+)
 MEASURES = {"knn_accuracy": "2-D kNN accuracy", "neighborhood_preservation": "neighbours kept"}
 
 
@@ -43,6 +47,7 @@ def describe(
         ),
         _accuracy(known.get("accuracy")),
         MEASURED.format(k=n_neighbors) if n_neighbors else "",
+        ALIGNED if {"before", "after"} <= {context.get("stage") for context in contexts} else "",
     ]
     warnings = [f"WARNING: {words}." for words in known.get("warnings", [])]
     alert = ["random weights"] if "random" in known.get("weights", "") else []

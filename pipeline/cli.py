@@ -342,7 +342,7 @@ def figure(
         contexts = [_layout_context(path) for path in layout]
         tables = [_labelled(path) for path in layout]
         measures = [store.load_json(path) for path in quality] or [{} for _ in layout]
-        drawn = {
+        layouts = {
             (known["stage"], known["method"]): stage.PanelData(
                 xy=table[["x", "y"]].to_numpy(),
                 labels=table["label"].cat.codes.to_numpy(),
@@ -352,6 +352,8 @@ def figure(
             )
             for known, table, measured in zip(contexts, tables, measures, strict=True)
         }
+        ordered = [name for name, method in METHODS.items() if method.ordered_axes]
+        drawn = stage.align(layouts, keep_axes=ordered)
         class_names = list(tables[0]["label"].cat.categories)
         page = stage.draw_figure(
             drawn,

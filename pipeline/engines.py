@@ -72,10 +72,20 @@ class Engine:
 
 @dataclass(frozen=True)
 class Method:
-    """A way to lay points out: its title, and its engines with the preferred one first."""
+    """A way to lay points out.
+
+    Attributes
+    ----------
+    title : str
+    engines : dict of str to Engine
+        The preferred one first.
+    ordered_axes : bool
+        The axes are eigenvectors, the first one before the second.
+    """
 
     title: str
     engines: dict[str, Engine]
+    ordered_axes: bool = False
 
     def parameters(self) -> set[str]:
         """Names of the parameters that any engine of this method takes."""
@@ -102,6 +112,7 @@ METHODS: dict[str, Method] = {
                 devices=("gpu",),
             ),
         },
+        ordered_axes=True,
     ),
     "tsne": Method(
         "t-SNE",
@@ -199,6 +210,7 @@ METHODS: dict[str, Method] = {
                 single_threaded=True,
             ),
         },
+        ordered_axes=True,
     ),
     "isomap": Method(
         "Isomap",
@@ -229,6 +241,7 @@ METHODS: dict[str, Method] = {
                 single_threaded=True,
             ),
         },
+        ordered_axes=True,
     ),
 }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.alignment import turn_onto
 from pipeline.errors import InputError
 from pipeline.lettering import font, wrap
 from pipeline.palette import RGB, class_colors
@@ -50,6 +51,32 @@ class PanelData:
     total_points: int
     note: str = ""
     measures: Mapping[str, float | str] = field(default_factory=dict)
+
+
+def align(
+    panels: Mapping[tuple[str, str], PanelData], *, keep_axes: Collection[str] = ()
+) -> dict[tuple[str, str], PanelData]:
+    """Turn the layouts after fine-tuning onto those before it, method by method.
+
+    Parameters
+    ----------
+    panels : mapping of (stage, method) to PanelData
+    keep_axes : collection of str
+        Methods whose axes have an order: their layouts are only mirrored.
+
+    Returns
+    -------
+    dict
+        The same panels; a layout that has no counterpart lies as it did.
+    """
+    aligned = dict(panels)
+    for (stage, method), data in panels.items():
+        before = panels.get(("before", method))
+        if stage == "after" and before is not None:
+            pair = before.xy, before.labels, data.xy, data.labels
+            xy = turn_onto(*pair, keep_axes=method in keep_axes)
+            aligned[stage, method] = replace(data, xy=xy)
+    return aligned
 
 
 def draw_figure(

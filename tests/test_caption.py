@@ -30,9 +30,12 @@ def test_heading_and_caption_state_the_facts():
     assert words["heading"] == "MobileNet on digits"
     assert words["caption"] == (
         "ImageNet weights. 1,797 images of 8 x 8 pixels, seen by the network at 32 pixels. "
-        "Accuracy of the fine-tuned classifier: train 100.00%, test 97.53%."
+        "Accuracy of the fine-tuned classifier: train 100.00%, test 97.53%. After "
+        "fine-tuning, each layout is turned and mirrored towards the one before; only mirrored "
+        "where its axes have an order, as in PCA, LLE and Isomap."
     )
     assert words["alert"] == ""
+    assert "turned" not in describe([AFTER])["caption"]
 
 
 def test_random_weights_and_warnings_are_loud():

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import InputError
-from pipeline.figure import PanelData, draw_figure, preview
+from pipeline.figure import PanelData, align, draw_figure, preview
 from pipeline.lettering import free_place, wrap
 from pipeline.palette import PETROFF, class_colors
 from pipeline.panel import class_modes, draw_panel, panel_limits, point_radius, rasterise, shade
@@ -42,6 +42,27 @@ def pixels(image):
 def near(image, color, tolerance=40):
     """Pixels about as blue, green and red as `color`."""
     return np.abs(pixels(image) - np.array(color)).max(axis=2) <= tolerance
+
+
+# Before and after
+
+
+def test_only_what_has_a_counterpart_is_turned_onto_it():
+    xy, labels = blobs(200)
+    quarter = xy @ [[0, 1], [-1, 0]]
+    panels = {
+        ("before", "pca"): PanelData(xy, labels, 200),
+        ("after", "pca"): PanelData(quarter, labels, 300, note="a note"),
+        ("after", "lle"): PanelData(quarter, labels, 200),
+    }
+    found = align(panels)
+    assert list(found) == list(panels)
+    assert np.allclose(found["after", "pca"].xy, xy, atol=0.5)
+    assert (found["after", "pca"].total_points, found["after", "pca"].note) == (300, "a note")
+    assert found["before", "pca"] is panels["before", "pca"]
+    assert found["after", "lle"] is panels["after", "lle"]
+    mirrored = align(panels, keep_axes=["pca"])["after", "pca"].xy
+    assert np.array_equal(np.abs(mirrored), np.abs(quarter))
 
 
 # One panel: pixels
