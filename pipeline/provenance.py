@@ -4,7 +4,7 @@ import ast
 import hashlib
 import importlib.metadata
 import platform
-from functools import cache
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,15 +26,20 @@ LIBRARIES = (
 )
 
 
-@cache
 def versions() -> dict[str, str]:
-    """Python's version and those of the installed libraries that can change a result."""
+    """Python's version and those of the installed libraries that can change a result.
+
+    In a process that has loaded Keras, "keras-backend" is what Keras computes with.
+    """
     found = {"python": platform.python_version()}
     for library in LIBRARIES:
         try:
             found[library] = importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError:
             continue
+    if keras := sys.modules.get("keras"):
+        backend = keras.backend.backend()
+        found["keras-backend"] = f"{backend} {sys.modules[backend].__version__}"
     return found
 
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from pipeline import store
 from pipeline.config import ROOT
 from pipeline.workflow import flags
 
@@ -98,6 +99,12 @@ def test_every_artefact_is_there_with_its_sidecar(study):
     assert size(results / "figure.png")[0] >= 4000
     assert size(results / "preview.png")[0] <= 1600
     assert not list(study.rglob(".writing-*"))
+    made = {
+        name: store.read_sidecar(results / "after" / name)
+        for name in ("features.npy", "pca.parquet")
+    }
+    assert re.match(r"tensorflow \d", made["features.npy"]["versions"]["keras-backend"])
+    assert "keras-backend" not in made["pca.parquet"]["versions"]
     table = pd.read_csv(study / "results/tiny/summary.csv")
     assert list(table["points"]) == [200, 100, 200, 100]
     assert set(table["total_points"]) == {200}
@@ -128,6 +135,10 @@ def test_a_parameter_of_one_method_re_runs_that_method_only(study):
     [
         (
             "pipeline/methods/pca.py",
+            {"embed": 2, "quality": 2, "figure": 1, "summary": 1, "runtimes": 1},
+        ),
+        (
+            "kernels/cpu/squared_pairs.py",  # of Isomap
             {"embed": 2, "quality": 2, "figure": 1, "summary": 1, "runtimes": 1},
         ),
         ("pipeline/palette.py", {"figure": 1, "runtimes": 1}),
