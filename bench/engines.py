@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from bench.task import Call, Outcome, Task
+from pipeline.dataset import stratified_subset
 from pipeline.embed import embed
 from pipeline.engines import METHODS
 from pipeline.errors import InputError
@@ -43,6 +44,37 @@ def layout(task: Task, *, engine: str, **params: Any) -> Outcome:
     return Outcome(layout=made.embedding, transfer_seconds=transfer, info=made.info)
 
 
+def extract(task: Task, *, backbone: str, image_size: int, alpha: float = 1.0) -> Outcome:
+    """`pipeline.features.extract_features`, in the precision that suits the device.
+
+    The network's weights are random, which changes no speed. What the precision changes is
+    measured on a part of the images. Building and compiling do not count.
+    """
+    import keras
+
+    from bench.precision import compare_precisions
+    from pipeline.backbones import build_backbone
+    from pipeline.features import extract_features
+
+    model, _ = build_backbone(
+        backbone,
+        input_shape=task.X.shape[1:],
+        image_size=image_size,
+        alpha=alpha,
+        weights="random",
+        seed=task.seed,
+    )
+    _, info = extract_features(model, task.X)
+    some = stratified_subset(task.labels, min(COMPARED, len(task.X)), seed=task.seed)
+    precision = info["precision"]
+    found = compare_precisions(model, task.X[some], task.labels[some], precisions=(precision,))
+    return Outcome(
+        values={"kept_neighbors": found[precision]["recall"]},
+        seconds=len(task.X) / info["images_per_second"],
+        info={**info, "backend": keras.backend.backend()},
+    )
+
+
 def exact_graph(task: Task, *, k: int) -> Outcome:
     """`pipeline.graph.knn_graph`."""
     return Outcome(graph=knn_graph(task.X, k=k, device=task.device))
@@ -53,7 +85,10 @@ def measures(task: Task, *, k: int) -> Outcome:
     return Outcome(values=measure(task.layout, task.labels, graph=task.graph, k=k))
 
 
+COMPARED = 2000  # images whose features are extracted in float32, too
+
 OTHERS: dict[tuple[str, str], Call] = {
+    ("features", "keras"): extract,
     ("graph", "tunescope"): exact_graph,
     ("quality", "tunescope"): measures,
 }

@@ -1,4 +1,4 @@
-"""The points of a workload: features of a study, images as pixels, or a seeded mixture."""
+"""What a workload gets: features of a study, images or their pixels, or a seeded mixture."""
 
 from __future__ import annotations
 
@@ -37,12 +37,38 @@ def load_input(spec: dict[str, Any], n: int, *, seed: int = 0) -> tuple[np.ndarr
     if "classes" in spec:
         return mixture(n, spec["dimensions"], classes=spec["classes"], seed=seed)
     points, labels = _from_study(spec) if "features" in spec else _from_images(spec, seed)
-    if n < len(labels):
-        rows = stratified_subset(labels, n, seed=seed)
-        points, labels = points[rows], labels[rows]
-    elif n > len(labels):
-        raise InputError(f"the input has {len(labels):,} rows but n is {n:,}: give a smaller n")
+    points, labels = _part(points, labels, n, seed)
     return np.array(points, dtype=np.float32, order="C"), np.asarray(labels, np.int64)
+
+
+def load_images(spec: dict[str, Any], n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return n images of an input that has a `source`, and their classes.
+
+    Returns
+    -------
+    images : (n, h, w, c) uint8
+    labels : (n,) int64
+
+    Raises
+    ------
+    InputError
+        The input has no images, or fewer than n.
+    """
+    if "source" not in spec:
+        raise InputError("the input has no images to extract features from: give one with a source")
+    dataset = load_dataset(spec["source"], seed=seed)
+    return _part(dataset.images, dataset.labels, n, seed)
+
+
+def _part(
+    points: np.ndarray, labels: np.ndarray, n: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    if n > len(labels):
+        raise InputError(f"the input has {len(labels):,} rows but n is {n:,}: give a smaller n")
+    if n == len(labels):
+        return points, labels
+    rows = stratified_subset(labels, n, seed=seed)
+    return points[rows], labels[rows]
 
 
 def mixture(

@@ -25,7 +25,7 @@ class Workload:
     label : str
         What tables and plots call it.
     stage : str
-        graph, quality, or a method of `pipeline.engines.METHODS`.
+        features, graph, quality, or a method of `pipeline.engines.METHODS`.
     engine, peer : str
         One of the two: a name in `bench.engines` or `METHODS[stage].engines`, or a function of
         `bench.peers`.
@@ -62,6 +62,11 @@ class Workload:
     repeat_below: float = 30
     time_limit: float = 300
     warm_up: int = 500
+
+    @property
+    def after_graph(self) -> bool:
+        """Whether the exact graph of the input is there for whoever takes it."""
+        return self.stage not in ("features", "graph")
 
     @property
     def series(self) -> str:
@@ -103,7 +108,8 @@ class Manifest:
         if input is not None and input not in self.inputs:
             raise InputError(f"input is {input!r} but must be one of {', '.join(self.inputs)}")
         chosen = [
-            dataclasses.replace(row, input=input or row.input)
+            # Features are extracted from images, whatever is laid out.
+            dataclasses.replace(row, input=input) if input and row.stage != "features" else row
             for row in self.profiles[profile]
             if only is None or only in (row.stage, row.engine, row.peer) or only in row.label
         ]

@@ -65,6 +65,7 @@ STYLE: Any = {  # of matplotlib
     "legend.fontsize": 7,
     "lines.linewidth": 1.4,
     "lines.markersize": 4.5,
+    "figure.constrained_layout.w_pad": 0.1,
     "savefig.dpi": 200,
 }
 
@@ -74,6 +75,7 @@ Draw = Callable[[Path, str], None]
 
 def applicable(rows: list[Row], studies: list[Results]) -> dict[str, Draw]:
     """The plots that these results have something for: name -> function of (path, digest)."""
+    rows = [row for row in rows if row["stage"] != "features"]  # images are no points to lay out
     done = [row for row in rows if row["cost"] is not None]
     found: dict[str, Draw] = {}
     if done:
@@ -237,7 +239,11 @@ def _label_sizes(axes: Axes, sizes: list[int]) -> None:
 
     axes.xaxis.set_major_locator(FixedLocator(sizes))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticklabels([f"{n // 1000}k" if n % 1000 == 0 else f"{n}" for n in sizes])
+    axes.set_xticklabels(map(_short, sizes))
+
+
+def _short(n: int) -> str:
+    return f"{n // 1000}k" if n % 1000 == 0 else f"{n}"
 
 
 def _rivals(rows: list[Row]) -> dict[str, list[Row]]:
@@ -262,16 +268,20 @@ def _quality(rows: list[Row]) -> Figure:
     figure, panels = _panels(len(rivals))
     for axes, (stage, here) in zip(panels, rivals.items(), strict=True):
         measure = tables.CHIEF[stage]
-        for n, points in sorted({(row["n"], row["input_sha256"]) for row in here}):
-            same = sorted((row for row in here if row["input_sha256"] == points), key=_cost)
+        tasks: dict[str, list[Row]] = {}
+        for row in sorted(here, key=_cost):
+            tasks.setdefault(row["input_sha256"], []).append(row)
+        for position, same in enumerate(tasks.values()):  # by the seconds of the fastest
             x, y = [_cost(row) for row in same], [row["quality"][measure] for row in same]
             axes.plot(x, y, color="#BBBBBB", linewidth=0.8, zorder=1)
+            below = position % 2  # neighbours would overlap on one side
             axes.annotate(
-                f"{n:,}",
+                _short(same[0]["n"]),
                 (x[0], y[0]),
-                xytext=(-4, 4),
+                xytext=(0, -5 if below else 5),
                 textcoords="offset points",
-                ha="right",
+                ha="center",
+                va="top" if below else "bottom",
                 fontsize=6.5,
                 color="#555555",
             )

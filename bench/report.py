@@ -165,24 +165,28 @@ def _summary(machine: Machine) -> Iterator[list[str]]:
         own = [r for r in machine.rows if r["stage"] == stage and r["own"] and r["status"] == "ok"]
         if not own:
             continue
-        largest = max(own, key=lambda row: (row["n"], -row["seconds"]["median"]))
-        name = tables.TITLES[stage]
-        cells = [
-            name,
-            f"{largest['n']:,}",
-            largest["label"],
-            _cost(largest),
-            tables.gigabytes(largest["memory"]["peak_mb"]),
-            _chief(largest),
-        ]
-        peers = [peer for mine, peer in pairs if mine is largest]
-        for peer in sorted(peers, key=lambda row: row["seconds"]["median"]):
-            beside = f"{peer['label']}: {tables.seconds(peer['seconds']['median'])} s"
-            quality = _chief(peer)
-            yield [*cells, f"{beside}, {quality}" if quality else beside, _ratio(largest, peer)]
-            cells = [""] * len(cells)
-        if not peers:
-            yield [*cells, "", ""]
+        chosen = [max(own, key=lambda row: (row["n"], -row["seconds"]["median"]))]
+        if stage == "features":  # each network is a task of its own
+            chosen = [row for row in own if row["n"] == chosen[0]["n"]]
+        title = tables.TITLES[stage]
+        for row in chosen:
+            cells = [
+                title,
+                f"{row['n']:,}",
+                row["label"],
+                _cost(row),
+                tables.gigabytes(row["memory"]["peak_mb"]),
+                _chief(row),
+            ]
+            title = ""
+            peers = [peer for mine, peer in pairs if mine is row]
+            for peer in sorted(peers, key=lambda row: row["seconds"]["median"]):
+                beside = f"{peer['label']}: {tables.seconds(peer['seconds']['median'])} s"
+                quality = _chief(peer)
+                yield [*cells, f"{beside}, {quality}" if quality else beside, _ratio(row, peer)]
+                cells = [""] * len(cells)
+            if not peers:
+                yield [*cells, "", ""]
 
 
 def _chief(row: Row) -> str:
@@ -268,10 +272,10 @@ def _stage(machine: Machine, stage: str) -> Iterator[str]:
         yield from ("Nothing finished, see below.", "")
         return
     names = tables.measured_names(stage, rows)
-    bounded = [k for k in ("of_sgemm", "of_bandwidth") if any(k in row["limits"] for row in rows)]
+    bounded = ("of_sgemm", "of_bandwidth", "of_matrix_rate")
     head = ["engine", "device", "input", "points x features", "seconds"]
     head += ["CPU s", "import s", "warm-up s", "transfer s", "peak GB", "device GB"]
-    head += [f"{key.replace('_', ' ')}" for key in bounded] + [tables.title(n) for n in names]
+    head += ["images/s", *(key.replace("_", " ") for key in bounded), *map(tables.title, names)]
     cells = []
     for row in rows:
         time = row["seconds"]
@@ -289,6 +293,7 @@ def _stage(machine: Machine, stage: str) -> Iterator[str]:
                 tables.seconds(time["transfer"]) if row["device"] == "gpu" else "",
                 tables.gigabytes(row["memory"]["peak_mb"]),
                 tables.gigabytes(row["memory"]["device_mb"]),
+                tables.whole(row["limits"].get("images_per_second")),
                 *(tables.percent(row["limits"].get(key)) for key in bounded),
                 *tables.measures(row, names),
             ]

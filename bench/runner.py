@@ -185,7 +185,7 @@ class Worker:
         """The row of a workload, whatever happens to it."""
         row = _blank(workload)
         shared = (workload.input, workload.n, workload.seed)
-        if workload.stage != "graph" and shared not in self.ready:
+        if workload.after_graph and shared not in self.ready:
             events, _ = self._run("graph", workload, lambda event: 3600.0)
             if events[-1]["event"] != "done":
                 reason = f"no graph: {events[-1]['reason']}"
@@ -353,8 +353,9 @@ def assemble(
         name: float(f"{value:.6g}")
         for name, value in found.get("quality", {}).get("quality", {}).items()
     }
-    row["limits"] = _shares(found["result"]["work"], median, limits)
-    row["info"] = found["result"]["info"]
+    result = found["result"]
+    row["limits"] = _shares(result["work"], median, limits) | result["rates"]
+    row["info"] = result["info"]
     return row
 
 

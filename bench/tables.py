@@ -9,12 +9,14 @@ from bench.measures import MEANINGS
 from pipeline.engines import METHODS
 
 TITLES = {
+    "features": "Extracting features, random weights",
     "graph": "Exact 90-neighbour graph",
     **{name: method.title for name, method in METHODS.items()},
     "quality": "Measuring a layout",
 }
 # The measure that a stage is about; the others stand beside it.
 CHIEF = {
+    "features": "kept_neighbors",
     "graph": "recall",
     "pca": "explained_variance",
     "tsne": "kl_divergence",
@@ -47,6 +49,11 @@ def spread(row: dict[str, Any]) -> str:
 def gigabytes(megabytes: float | None) -> str:
     """Gigabytes with two digits."""
     return "" if megabytes is None else f"{megabytes / 1e3:.2g}"
+
+
+def whole(number: float | None) -> str:
+    """A large number without decimals."""
+    return "" if number is None else f"{number:,.0f}"
 
 
 def percent(share: float | None) -> str:

@@ -148,15 +148,16 @@ def measure_workload(report: Reporter, workload: Workload, job: dict, threads: i
     import sklearn.base  # noqa: F401
 
     from bench import engines, peers
-    from bench.inputs import load_input
+    from bench.inputs import load_images, load_input
     from bench.measures import FLOPS, quality
-    from bench.task import Outcome, Task
+    from bench.task import RATES, Outcome, Task
     from pipeline.graph import Graph, knn_graph
     from pipeline.methods.pca import PCA
 
-    X, labels = load_input(job["input"], workload.n, seed=workload.seed)
+    load = load_images if workload.stage == "features" else load_input
+    X, labels = load(job["input"], workload.n, seed=workload.seed)
     graph = None
-    if workload.stage != "graph":
+    if workload.after_graph:
         with np.load(_graph_file(job, X)) as archive:
             graph = Graph(**archive)
     layout = X[:, :2]
@@ -168,7 +169,7 @@ def measure_workload(report: Reporter, workload: Workload, job: dict, threads: i
     else:
         assert workload.engine is not None
         call = engines.find(workload.stage, workload.engine)
-    n, d = X.shape
+    n, d = len(X), X[0].size
     report("loaded", d=d, input_sha256=_digest(X)[:16])
 
     few = np.random.default_rng(workload.seed).permutation(n)[: workload.warm_up]
@@ -197,7 +198,7 @@ def measure_workload(report: Reporter, workload: Workload, job: dict, threads: i
             runs += 1
             report(
                 "run",
-                seconds=wall - outcome.transfer_seconds,
+                seconds=outcome.seconds or wall - outcome.transfer_seconds,
                 transfer_seconds=outcome.transfer_seconds,
                 cpu_seconds=cpu,
                 other_load=max(0.0, (busy - cpu) / wall),
@@ -207,10 +208,11 @@ def measure_workload(report: Reporter, workload: Workload, job: dict, threads: i
             if wall > workload.repeat_below:
                 break
     info = {key: value for key, value in outcome.info.items() if key in KEPT}
-    work = {"flops": outcome.info.get("flops"), "bytes": outcome.info.get("bytes")}
+    work = {key: outcome.info.get(key) for key in ("flops", "bytes")}
     if work["flops"] is None and workload.stage in FLOPS:
         work["flops"] = FLOPS[workload.stage](n, d)
-    report("result", info=info, work=work)
+    rates = {key: outcome.info[key] for key in RATES if key in outcome.info}
+    report("result", info=info, work=work, rates=rates)
     report("quality", quality=quality(task, outcome))
 
 
@@ -224,6 +226,11 @@ KEPT = (
     "eigen_residual",
     "pairs",
     "reconstruction_error",
+    "backend",
+    "precision",
+    "batch_size",
+    "gflop_per_image",
+    "matrix_gflop_per_second",
 )
 
 

@@ -15,7 +15,7 @@ from sklearn.datasets import load_iris
 
 from bench import compare, peers, plots, report, results, runner, study, worker
 from bench import measures as bench_measures
-from bench.inputs import load_input, mixture
+from bench.inputs import load_images, load_input, mixture
 from bench.manifest import MANIFEST, Workload, load_manifest
 from bench.task import Outcome, Task
 from pipeline import store
@@ -43,6 +43,18 @@ def measure(tmp_path, **fields):
     return boss.measure(Workload(**{**given, **fields}), LIMITS)
 
 
+def test_another_input_is_laid_out_but_gives_no_images():
+    rows = load_manifest().select("gpu", input="mixture1280")
+    inputs = {(row.stage == "features", row.input) for row in rows}
+    assert inputs == {(True, "mnist"), (False, "mixture1280")}
+    with pytest.raises(InputError, match="no images to extract features from"):
+        load_images(load_manifest().inputs["mixture"], 10)
+    images, labels = load_images({"source": "digits"}, 100)
+    assert images.shape == (100, 8, 8, 1)
+    assert images.dtype == np.uint8
+    assert (np.bincount(labels) >= 8).all()
+
+
 # --- measuring ------------------------------------------------------------------------------------
 
 
@@ -50,7 +62,7 @@ def test_the_tiny_profile_measures_everything(tiny):
     found = results.read(tiny)
     assert found["machine"]["sgemm_gflops"] > 1
     assert found["machine"]["bandwidth_gb_s"] > 0.5
-    assert [row["status"] for row in found["rows"]] == ["ok"] * 5, found["rows"]
+    assert [row["status"] for row in found["rows"]] == ["ok"] * 6, found["rows"]
     for row in found["rows"]:
         time_ = row["seconds"]
         assert 0 < time_["min"] <= time_["median"] <= time_["max"]
@@ -61,6 +73,11 @@ def test_the_tiny_profile_measures_everything(tiny):
     assert by_stage["graph"]["quality"]["recall"] == 1
     assert 0 < by_stage["graph"]["limits"]["of_sgemm"] < 1
     assert by_stage["mds"]["info"]["n_iter"] <= 50
+    extraction = by_stage["features"]
+    seconds = 300 / extraction["limits"]["images_per_second"]  # without the compiler's
+    assert 0.98 * extraction["seconds"]["min"] <= seconds <= 1.02 * extraction["seconds"]["max"]
+    assert extraction["quality"] == {"kept_neighbors": 1}  # float32 on a CPU
+    assert extraction["info"]["precision"] == "float32"
     assert by_stage["mds"]["quality"]["stress_1"] < 0.5
     own, peer = (row for row in found["rows"] if row["workload"]["stage"] == "pca")
     assert own["quality"]["explained_variance"] == pytest.approx(
@@ -156,7 +173,7 @@ def test_times_that_were_taken_count_even_if_the_quality_is_not_measured():
             }
             for seconds in (4.0, 2.0, 3.0)
         ),
-        {"event": "result", "info": {}, "work": {"flops": 3e11, "bytes": None}},
+        {"event": "result", "info": {}, "work": {"flops": 3e11, "bytes": None}, "rates": {}},
         {"event": "failed", "status": "time", "reason": "stopped after 9 s"},
     ]
     workload = Workload(label="x", stage="mds", input="mixture", n=10)
@@ -333,7 +350,10 @@ def test_every_stage_gets_its_chief_measure(iris):
     X, labels, graph = iris
     for stage, measure_ in CHIEF.items():
         task = Task(stage, X, labels, graph, X[:, :2], 0, 1, "cpu")
-        outcome = Outcome(graph=graph) if stage == "graph" else Outcome(layout=X[:, :2])
+        outcome = {
+            "features": Outcome(values={"kept_neighbors": 0.9}),
+            "graph": Outcome(graph=graph),
+        }.get(stage, Outcome(layout=X[:, :2]))
         assert measure_ in bench_measures.quality(task, outcome)
 
 
@@ -476,6 +496,25 @@ def test_an_engine_that_is_given_a_graph_pays_for_it(site):
     main = (site / "README.md").read_text()
     assert "| t-SNE | 4,000 | ours | 10 + 5 graph | 5 |  | theirs: 12 s | 0.8 |" in main
     assert "| t-SNE: theirs | 4,000 | faster |" in (site / "bench" / "README.md").read_text()
+
+
+def test_each_network_is_a_task_of_its_own(site):
+    folder = site / "bench" / "results"
+    rows = [
+        row("features", n, n / 1e4, own=True, label=label, quality={"kept_neighbors": kept})
+        for label, n, kept in (("VGG16", 2000, 0.5), ("VGG16", 70000, 0.91), ("Mobile", 70000, 0.9))
+    ]
+    for made in rows:
+        made["limits"] = {"images_per_second": 1e4, "of_matrix_rate": 0.25}
+    results.write(folder / "2026-03-01-test-cpu.json", file_of(rows))
+    report.write(folder, site)
+    main, detail = ((site / page / "README.md").read_text() for page in ("", "bench"))
+    title = report.tables.TITLES["features"]
+    assert f"| {title} | 70,000 | VGG16 | 7 | 71 | kept neighbors 0.91 |" in main
+    assert "|  | 70,000 | Mobile | 7 | 71 | kept neighbors 0.9 |" in main
+    assert "10,000 | 25 % | 0.91 |" in detail
+    names = {path.name for path in (site / "bench" / "plots").iterdir()}
+    assert "test-quality.png" not in names
 
 
 def test_a_page_without_markers_is_one_sentence(site):
