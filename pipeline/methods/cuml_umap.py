@@ -34,8 +34,6 @@ negative_sample_rate
 
     device = "gpu"
 
-    device = "gpu"
-
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph needs k >= n_neighbors - 1."""
         self._check_parameters()
