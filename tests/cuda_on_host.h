@@ -3,8 +3,16 @@
 // Each fiber runs until __syncthreads or its end; then the next one does. A barrier that only some
 // threads of a block reach is an error here, where a GPU might hang or go on. Blocks run one after
 // the other, in the order of their numbers.
+//
+// That order hides races, so ThreadSanitizer (Serebryany et al. 2009; compile with
+// -fsanitize=thread) is told what a GPU promises instead: every fiber is a thread, those of a block
+// have happened before one another where a barrier is between them, and nothing else has, least of
+// all between blocks. It then reports accesses that could meet, whenever they ran; of each place it
+// remembers the last four.
+#include <pthread.h>
 #include <setjmp.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstdint>
@@ -12,14 +20,22 @@
 #include <cstring>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #define __global__
 #define __device__ static
-#define __forceinline__ inline
-#define __shared__ static
 #define __restrict__
 #define __launch_bounds__(...)
+
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#define __shared__ static thread_local  // a block runs on a thread of its own: see `run_block`
+#define UNWATCHED __attribute__((no_sanitize("thread")))
+#define WATCHED(call) call
+#else
+#define __shared__ static
+#define UNWATCHED
+#define WATCHED(call)
+#endif
 
 struct dim3 {
     unsigned x = 1, y = 1, z = 1;
@@ -32,30 +48,22 @@ struct int4 {
 
 template <class T> static T min(T a, T b) { return b < a ? b : a; }
 template <class T> static T max(T a, T b) { return a < b ? b : a; }
-template <class T> static T __ldcg(const T* address) { return *address; }
-template <class T> static void __stcg(T* address, T value) { *address = value; }
-template <class T> static T atomicAdd(T* address, T value) {
-    T old = *address;
-    *address = old + value;
-    return old;
+// Single words of the second-level cache arrive whole.
+static int __ldcg(const int* address) { return __atomic_load_n(address, __ATOMIC_RELAXED); }
+static void __stcg(int* address, int value) { __atomic_store_n(address, value, __ATOMIC_RELAXED); }
+static int4 __ldcg(const int4* address) {
+    return int4{__ldcg(&address->x), __ldcg(&address->y), __ldcg(&address->z), __ldcg(&address->w)};
+}
+static void __stcg(int4* address, int4 value) {
+    __stcg(&address->x, value.x);
+    __stcg(&address->y, value.y);
+    __stcg(&address->z, value.z);
+    __stcg(&address->w, value.w);
+}
+static int atomicAdd(int* address, int value) {
+    return __atomic_fetch_add(address, value, __ATOMIC_RELAXED);
 }
 static void __threadfence() {}
-static float rsqrtf(float x) { return 1 / std::sqrt(x); }
-static double rsqrt(double x) { return 1 / std::sqrt(x); }
-static float __fdividef(float a, float b) { return a / b; }
-static unsigned __float_as_uint(float x) {
-    unsigned bits;
-    std::memcpy(&bits, &x, 4);
-    return bits;
-}
-static float __uint_as_float(unsigned bits) {
-    float x;
-    std::memcpy(&x, &bits, 4);
-    return x;
-}
-using std::fabs;
-using std::fma;
-using std::isnan;
 using std::log;
 using std::sqrt;
 
@@ -67,56 +75,113 @@ struct Fiber {
     ucontext_t start;
     jmp_buf place;  // where it goes on; _setjmp, unlike swapcontext, makes no system call
     bool started, done;
+    void* thread;         // that ThreadSanitizer takes it for
+    unsigned char meeting;  // where it waits next
+};
+
+// A block, and the places where its threads meet: two barriers in turn, and the end. With one
+// barrier for all, who is late at it would learn what others did after it.
+struct Block {
+    unsigned threads;
+    void* thread;
+    char* meetings[3];
+    bool whole;  // no thread ended while others waited at a barrier
+    volatile bool over;
 };
 
 static ucontext_t beginning;
 static jmp_buf scheduler;
-static std::vector<Fiber*> fibers;
 static Fiber* current;
+static Block* block;
+static char* end_of_grid;
+static void** watched_threads;  // of the grid: what is known of one ends with it
+static size_t watched_count;
 static void (*body)(void*);
 static void* arguments;
 
-static void pause() {
-    if (!_setjmp(current->place)) _longjmp(scheduler, 1);
+UNWATCHED static void pause() {
+    if (_setjmp(current->place)) return;
+    WATCHED(__tsan_switch_to_fiber(block->thread, __tsan_switch_to_fiber_no_sync));
+    _longjmp(scheduler, 1);
 }
 
-static void enter() {
-    for (;;) {  // once for every block
-        body(arguments);
-        current->done = true;
-        pause();
-    }
+UNWATCHED static void enter() {
+    body(arguments);
+    WATCHED(__tsan_release(block->meetings[2]));
+    current->done = true;
+    pause();
 }
 
-static void go_on(Fiber* fiber) {
+UNWATCHED static void go_on(Fiber* fiber) {
     current = fiber;
     if (_setjmp(scheduler)) return;
+    WATCHED(__tsan_switch_to_fiber(fiber->thread, __tsan_switch_to_fiber_no_sync));
     if (fiber->started) _longjmp(fiber->place, 1);
     fiber->started = true;
     swapcontext(&beginning, &fiber->start);
 }
 
-// False if some threads ended while others wait at a barrier.
-static bool run_block(unsigned threads) {
-    while (fibers.size() < threads) {
-        Fiber* fiber = new Fiber();
-        getcontext(&fiber->start);
-        fiber->start.uc_stack.ss_sp = std::malloc(STACK);
-        fiber->start.uc_stack.ss_size = STACK;
-        fiber->start.uc_link = nullptr;
-        makecontext(&fiber->start, enter, 0);
-        fibers.push_back(fiber);
+UNWATCHED static void* run_block(void*) {
+    // Shared memory is allocated as a whole when some of it is touched: by no fiber, but for all.
+    WATCHED(static thread_local volatile char touched; touched = 1);
+    WATCHED(block->thread = __tsan_get_current_fiber());
+    for (char*& meeting : block->meetings) meeting = static_cast<char*>(std::malloc(1));
+    const unsigned threads = block->threads;
+    Fiber* fibers = static_cast<Fiber*>(std::calloc(threads, sizeof(Fiber)));
+    char* stacks = static_cast<char*>(std::malloc(threads * STACK));
+    for (unsigned t = 0; t < threads; t++) {
+        getcontext(&fibers[t].start);
+        fibers[t].start.uc_stack.ss_sp = stacks + t * STACK;
+        fibers[t].start.uc_stack.ss_size = STACK;
+        fibers[t].start.uc_link = nullptr;
+        makecontext(&fibers[t].start, enter, 0);
+        WATCHED(fibers[t].thread = watched_threads[watched_count++] = __tsan_create_fiber(0));
     }
-    for (unsigned t = 0; t < threads; t++) fibers[t]->done = false;
-    for (unsigned ended = 0; ended == 0;) {
+    unsigned ended = 0;
+    while (ended == 0) {
         for (unsigned t = 0; t < threads; t++) {
             threadIdx.x = t;
-            go_on(fibers[t]);
-            ended += fibers[t]->done;
+            go_on(fibers + t);
+            ended += fibers[t].done;
         }
-        if (ended != 0 && ended != threads) return false;
     }
-    return true;
+    block->whole = ended == threads;
+    WATCHED(__tsan_acquire(block->meetings[2]));
+    for (char* meeting : block->meetings) std::free(meeting);
+    std::free(stacks);
+    std::free(fibers);
+    WATCHED(__tsan_release(end_of_grid));
+    block->over = true;
+    return nullptr;
+}
+
+// Whoever joined a block's thread would know what the block did, and so would the next block.
+UNWATCHED static bool run_alone(unsigned x, unsigned y, unsigned threads) {
+    Block one = {};
+    one.threads = threads;
+    block = &one;
+    blockIdx = dim3{x, y};
+#ifdef __SANITIZE_THREAD__
+    pthread_t thread;
+    pthread_create(&thread, nullptr, run_block, nullptr);
+    pthread_detach(thread);
+    while (!one.over) usleep(10);
+#else
+    run_block(nullptr);
+#endif
+    return one.whole;
+}
+
+UNWATCHED static void begin_grid(size_t threads) {
+    end_of_grid = static_cast<char*>(std::malloc(1));
+    WATCHED(watched_threads = static_cast<void**>(std::malloc(threads * sizeof(void*))));
+}
+
+UNWATCHED static void end_grid() {
+    WATCHED(__tsan_acquire(end_of_grid));
+    std::free(end_of_grid);
+    WATCHED(while (watched_count) __tsan_destroy_fiber(watched_threads[--watched_count]));
+    std::free(watched_threads);
 }
 
 template <class... A, size_t... I>
@@ -161,12 +226,19 @@ static int launch(void (*kernel)(A...), unsigned x, unsigned y, unsigned threads
     arguments = &one;
     gridDim = dim3{x, y, 1};
     blockDim = dim3{threads, 1, 1};
-    for (blockIdx.y = 0; blockIdx.y < y; blockIdx.y++)
-        for (blockIdx.x = 0; blockIdx.x < x; blockIdx.x++)
-            if (!run_block(threads)) return -1;
-    return 0;
+    begin_grid(size_t(x) * y * threads);
+    bool whole = true;
+    for (unsigned j = 0; j < y && whole; j++)
+        for (unsigned i = 0; i < x && whole; i++) whole = run_alone(i, j, threads);
+    end_grid();
+    return whole ? 0 : -1;
 }
 
 }  // namespace host
 
-static void __syncthreads() { host::pause(); }
+UNWATCHED static void __syncthreads() {
+    WATCHED(char* meeting = host::block->meetings[host::current->meeting ^= 1]);
+    WATCHED(__tsan_release(meeting));
+    host::pause();
+    WATCHED(__tsan_acquire(meeting));
+}

@@ -2,8 +2,8 @@
 
 Chosen over a simulator because the very sources run that a GPU gets, with their indices, types
 and barriers, and over re-writing them because nothing can drift apart. Types of arguments, which
-a launch on a GPU takes on trust, are checked. What it cannot show: races between blocks, memory
-that caches of different processors see differently, and speed.
+a launch on a GPU takes on trust, are checked, and ThreadSanitizer can watch (`kernel_calls`). What
+it cannot show: what a GPU's caches and its approximate instructions do, and speed.
 
 `Array` computes as NumPy does but, like CuPy's arrays, neither mixes with NumPy's nor becomes one
 unasked, so that what would fail on a GPU fails here.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import re
 import shutil
 import subprocess
 import tempfile
@@ -25,6 +26,8 @@ from kernels.gpu import cuda
 
 COMPILER = shutil.which("g++")
 FOLDER = Path(__file__).parent
+ROOM = tempfile.TemporaryDirectory(prefix="kernels-")  # until Python ends
+OPTIONS = ["-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-shared", "-fPIC"]
 
 
 class Array(np.lib.mixins.NDArrayOperatorsMixin):
@@ -124,37 +127,33 @@ def _wrapped(value):
 xp = ArrayModule(np)
 
 
+def kernels_of(topic: str) -> list[str]:
+    """Names of the kernels of a source."""
+    source = (cuda.SOURCES / f"{topic}.cu").read_text()
+    return re.findall(r"__global__ void\s+(?:__launch_bounds__\(.*?\)\s+)?(\w+)\(", source)
+
+
 @functools.cache
 def compiled(source: str, name: str, definitions: tuple[str, ...]):
     """What `kernels.gpu.cuda.compiled` returns, for `Array`."""
-    folder = Path(tempfile.mkdtemp(prefix="kernels-"))
-    try:
-        program, library = folder / "kernel.cpp", folder / "kernel.so"
-        program.write_text(
-            f'#include "{FOLDER / "cuda_on_host.h"}"\n'
-            f'#include "{cuda.SOURCES / source}.cu"\n'
-            'extern "C" int start(unsigned x, unsigned y, unsigned threads, void** given,\n'
-            "                     const char** names, int n) {\n"
-            f"    return host::launch({name}, x, y, threads, given, names, n);\n}}\n"
-        )
-        options = [
-            "-std=c++17",
-            "-O1",
-            "-U_FORTIFY_SOURCE",
-            "-shared",
-            "-fPIC",
-            *(f"-D{one}" for one in definitions),
-        ]
-        done = subprocess.run(
-            [COMPILER, *options, str(program), "-o", str(library)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        start = ctypes.CDLL(str(library)).start
-    finally:
-        shutil.rmtree(folder)
+    folder = Path(tempfile.mkdtemp(dir=ROOM.name))
+    program, library = folder / "kernel.cpp", folder / "kernel.so"
+    program.write_text(
+        f'#include "{FOLDER / "cuda_on_host.h"}"\n'
+        f'#include "{cuda.SOURCES / source}.cu"\n'
+        'extern "C" int start(unsigned x, unsigned y, unsigned threads, void** given,\n'
+        "                     const char** names, int n) {\n"
+        f"    return host::launch({name}, x, y, threads, given, names, n);\n}}\n"
+    )
+    macros = [f"-D{one}" for one in definitions]
+    done = subprocess.run(
+        [COMPILER, *OPTIONS, *macros, str(program), "-o", str(library)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    start = ctypes.CDLL(str(library)).start
 
     def run(grid, block, arguments):
         room = [_room(argument) for argument in arguments]

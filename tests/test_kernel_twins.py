@@ -2,13 +2,13 @@
 
 import importlib
 import inspect
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cuda_on_host import kernels_of
 
 import kernels
 from kernels.gpu import cuda
@@ -56,7 +56,8 @@ def test_sources_have_64_bit_indices_and_names_that_are_launched(topic):
     twin = (ROOT / "gpu" / f"{topic}.py").read_text()
     assert "typedef long long int64;" in source
     assert "#include" not in source  # the run-time compiler has no system headers
-    for name in re.findall(r"__global__ void\s+(?:__launch_bounds__\(.*?\)\s+)?(\w+)\(", source):
+    assert kernels_of(topic)
+    for name in kernels_of(topic):
         assert f'"{name}"' in twin, name
 
 

@@ -41,6 +41,5 @@ extern "C" __global__ void count_nearer(
         if (threadIdx.x < HELD && first + threadIdx.x < m) {
             counts[i * m + first + threadIdx.x] += nearer[threadIdx.x];
         }
-        __syncthreads();
     }
 }

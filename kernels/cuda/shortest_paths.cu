@@ -70,7 +70,7 @@ extern "C" __global__ void round_off(
     const int* __restrict__ distances,  // (n, LANES)
     int64 n, int64 first_column, int64 rows,
     unsigned short* __restrict__ out, int64 stride,  // (rows, n - first_column)
-    int* __restrict__ too_long)                      // (1,): set to 1 if a distance is
+    int* too_long)                                   // (1,): set to 1 if a distance is
 {
     __shared__ unsigned short tile[LANES][TILE + 2];  // a column's threads use different banks
     int64 left = first_column + (int64)blockIdx.x * TILE;
@@ -79,7 +79,7 @@ extern "C" __global__ void round_off(
         int lane = e % LANES;
         if (v >= n || lane >= rows) continue;
         int rounded = (distances[v * LANES + lane] + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS;
-        if (rounded > TOP) *too_long = 1;
+        if (rounded > TOP) __stcg(too_long, 1);
         tile[lane][e / LANES] = min(rounded, TOP);
     }
     __syncthreads();
