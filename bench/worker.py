@@ -24,6 +24,7 @@ from typing import Any, TextIO
 import joblib
 
 from bench.manifest import Workload
+from kernels.backend import lacks_memory
 from pipeline.cards import visible_cards
 from pipeline.device import set_up_process
 from pipeline.errors import InputError
@@ -90,9 +91,7 @@ def explain(error: BaseException) -> tuple[str, str]:
     for folder in (str(Path.cwd()), sys.prefix, str(Path.home())):
         text = text.replace(folder + os.sep, "")
     text = text[:200]
-    low = text.lower()
-    memory = ("allocate memory", "out of memory", "bad_alloc", "not enough memory")
-    if isinstance(error, MemoryError) or any(words in low for words in memory):
+    if lacks_memory(error):
         return "memory", f"out of memory: {text or type(error).__name__}"
     if isinstance(error, Missing):
         return "missing", text

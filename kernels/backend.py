@@ -15,6 +15,19 @@ import numpy as np
 
 T = TypeVar("T")
 
+# CuPy's and RMM's errors are kinds of MemoryError; those of CUDA's libraries, TensorFlow, JAX and
+# PyTorch only say what they mean.
+SHORTAGE = (
+    "out of memory",
+    "out_of_memory",
+    "not enough memory",
+    "allocate memory",
+    "bad_alloc",
+    "alloc_failed",
+    "resource_exhausted",
+    "oom when allocating",
+)
+
 
 class Backend(NamedTuple):
     """A device's array module and kernels.
@@ -51,6 +64,12 @@ class Backend(NamedTuple):
             from kernels.gpu import cuda
 
             cuda.synchronize()
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, the host's or a device's."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in SHORTAGE)
 
 
 def to_host(array: Any) -> np.ndarray:

@@ -65,7 +65,8 @@ def extract_features(
     Raises
     ------
     InputError
-        No such layer or precision, no image, or features beyond the range of float16.
+        No such layer or precision, no image, too little memory, or features beyond the range of
+        float16.
     """
     if len(images) == 0:
         raise InputError("there is no image to extract features from: check split and subset")
@@ -84,7 +85,7 @@ def extract_features(
         )
     found = speed(len(images) / seconds, forward_flops(network), precision)
     tell(f"features: {len(images):,} images in {precision}, {describe(found)}")
-    return Extraction(features, {"precision": precision, "batch_size": batch_size, **found})
+    return Extraction(features, {"precision": precision, "batch_size": run.batch_size, **found})
 
 
 def default_batch_size(network: keras.Model) -> int:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from kernels.backend import lacks_memory
 from pipeline.backbones import FEATURES, HEAD
 from pipeline.batches import batches, validation_split
 from pipeline.batchnorm import batchnorms, measure_averages
@@ -103,8 +104,8 @@ def finetune(
     Raises
     ------
     InputError
-        Fewer than two classes, a class with fewer than two training images, or a loss that is no
-        number.
+        Fewer than two classes, a class with fewer than two training images, a loss that is no
+        number, or too little memory for a batch.
     """
     import keras
 
@@ -225,7 +226,7 @@ def _train(
         progress = _progress(what, data, model)
         data.begin(done)
         start = time.perf_counter()
-        fit = model.fit(data, epochs=1, shuffle=False, verbose=0, callbacks=progress)
+        fit = _fit(model, data, progress, what)
         loss, accuracy = fit.history["loss"][0], fit.history["accuracy"][0]
         before_validation()
         validation = _score(judge, *held_out)
@@ -251,6 +252,19 @@ def _train(
             f"{progress.rate:,.0f} images/s"
         )
     model.load_weights(state.best(phase.name))
+
+
+def _fit(model: keras.Model, data: Any, progress: Any, what: str) -> Any:
+    """One epoch. The recipe's batch size decides the result, so it is not changed unasked."""
+    try:
+        return model.fit(data, epochs=1, shuffle=False, verbose=0, callbacks=progress)
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        raise InputError(
+            f"memory ran out in {what} with batches of {data.size} images: lower batch_size of "
+            "finetune, free some, or set device to cpu"
+        ) from error
 
 
 def _compile(model: keras.Model, phase: _Phase, *, steps: int) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from kernels.backend import lacks_memory
+from pipeline.errors import InputError
 from pipeline.precision import compiler_options, has_gpu
+from pipeline.progress import tell
 
 if TYPE_CHECKING:
     import keras
@@ -17,12 +23,16 @@ if TYPE_CHECKING:
 # Bytes of a chunk, its rows and their outputs together: what even a small card has to spare, and
 # what does not matter beside the features on a CPU, where nothing is transferred.
 CHUNK = {True: 2**30, False: 2**27}
+SMALLER = 4  # times, what a second attempt does at a time where memory ran out
+
+T = TypeVar("T")
 
 
 class Resident:
     """A network that is compiled once and run over any number of rows, in inference mode.
 
-    A step is told row numbers only; outputs stay on the device until their chunk is done.
+    A step is told row numbers only; outputs stay on the device until their chunk is done. Where
+    memory runs out, batches and chunks become smaller, once a call.
 
     Parameters
     ----------
@@ -32,20 +42,35 @@ class Resident:
     rows : int
         The most rows that a call will bring.
     batch_size : int
+
+    Raises
+    ------
+    InputError
+        In a call: memory ran out with smaller batches too.
     """
 
     def __init__(self, network: keras.Model, *, rows: int, batch_size: int) -> None:
         self.network = network
-        self.batch_size = min(batch_size, rows)
-        batches = math.ceil(rows / self.batch_size)
-        bytes_of_batch = self.batch_size * sum(map(_bytes, network.inputs + network.outputs))
-        chunks = math.ceil(batches / max(1, CHUNK[has_gpu()] // bytes_of_batch))
+        self._set_up(rows, batch_size, CHUNK[has_gpu()])
+
+    def _set_up(self, most: int, batch_size: int, room: int) -> None:
+        """Get ready for `most` rows, of which some lie on the device in `room` bytes."""
+        self.most, self.room = most, room
+        self.batch_size = min(batch_size, most)
+        batches = math.ceil(most / self.batch_size)
+        tensors = self.network.inputs + self.network.outputs
+        bytes_of_batch = self.batch_size * sum(map(_bytes, tensors))
+        chunks = math.ceil(batches / max(1, room // bytes_of_batch))
         self.rows = self.batch_size * math.ceil(batches / chunks)
-        self.model = _on_device(network, self.rows)
+
+    @cached_property
+    def model(self) -> Any:
+        """Row numbers -> outputs; with the rows on the device."""
+        return _on_device(self.network, self.rows)
 
     def warm_up(self) -> None:
         """Compile: run one batch."""
-        self._run(1, None)
+        self._attempt(lambda: self._run(1, None))
 
     def __call__(self, rows: np.ndarray, clock: Clock | None = None) -> list[np.ndarray]:
         """Run the network.
@@ -62,8 +87,33 @@ class Resident:
         list of (n, ...) float32 arrays
             One for each output of the network.
         """
+        return self._attempt(lambda: self._all(rows, clock))
+
+    def _attempt(self, compute: Callable[[], T]) -> T:
+        try:
+            return compute()
+        except Exception as error:
+            if not lacks_memory(error):
+                raise
+        self.__dict__.pop("model", None)
+        gc.collect()  # it is part of cycles
+        self._set_up(self.most, max(1, self.batch_size // SMALLER), self.room // SMALLER)
+        tell(f"memory ran out: once more with batches of {self.batch_size:,}")
+        try:
+            return compute()
+        except Exception as error:
+            if not lacks_memory(error):
+                raise
+            raise InputError(
+                f"memory ran out, with batches of {self.batch_size:,} images too: make image_size "
+                "smaller, free some, or set device to cpu"
+            ) from error
+
+    def _all(self, rows: np.ndarray, clock: Clock | None) -> list[np.ndarray]:
         shapes = [output.shape[1:] for output in self.network.outputs]
         found = [np.empty((len(rows), *shape), np.float32) for shape in shapes]
+        if clock is not None:
+            clock.done = 0
         for first in range(0, len(rows), self.rows):
             chunk = rows[first : first + self.rows]
             # The shape stays, since another one would be compiled again.

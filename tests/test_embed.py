@@ -254,20 +254,44 @@ def test_too_many_points_for_a_gpu_is_one_sentence(gpu, memory, monkeypatch):
     preflight(70_000, 1280, method="mds", device="gpu")  # computes distances again
 
 
-def test_memory_that_runs_out_is_one_more_attempt_and_then_a_sentence(gpu, X, memory, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Out of memory allocating 1,000 bytes"),  # CuPy's pool
+        RuntimeError("CUDA_ERROR_OUT_OF_MEMORY: out of memory"),  # the driver
+        RuntimeError("CUSOLVER_STATUS_ALLOC_FAILED"),
+    ],
+)
+def test_memory_that_runs_out_is_one_more_attempt_and_then_a_sentence(
+    gpu, X, memory, monkeypatch, error
+):
     memory(10**12)
     rooms = []
 
     def greedy(self, X, graph):
         rooms.append(cuda._share)
-        raise MemoryError("out of memory allocating 1,000 bytes")
+        raise error
 
     monkeypatch.setattr("pipeline.methods.mds.MDS._lay_out", greedy)
-    with pytest.raises(MemoryError, match="smaller tiles too; out of memory allocating"):
+    with pytest.raises(MemoryError, match=f"smaller tiles too; {error}"):
         embed(X, method="mds", device="gpu")
     assert rooms == [1.0, 0.25]
     assert cuda._share == 1.0  # for what comes next
     rooms.clear()
-    with pytest.raises(MemoryError, match=r"^out of memory"):
+    with pytest.raises(type(error), match=f"^{error}"):
         embed(X, method="mds", device="cpu")
+    assert rooms == [1.0]
+
+
+def test_another_error_of_a_gpu_is_no_lack_of_memory(gpu, X, memory, monkeypatch):
+    memory(10**12)
+    rooms = []
+
+    def broken(self, X, graph):
+        rooms.append(cuda._share)
+        raise RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS")
+
+    monkeypatch.setattr("pipeline.methods.mds.MDS._lay_out", broken)
+    with pytest.raises(RuntimeError, match="ILLEGAL"):
+        embed(X, method="mds", device="gpu")
     assert rooms == [1.0]

@@ -72,6 +72,54 @@ def test_chunks_on_the_device_are_compiled_once_and_change_nothing(tmp_path, mon
     assert network.get_layer("scale").traced == traced
 
 
+def fails_beyond(limit, monkeypatch):
+    """Let the device have room for batches of `limit` images only; returns the sizes tried."""
+    tried = []
+    predict = keras.Model.predict
+
+    def greedy(self, numbers, batch_size, **options):
+        tried.append(batch_size)
+        if batch_size > limit:
+            raise keras_error("OOM when allocating tensor with shape[1024,224,224,64]")
+        return predict(self, numbers, batch_size, **options)
+
+    monkeypatch.setattr(keras.Model, "predict", greedy)
+    return tried
+
+
+def keras_error(text):
+    """What TensorFlow raises where the memory of a GPU ends."""
+    if keras.backend.backend() != "tensorflow":
+        return RuntimeError(f"RESOURCE_EXHAUSTED: Out of memory; {text}")
+    import tensorflow as tf
+
+    return tf.errors.ResourceExhaustedError(None, None, text)
+
+
+def test_where_memory_runs_out_batches_become_smaller_once(monkeypatch, capsys):
+    network = small_network()
+    whole = extract_features(network, IMAGES).features
+    tried = fails_beyond(2, monkeypatch)
+    features, info = extract_features(network, IMAGES, batch_size=7)
+    np.testing.assert_allclose(features, whole, rtol=1e-6)
+    assert tried == [7, 1, 1]  # the first two to compile
+    assert info["batch_size"] == 1
+    assert "memory ran out: once more with batches of 1" in capsys.readouterr().err
+    tried = fails_beyond(0, monkeypatch)
+    with pytest.raises(InputError, match="with batches of 1 images too: make image_size smaller"):
+        extract_features(network, IMAGES, batch_size=7)
+    assert tried == [7, 1]
+
+
+def test_another_error_is_no_lack_of_memory(monkeypatch):
+    def broken(*arguments, **options):
+        raise RuntimeError("cuDNN is broken")
+
+    monkeypatch.setattr(keras.Model, "predict", broken)
+    with pytest.raises(RuntimeError, match="broken"):
+        extract_features(small_network(), IMAGES)
+
+
 def test_extraction_is_inference_and_leaves_the_model_alone(model):
     before = [weight.copy() for weight in model.get_weights()]
     extract_features(model, IMAGES, precision="bfloat16")

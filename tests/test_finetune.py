@@ -368,6 +368,17 @@ def test_a_wrong_recipe_is_refused(setting, sentence):
         Recipe(**setting)
 
 
+def test_too_little_memory_for_a_batch_is_one_sentence(digits, tmp_path, monkeypatch):
+    def fit(self, data, **options):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes")
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    with pytest.raises(
+        InputError, match=r"memory ran out in head epoch 1/\d+ with batches of \d+ .* batch_size"
+    ):
+        quick(digits, tmp_path)
+
+
 def test_a_loss_that_is_no_number_is_one_sentence(digits, tmp_path):
     recipe = Recipe(head_epochs=0, epochs=3, learning_rate=1e30, batch_size=32)
     with pytest.raises(

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from kernels.backend import lacks_memory
+
 SOURCES = Path(__file__).parent.parent / "cuda"
 NAMES = {
     "float32": "float",
@@ -89,13 +91,16 @@ def twice(compute: Callable[[], T]) -> T:
     global _share
     try:
         return compute()
-    except MemoryError:  # CuPy's and RMM's are kinds of it
-        pass  # and out of this block, so that the error no longer holds what was allocated
-    release_memory()
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+    release_memory()  # outside of that block: the error no longer holds what was allocated
     _share = SECOND
     try:
         return compute()
-    except MemoryError as error:
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
         raise MemoryError(
             f"of the GPU, with smaller tiles too; {' '.join(str(error).split())}"
         ) from error
