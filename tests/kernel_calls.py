@@ -109,7 +109,7 @@ def main(sources=cuda.SOURCES, *topics):
 
     cuda.array_module, cuda.compiled = lambda: xp, compiled
     cuda.free_memory = lambda: 10**9
-    cuda.SOURCES = Path(sources)
+    cuda.SOURCES = Path(sources).resolve()
     cuda_on_host.OPTIONS += ["-fsanitize=thread", "-g"]
     shrink()
     for name, call in list(globals().items()):
