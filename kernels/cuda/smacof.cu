@@ -18,7 +18,7 @@ __device__ int64 strip_of(int64 part, int64 fold, int64 strips) {
 }
 
 // 1 / sqrt(x). In single precision one instruction, right to two units in the last place, instead of
-// the forty of a root and a division; the 16 bits of a dissimilarity have 2^7 times coarser units.
+// thirty of a root and a division; the 16 bits of a dissimilarity have units 2^7 times as coarse.
 __device__ float inverse_root(float x) {
 #ifdef __CUDA_ARCH__
     float y;
@@ -71,7 +71,7 @@ extern "C" __global__ void later_sums(
     if (rows <= 0) return;
 
     REAL x[ROWS][P], sum[ROWS][P], square[ROWS];
-    const VALUE* pairs[ROWS];  // of a row beyond the last, those of the last, to no end
+    const VALUE* pairs[ROWS];  // of each row; beyond the last row they are not used
     for (int r = 0; r < ROWS; r++) {
         int64 i = min(row + r, n - 1);
         square[r] = 0;
