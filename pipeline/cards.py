@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -29,11 +30,10 @@ def visible_cards() -> list[str]:
     Returns
     -------
     list of str
-        Numbers in the order of the bus, UUIDs where the variable has them; empty without a card,
-        a driver or nvidia-ml-py.
+        Numbers in the order of the bus, UUIDs where the variable has them; empty without a card or
+        a driver.
     """
-    with _nvml() as nvml:
-        count = nvml.nvmlDeviceGetCount() if nvml else 0
+    count = _count()
     if VISIBLE not in os.environ:
         return [str(number) for number in range(count)]
     shown = []
@@ -44,6 +44,18 @@ def visible_cards() -> list[str]:
             break
         shown.append(card)
     return shown
+
+
+def _count() -> int:
+    with _nvml() as nvml:
+        if nvml:
+            return nvml.nvmlDeviceGetCount()
+    # NVML's Python package is not everywhere that CuPy is; the driver brings this program.
+    try:
+        answer = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    return sum(line.startswith("GPU ") for line in answer.stdout.splitlines())
 
 
 def take_card() -> None:
@@ -84,7 +96,8 @@ def metered() -> Iterator[dict[str, Any]]:
     dict
         On leaving it has "card", its name; "peak_memory_mb", sampled ten times a second, of this
         process where the driver tells processes apart, else ("shared": true) of the whole card;
-        and "energy_j", of the whole card, where it has a meter. Empty if there is no card.
+        and "energy_j", of the whole card, where it has a meter. Empty if there is no card, or no
+        nvidia-ml-py.
     """
     figures: dict[str, Any] = {}
     with _nvml() as nvml:

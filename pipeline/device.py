@@ -25,8 +25,8 @@ def resolve_device(device: str) -> str:
         return "gpu" if visible_cards() else "cpu"
     if device == "gpu" and not visible_cards():
         raise InputError(
-            "device is 'gpu' but no NVIDIA card answers here (nvidia-ml-py asks the driver, "
-            "CUDA_VISIBLE_DEVICES may hide it): set device to auto or cpu"
+            "device is 'gpu' but no NVIDIA card answers here (CUDA_VISIBLE_DEVICES may hide it): "
+            "set device to auto or cpu"
         )
     return device
 

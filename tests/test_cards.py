@@ -97,7 +97,8 @@ def test_the_variable_of_a_scheduler_is_respected(drive, visible, shown):
     assert driver.started == 0  # shut down as often as started
 
 
-def test_without_driver_or_library_there_is_no_card(drive, monkeypatch):
+def test_without_a_driver_there_is_no_card(drive, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))  # nor its program
     drive(count=0)
     assert cards.visible_cards() == []
     monkeypatch.setitem(sys.modules, "pynvml", None)
@@ -108,6 +109,20 @@ def test_without_driver_or_library_there_is_no_card(drive, monkeypatch):
     with pytest.raises(InputError, match="no NVIDIA"):
         device.resolve_device("gpu")
     assert device.resolve_device("auto") == "cpu"
+
+
+def test_without_its_library_the_driver_is_asked_by_its_program(drive, monkeypatch, tmp_path):
+    drive()
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        '#!/bin/sh\n[ "$1" = -L ] && printf "GPU 0: H200 (UUID: GPU-1)\\nGPU 1: H200\\n"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cards.visible_cards() == ["0", "1"]
+    program.write_text("#!/bin/sh\necho No devices were found\nexit 6\n")
+    assert cards.visible_cards() == []
 
 
 def test_a_single_card_is_left_as_it_is(drive):
