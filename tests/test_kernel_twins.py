@@ -2,11 +2,13 @@
 
 import importlib
 import inspect
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import conftest
 import pytest
 from cuda_on_host import kernels_of
 
@@ -48,6 +50,15 @@ def test_no_module_needs_cupy_to_load():
     modules = [f"kernels.gpu.{topic}" for topic in TOPICS]
     code = f"import sys; sys.modules['cupy'] = None; import {', '.join(modules)}, pipeline.embed"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT.parent)
+
+
+def test_the_tests_of_a_gpu_run_where_only_the_kernels_do():
+    asks = re.compile(r"def test_\w+\([^)]*\bgpu\b|mark\.gpu\b")
+    files = {
+        path for path in Path(__file__).parent.glob("test_*.py") if asks.search(path.read_text())
+    }
+    assert {path.name for path in files} <= conftest.files_without(["keras", "snakemake"])
+    assert len(files) > 8
 
 
 @pytest.mark.parametrize("topic", TOPICS)
