@@ -6,11 +6,14 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
 import psutil
+
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def describe() -> dict[str, Any]:
@@ -26,13 +29,20 @@ def describe() -> dict[str, Any]:
 
 
 def cpu_name() -> str:
-    """The processor's model, or its architecture where the system does not tell."""
+    """The processor's name, or its architecture where the system does not tell.
+
+    A virtual machine may say "AMD EPYC" and no more, of processors that differ by half in speed:
+    their family and model then tell them apart.
+    """
     try:
-        with open("/proc/cpuinfo") as file:
-            names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+        lines = CPUINFO.read_text().splitlines()
     except FileNotFoundError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()
+        lines = []
+    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    name = told.get("model name") or platform.processor() or platform.machine()
+    if any(letter.isdigit() for letter in name) or "cpu family" not in told:
+        return name
+    return f"{name} (family {told['cpu family']}, model {told['model']})"
 
 
 def query_gpu(field: str) -> str | None:

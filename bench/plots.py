@@ -293,6 +293,7 @@ def _quality(rows: list[Row]) -> Figure:
         axes.set(xscale="log", title=tables.TITLES[stage], xlabel="seconds, with neighbours")
         axes.set_ylabel(f"{tables.title(measure)}\n({MEANINGS[measure].better} is better)")
         axes.margins(x=0.18, y=0.3)
+        axes.ticklabel_format(axis="y", useOffset=False)
         axes.xaxis.set_minor_formatter(NullFormatter())
         _legend_below(axes)
     return figure

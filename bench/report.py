@@ -85,12 +85,12 @@ def _takes_graph(row: Row) -> bool:
 
 
 def machines(folder: Path = results.RESULTS) -> list[Machine]:
-    """Committed results by machine."""
+    """Committed results by machine, that of the newest first."""
     found: dict[str, Machine] = {}
     for file in results.read_all(folder):
         name = file["file"][len("2026-01-01-") :].removesuffix(f"-{file['profile']}.json")
         found.setdefault(name, Machine(name)).files.append(file)
-    return list(found.values())
+    return sorted(found.values(), key=lambda machine: machine.files[-1]["date"], reverse=True)
 
 
 def write(folder: Path = results.RESULTS, root: Path = ROOT) -> list[Path]:

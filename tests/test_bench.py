@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 
-from bench import compare, peers, plots, report, results, runner, study, worker
+from bench import compare, machine, peers, plots, report, results, runner, study, worker
 from bench import measures as bench_measures
 from bench.inputs import load_images, load_input, mixture
 from bench.manifest import MANIFEST, Workload, load_manifest
@@ -41,6 +41,20 @@ def measure(tmp_path, **fields):
     given = {"label": "x", "stage": "mds", "input": "mixture", "n": 200, "warm_up": 100}
     boss = runner.Worker(load_manifest(), tmp_path, tmp_path / "log")
     return boss.measure(Workload(**{**given, **fields}), LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("AMD EPYC", "AMD EPYC (family 26, model 2)"), ("AMD EPYC 7763", "AMD EPYC 7763")],
+)
+def test_processors_of_one_name_are_told_apart(name, found, tmp_path, monkeypatch):
+    told = tmp_path / "cpuinfo"
+    core = f"model name\t: {name}\ncpu family\t: 26\nmodel\t\t: 2\n"
+    told.write_text(f"processor\t: 0\n{core}\nprocessor\t: 1\n{core}")
+    monkeypatch.setattr(machine, "CPUINFO", told)
+    assert machine.cpu_name() == found
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "none")
+    assert machine.cpu_name()
 
 
 def test_another_input_is_laid_out_but_gives_no_images():
