@@ -54,7 +54,7 @@ def study(
 def precision(
     model: Annotated[Path | None, typer.Option(help="Model of a study, with --dataset.")] = None,
     dataset: Annotated[Path | None, typer.Option(help="Its data set; default the demo's.")] = None,
-    reduced: Annotated[list[str] | None, typer.Option(help="bfloat16 or float16; repeat.")] = None,
+    reduced: Annotated[list[str] | None, typer.Option(help="One or more; default both.")] = None,
     subset: Annotated[int | None, typer.Option(help="Images, stratified; default all.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="File of JSON; default what is printed.")] = None,
@@ -75,7 +75,8 @@ def precision(
         if model and dataset
         else measures.shipped()
     )
-    found = measures.measure(*given, subset=subset, precisions=tuple(reduced or ["bfloat16"]))
+    precisions = tuple(reduced or measures.REDUCED)
+    found = measures.measure(*given, subset=subset, precisions=precisions)
     text = json.dumps(found, indent=1) + "\n"
     if out is None:
         print(text, end="")

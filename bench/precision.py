@@ -16,13 +16,15 @@ from pipeline.quality import knn_accuracy, neighborhood_preservation
 if TYPE_CHECKING:
     import keras
 
+REDUCED = ("float16", "bfloat16")
+
 
 def compare_precisions(
     model: keras.Model,
     images: np.ndarray,
     labels: np.ndarray,
     *,
-    precisions: tuple[str, ...] = ("bfloat16",),
+    precisions: tuple[str, ...] = REDUCED,
     k: int = 15,
     layer: str = FEATURES,
 ) -> dict[str, dict[str, Any]]:
@@ -69,7 +71,7 @@ def measure(
     data: Dataset,
     *,
     subset: int | None = None,
-    precisions: tuple[str, ...] = ("bfloat16",),
+    precisions: tuple[str, ...] = REDUCED,
     k: int = 15,
 ) -> dict[str, Any]:
     """`compare_precisions` on a data set or a stratified subset of it, and on which machine."""

@@ -55,8 +55,8 @@ def extract_features(
     batch_size : int, optional
         Images per step; by default what suits the device.
     precision : "auto", "float32", "bfloat16" or "float16"
-        What the layers compute in; "auto" is bfloat16 on a GPU that has it, float16 on another GPU,
-        float32 on a CPU.
+        What the layers compute in; "auto" is float32 on a CPU, and on a GPU float16, or float32
+        where features are beyond its range.
 
     Returns
     -------
@@ -66,23 +66,32 @@ def extract_features(
     ------
     InputError
         No such layer or precision, no image, too little memory, or features beyond the range of
-        float16.
+        float16 where that was asked for.
     """
     if len(images) == 0:
         raise InputError("there is no image to extract features from: check split and subset")
-    precision = resolve_precision(precision)
+    chosen = resolve_precision(precision, training=False)
     network = tap(model, layer)
     batch_size = min(batch_size or default_batch_size(network), len(images))
+    found = _extract(network, images, batch_size, chosen)
+    if chosen != "float16" or np.isfinite(found.features).all():
+        return found
+    problem = "features are infinite in float16, which ends at 65,504"
+    if precision == "float16":
+        raise InputError(f"{problem}: set their precision to float32")
+    tell(f"{problem}: extracted again in float32")
+    return _extract(network, images, batch_size, "float32")
+
+
+def _extract(
+    network: keras.Model, images: np.ndarray, batch_size: int, precision: str
+) -> Extraction:
     with computing_in(network, precision):
         run = Resident(network, rows=len(images), batch_size=batch_size)
         run.warm_up()
         start = time.perf_counter()
         [features] = run(images, Clock("features", len(images)))
         seconds = time.perf_counter() - start
-    if precision == "float16" and not np.isfinite(features).all():
-        raise InputError(
-            "features are infinite in float16, which ends at 65,504: set their precision to float32"
-        )
     found = speed(len(images) / seconds, forward_flops(network), precision)
     tell(f"features: {len(images):,} images in {precision}, {describe(found)}")
     return Extraction(features, {"precision": precision, "batch_size": run.batch_size, **found})

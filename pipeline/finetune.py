@@ -111,7 +111,7 @@ def finetune(
 
     keras.utils.set_random_seed(seed)
     train, validation = validation_split(labels, split, n_classes, recipe.validation, seed)
-    precision = resolve_precision(recipe.precision)
+    precision = resolve_precision(recipe.precision, training=True)
     model = _with_head(backbone_model, n_classes)
     set_precision(model, precision)
     for layer in batchnorms(model):

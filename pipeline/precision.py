@@ -19,8 +19,13 @@ PRECISIONS = {
 }  # and Keras's policy: variables stay float32
 
 
-def resolve_precision(wanted: str) -> str:
-    """Turn "auto" into bfloat16 on a GPU that has it, float16 on another GPU, float32 on a CPU.
+def resolve_precision(wanted: str, *, training: bool) -> str:
+    """Turn "auto" into what suits the device and the purpose.
+
+    On a GPU that is float16 for inference, whose features keep their neighbours. Of the 15 nearest
+    in float32, MobileNetV2's features of MNIST at 48 pixels kept 94 % in float16 and 60 % in
+    bfloat16, after fine-tuning 96 and 79 % (10,000 images, on a CPU). Gradients need bfloat16's
+    range: a GPU that has it trains in it, another one in float16. On a CPU "auto" is float32.
 
     Raises
     ------
@@ -35,7 +40,7 @@ def resolve_precision(wanted: str) -> str:
         return wanted
     if not has_gpu():
         return "float32"  # measured: bfloat16 is slower on a CPU, even on one with AMX
-    return "bfloat16" if compute_capability() >= (8, 0) else "float16"
+    return "bfloat16" if training and compute_capability() >= (8, 0) else "float16"
 
 
 def set_precision(model: keras.Model, precision: str) -> None:

@@ -65,15 +65,16 @@ def fake_backends(monkeypatch, backend, capability):
 def test_auto_is_what_the_card_is_fast_in(monkeypatch, backend, capability, found):
     fake_backends(monkeypatch, backend, capability)
     assert precision.compute_capability() == capability
-    assert precision.resolve_precision("auto") == found
-    assert precision.resolve_precision("float32") == "float32"
+    assert precision.resolve_precision("auto", training=True) == found
+    assert precision.resolve_precision("auto", training=False) == "float16"
+    assert precision.resolve_precision("float32", training=True) == "float32"
     assert precision.compiler_options() == {"jit_compile": "auto"}
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch", "another"])
 def test_a_card_without_a_capability_is_no_error(monkeypatch, backend):
     fake_backends(monkeypatch, backend, None)
-    assert precision.resolve_precision("auto") == "float16"
+    assert precision.resolve_precision("auto", training=True) == "float16"
 
 
 def test_a_process_leaves_the_card_to_others_and_float32_as_it_is(monkeypatch):
