@@ -123,7 +123,7 @@ def test_history_has_a_row_per_epoch_and_the_result_survives_saving(digits, tune
 
 @pytest.mark.parametrize(
     ("name", "alpha", "epochs", "train"),
-    [("MobileNet", 0.25, 8, 256), ("MobileNetV2", 0.35, 8, 256), ("ResNet50V2", 1.0, 3, 160)],
+    [("MobileNet", 0.25, 12, 256), ("MobileNetV2", 0.35, 8, 256), ("ResNet50V2", 1.0, 3, 160)],
 )
 def test_inference_keeps_what_training_reached(name, alpha, epochs, train, tmp_path):
     """Two classes told apart in a few steps, far fewer than Keras's averages need to follow."""
