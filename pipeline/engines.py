@@ -128,7 +128,10 @@ METHODS: dict[str, Method] = {
                 "Tunescope",
                 lambda n, d, p: n * (16 * d + 250 * p["perplexity"]),
                 lambda n, d, p: 1.2e-10 * n * n * p["max_iter"],
-                gpu_memory=lambda n, d, p: n * (200 * p["perplexity"] + 1000),
+                # Features in float64 and their covariance, for the start; then the descent.
+                gpu_memory=lambda n, d, p: (
+                    24 * d * d + n * max(8 * d, 200 * p["perplexity"] + 1000)
+                ),
                 devices=("cpu", "gpu"),
                 needs_graph=True,
             ),

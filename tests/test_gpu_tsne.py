@@ -13,6 +13,7 @@ from kernels.backend import get_backend, to_host
 from kernels.cpu import tsne as cpu
 from kernels.gpu import tsne
 from pipeline.graph import knn_graph
+from pipeline.methods import tsne as tsne_methods
 from pipeline.methods.affinities import joint_probabilities
 from pipeline.methods.exact_tsne import TSNE, Divergence
 from pipeline.methods.sparse import entries
@@ -123,6 +124,22 @@ def test_affinities_are_the_cpus(gpu):
     graph = knn_graph(load_digits().data[:200], k=30)
     found, expected = (joint_probabilities(graph, 10, backend) for backend in (gpu, CPU))
     assert abs(found - expected).max() < 1e-12 * expected.max()
+
+
+def test_the_start_is_computed_on_the_gpu_too(gpu, monkeypatch):
+    X = load_digits().data[:150]
+    expected = TSNE(perplexity=8, device="cpu", random_state=0)._start(X)
+    real = tsne_methods.PCA.fit_transform
+    widths = []
+    monkeypatch.setattr(
+        tsne_methods.PCA,
+        "fit_transform",
+        lambda self, X: widths.append(X.shape[1]) or real(self, X),
+    )
+    model = TSNE(perplexity=8, device="gpu", random_state=0)
+    found = model._start(model._principal(X, gpu))
+    assert widths == [2]
+    assert np.abs(found - expected).max() < 1e-12
 
 
 def test_layout_is_the_cpus(gpu):

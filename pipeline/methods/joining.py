@@ -54,6 +54,8 @@ def crossings(graph: Graph, X: np.ndarray) -> Crossings:
         (np.ones(n * k, np.int8), np.ravel(graph.indices), np.arange(n + 1) * k), shape=(n, n)
     )
     pieces, labels = connected_components(arcs, directed=False)
+    if pieces == 1:
+        return Crossings(1, np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
     order = np.argsort(labels, kind="stable")
     members = np.split(order, np.searchsorted(labels[order], np.arange(1, pieces)))
     rows, others = _in_doubt(X[order], [len(some) for some in members])
@@ -61,7 +63,7 @@ def crossings(graph: Graph, X: np.ndarray) -> Crossings:
     edges = [
         _nearest(X, order[rows[pair == one]], members[one % pieces]) for one in np.unique(pair)
     ]
-    i, j, distance = zip(*edges, strict=True) if edges else ((), (), ())
+    i, j, distance = zip(*edges, strict=True)
     return Crossings(
         pieces, np.array(i, np.int64), np.array(j, np.int64), np.array(distance, np.float64)
     )
@@ -96,8 +98,6 @@ def _in_doubt(X: np.ndarray, sizes: list[int]) -> tuple[np.ndarray, np.ndarray]:
         i, other = np.nonzero(nearest <= best[mine, :earlier] + slack)
         other, i = other[other < mine[i]], i[other < mine[i]]
         doubtful.append((first + i, other, nearest[i, other]))
-    if not doubtful:
-        return piece[:0], piece[:0]
     rows, others, squared = (np.concatenate(some) for some in zip(*doubtful, strict=True))
     kept = squared <= best[piece[rows], others] + slack
     return rows[kept], others[kept]
