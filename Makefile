@@ -30,9 +30,10 @@ bench: $(INSTALLED)  ## our engines and their peers, an hour; `pip install .[ben
 	$(BIN)/python -m bench run --profile peers --resume
 
 # Needs no installation where Python has a few packages, see README.md: neither Keras nor Snakemake.
+# A test that fails does not keep the benchmarks from running, but is not forgotten.
 gpu-check:  ## on a GPU: its tests, then the benchmark profile, one file under bench/results
-	$(GPU_PYTHON) -m pytest -m gpu
-	$(GPU_PYTHON) -m bench run --profile gpu --resume --input $(GPU_INPUT)
+	$(GPU_PYTHON) -m pytest -m gpu; tests=$$?; \
+	$(GPU_PYTHON) -m bench run --profile gpu --resume --input $(GPU_INPUT) && exit $$tests
 
 bench-report: $(INSTALLED)  ## tables and plots from the committed results
 	$(BIN)/python -m bench report
