@@ -70,7 +70,7 @@ def test_kernels_that_a_backend_is_asked_for_change_the_digest(project, name, ol
     [
         ("pipeline.graph", {"knn"}),
         ("pipeline.quality", {"knn", "ranks"}),
-        ("pipeline.methods.exact_tsne", {"knn", "tsne"}),
+        ("pipeline.methods.exact_tsne", {"knn", "distances", "tsne"}),
         ("pipeline.methods.mds", {"knn", "distances", "smacof"}),
         ("pipeline.methods.lle", {"knn", "lle"}),
         ("pipeline.methods.isomap", {"knn", "shortest_paths", "squared_pairs"}),
