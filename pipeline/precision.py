@@ -22,9 +22,9 @@ PRECISIONS = {
 def resolve_precision(wanted: str, *, training: bool) -> str:
     """Turn "auto" into what suits the device and the purpose.
 
-    On a GPU that is float16 for inference, whose features keep their neighbours. Of the 15 nearest
-    in float32, MobileNetV2's features of MNIST at 48 pixels kept 94 % in float16 and 60 % in
-    bfloat16, after fine-tuning 96 and 79 % (10,000 images, on a CPU). Gradients need bfloat16's
+    On a GPU that is float16 for inference, whose features keep most of their neighbours: of the 15
+    nearest in float32, MobileNetV2's features of MNIST at 48 pixels kept 94 % in float16 and 60 %
+    in bfloat16, after fine-tuning 96 and 79 % (10,000 images, on a CPU). Gradients need bfloat16's
     range: a GPU that has it trains in it, another one in float16. On a CPU "auto" is float32.
 
     Raises

@@ -75,7 +75,7 @@ struct Fiber {
     ucontext_t start;
     jmp_buf place;  // where it goes on; _setjmp, unlike swapcontext, makes no system call
     bool started, done;
-    void* thread;         // that ThreadSanitizer takes it for
+    void* thread;           // that ThreadSanitizer takes it for
     unsigned char meeting;  // where it waits next
 };
 

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from pipeline.caption import describe, name_measures, note
+from pipeline.caption import ALIGNED, describe, name_measures, note
+from pipeline.engines import METHODS
 from pipeline.summary import summarize
 
 BEFORE = {
@@ -63,3 +64,8 @@ def test_the_summary_has_one_row_a_layout():
     assert list(table["knn_accuracy"]) == [0.5, 0.9]
     assert pd.isna(table["test_accuracy"][0])
     assert table["test_accuracy"][1] == 0.97531
+
+
+def test_the_caption_names_the_methods_that_are_only_mirrored():
+    for method in METHODS.values():
+        assert (method.title in ALIGNED) == method.ordered_axes
