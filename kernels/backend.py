@@ -72,6 +72,28 @@ def lacks_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(words in text for words in SHORTAGE)
 
 
+def attempt_twice(compute: Callable[[], T], shrink: Callable[[], None]) -> T:
+    """Call `compute`; where memory runs out, `shrink` what it takes and call it once more.
+
+    Raises
+    ------
+    MemoryError
+        Memory ran out again, whatever the error was that said so.
+    """
+    try:
+        return compute()
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+    shrink()  # outside of that block: the error no longer holds what was allocated
+    try:
+        return compute()
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        raise MemoryError(" ".join(str(error).split())) from error
+
+
 def to_host(array: Any) -> np.ndarray:
     """A NumPy array of what may be on a device."""
     return array.get() if hasattr(array, "get") else np.asarray(array)

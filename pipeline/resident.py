@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from kernels.backend import lacks_memory
+from kernels.backend import attempt_twice
 from pipeline.errors import InputError
 from pipeline.precision import compiler_options, has_gpu
 from pipeline.progress import tell
@@ -91,23 +91,18 @@ class Resident:
 
     def _attempt(self, compute: Callable[[], T]) -> T:
         try:
-            return compute()
-        except Exception as error:
-            if not lacks_memory(error):
-                raise
-        self.__dict__.pop("model", None)
-        gc.collect()  # it is part of cycles
-        self._set_up(self.most, max(1, self.batch_size // SMALLER), self.room // SMALLER)
-        tell(f"memory ran out: once more with batches of {self.batch_size:,}")
-        try:
-            return compute()
-        except Exception as error:
-            if not lacks_memory(error):
-                raise
+            return attempt_twice(compute, self._shrink)
+        except MemoryError as error:
             raise InputError(
                 f"memory ran out, with batches of {self.batch_size:,} images too: make image_size "
                 "smaller, free some, or set device to cpu"
             ) from error
+
+    def _shrink(self) -> None:
+        self.__dict__.pop("model", None)
+        gc.collect()  # it is part of cycles
+        self._set_up(self.most, max(1, self.batch_size // SMALLER), self.room // SMALLER)
+        tell(f"memory ran out: once more with batches of {self.batch_size:,}")
 
     def _all(self, rows: np.ndarray, clock: Clock | None) -> list[np.ndarray]:
         shapes = [output.shape[1:] for output in self.network.outputs]

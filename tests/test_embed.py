@@ -283,6 +283,20 @@ def test_memory_that_runs_out_is_one_more_attempt_and_then_a_sentence(
     assert rooms == [1.0]
 
 
+def test_an_attempt_within_a_second_attempt_leaves_its_room_small(gpu):
+    rooms = []
+
+    def outer():
+        if not rooms:
+            rooms.append(cuda._share)
+            raise MemoryError
+        rooms.append(gpu.attempt(lambda: cuda._share))
+        rooms.append(cuda._share)
+
+    gpu.attempt(outer)
+    assert rooms == [1.0, 0.25, 0.25]
+
+
 def test_another_error_of_a_gpu_is_no_lack_of_memory(gpu, X, memory, monkeypatch):
     memory(10**12)
     rooms = []

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from kernels.backend import lacks_memory
+from kernels.backend import attempt_twice
 
 SOURCES = Path(__file__).parent.parent / "cuda"
 NAMES = {
@@ -89,23 +89,19 @@ def twice(compute: Callable[[], T]) -> T:
         It ran out again.
     """
     global _share
+    before = _share
+
+    def shrink() -> None:
+        global _share
+        release_memory()
+        _share = SECOND
+
     try:
-        return compute()
-    except Exception as error:
-        if not lacks_memory(error):
-            raise
-    release_memory()  # outside of that block: the error no longer holds what was allocated
-    _share = SECOND
-    try:
-        return compute()
-    except Exception as error:
-        if not lacks_memory(error):
-            raise
-        raise MemoryError(
-            f"of the GPU, with smaller tiles too; {' '.join(str(error).split())}"
-        ) from error
+        return attempt_twice(compute, shrink)
+    except MemoryError as error:
+        raise MemoryError(f"of the GPU, with smaller tiles too; {error}") from error
     finally:
-        _share = 1.0
+        _share = before
 
 
 @functools.cache
