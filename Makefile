@@ -14,8 +14,8 @@ SNAKEMAKE := $(BIN)/snakemake --cores all
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)  ## the whole pipeline on embedded data: digits, and a backbone that is shipped
-	$(SNAKEMAKE) --configfile config/demo.yaml
-	$(SNAKEMAKE) --configfile config/demo.yaml --report demo-report.html
+	$(SNAKEMAKE) --configfile pipeline/workflow/demo.yaml
+	$(SNAKEMAKE) --configfile pipeline/workflow/demo.yaml --report demo-report.html
 	@echo "Look at results/demo/MobileNet/preview.png, results/demo/summary.csv and demo-report.html."
 
 study: $(INSTALLED)  ## config/config.yaml: MNIST, five backbones, six methods

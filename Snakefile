@@ -8,11 +8,11 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 from pipeline.config import STAGES, parse_config
-from pipeline.device import resolve_device
-from pipeline.engines import METHODS, engine_name
+from pipeline.runtime.device import resolve_device
+from pipeline.methods.registry import METHODS, engine_name
 from pipeline.errors import InputError
-from pipeline.provenance import code_digest
-from pipeline.workflow import flags, repeated, set_up_jobs, share_of_cores, split_options, tracked
+from pipeline.runtime.versions import code_digest
+from pipeline.workflow.flags import flags, repeated, set_up_jobs, share_of_cores, split_options, tracked
 
 if not workflow.config_settings.configfiles:
 
@@ -51,7 +51,7 @@ envvars:
     "TUNESCOPE_DEVICE",
 
 
-report: "pipeline/report/study.rst"
+report: "pipeline/workflow/captions/study.rst"
 
 
 wildcard_constraints:
@@ -84,7 +84,7 @@ rule dataset:
     resources:
         mem_mb=8000,
     params:
-        code=code_digest("pipeline.dataset"),
+        code=code_digest("pipeline.images.dataset"),
         options=flags(
             source=STUDY.dataset.source,
             image_size=STUDY.dataset.image_size,
@@ -112,7 +112,7 @@ rule backbone:
     resources:
         mem_mb=4000,
     params:
-        code=code_digest("pipeline.backbones"),
+        code=code_digest("pipeline.networks.backbone"),
         options=lambda wildcards: flags(
             name=wildcards.backbone,
             weights=STUDY.backbones[wildcards.backbone].weights,
@@ -134,7 +134,7 @@ rule finetune:
         sidecar=f"{RESULTS}/{{backbone}}/after/model.keras.json",
         history=report(
             f"{RESULTS}/{{backbone}}/after/history.csv",
-            caption="pipeline/report/history.rst",
+            caption="pipeline/workflow/captions/history.rst",
             category="Fine-tuning",
             labels={"backbone": "{backbone}"},
         ),
@@ -149,7 +149,7 @@ rule finetune:
         gpu=GPU,
         mem_mb=12000,
     params:
-        code=code_digest("pipeline.finetune"),
+        code=code_digest("pipeline.networks.finetune"),
         options=flags(params=STUDY.finetune, seed=STUDY.seed),
     shell:
         "python -m pipeline --threads {threads} finetune {params.options} --model {input.model}"
@@ -174,7 +174,7 @@ rule features:
         gpu=GPU,
         mem_mb=8000,
     params:
-        code=code_digest("pipeline.features"),
+        code=code_digest("pipeline.networks.features"),
         options=flags(**asdict(STUDY.features)),
     shell:
         "python -m pipeline --threads {threads} features {params.options} --model {input.model}"
@@ -198,7 +198,7 @@ rule graph:
         gpu=GPU,
         mem_mb=4000,
     params:
-        code=code_digest("pipeline.graph"),
+        code=code_digest("pipeline.neighbors.graph"),
         options=flags(n_neighbors=STUDY.graph.n_neighbors),
     shell:
         "python -m pipeline --threads {threads} graph {params.options} --features {input.features}"
@@ -224,7 +224,7 @@ rule embed:
         gpu=GPU,
         mem_mb=16000,
     params:
-        code=lambda wildcards: code_digest("pipeline.embed", engine_of(wildcards.method).module),
+        code=lambda wildcards: code_digest("pipeline.methods.embed", engine_of(wildcards.method).module),
         options=lambda wildcards: flags(
             method=wildcards.method,
             seed=STUDY.seed,
@@ -253,7 +253,7 @@ rule quality:
     resources:
         mem_mb=4000,
     params:
-        code=code_digest("pipeline.quality"),
+        code=code_digest("pipeline.measures.quality"),
     shell:
         "python -m pipeline --threads {threads} quality --layout {input.layout} --features {input.features}"
         " --graph {input.graph} --out {output.measures} 2>&1 | tee -i {log}"
@@ -278,7 +278,7 @@ rule figure:
         sidecar=f"{RESULTS}/{{backbone}}/figure.png.json",
         preview=report(
             f"{RESULTS}/{{backbone}}/preview.png",
-            caption="pipeline/report/figure.rst",
+            caption="pipeline/workflow/captions/figure.rst",
             category="Before and after",
             labels={"backbone": "{backbone}"},
         ),
@@ -297,7 +297,7 @@ rule figure:
     resources:
         mem_mb=4000,
     params:
-        code=code_digest("pipeline.figure", "pipeline.caption"),
+        code=code_digest("pipeline.drawing.figure", "pipeline.drawing.caption"),
         options=flags(width=STUDY.figure.width, panel_size=STUDY.figure.panel_size),
         layouts=lambda wildcards, input: repeated("layout", input.layouts),
         measures=lambda wildcards, input: repeated("quality", input.measures),
@@ -318,7 +318,7 @@ rule summary:
     output:
         table=report(
             f"{RESULTS}/summary.csv",
-            caption="pipeline/report/summary.rst",
+            caption="pipeline/workflow/captions/summary.rst",
             category="Measures",
         ),
         sidecar=f"{RESULTS}/summary.csv.json",
@@ -332,7 +332,7 @@ rule summary:
     resources:
         mem_mb=1000,
     params:
-        code=code_digest("pipeline.summary"),
+        code=code_digest("pipeline.report.summary"),
         measures=lambda wildcards, input: repeated("quality", input.measures),
     shell:
         "python -m pipeline --threads {threads} summary {params.measures} --out {output.table} 2>&1 | tee -i {log}"
@@ -372,7 +372,7 @@ rule runtimes:
     output:
         table=report(
             f"{RESULTS}/runtimes.csv",
-            caption="pipeline/report/runtimes.rst",
+            caption="pipeline/workflow/captions/runtimes.rst",
             category="Run times",
         ),
         sidecar=f"{RESULTS}/runtimes.csv.json",
@@ -386,7 +386,7 @@ rule runtimes:
     resources:
         mem_mb=1000,
     params:
-        code=code_digest("pipeline.runtimes"),
+        code=code_digest("pipeline.report.runtimes"),
         benchmarks=lambda wildcards, input: repeated("benchmark", input.benchmarks),
         artefacts=lambda wildcards, input: repeated("artefact", input.artefacts),
     shell:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import InputError
-from pipeline.process import run as run_command
+from pipeline.runtime.run import run as run_command
 
 app = typer.Typer(
     name="bench",
@@ -33,8 +33,8 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Go on in a file that exists.")] = False,
 ) -> None:
     """Measure the workloads of a profile, each in its own process."""
-    from bench import runner
-    from bench.manifest import load_manifest
+    from bench.run import runner
+    from bench.run.manifest import load_manifest
 
     print(runner.run(load_manifest(), profile, out=out, only=only, input=input, resume=resume))
 
@@ -45,7 +45,7 @@ def study(
     out: Annotated[Path | None, typer.Option(help="File of results.")] = None,
 ) -> None:
     """Take the run times of a study, which Snakemake measured, among the results."""
-    from bench.study import take
+    from bench.what.study import take
 
     print(take(name, out=out))
 
@@ -62,10 +62,10 @@ def precision(
     """Compare features in a reduced precision with float32: neighbours kept, images a second."""
     import joblib
 
-    from pipeline.device import resolve_device, set_up_process
+    from pipeline.runtime.device import resolve_device, set_up_process
 
     set_up_process(resolve_device(device), joblib.cpu_count())
-    from bench import precision as measures
+    from bench.what import precision as measures
     from pipeline import store
 
     if (model is None) != (dataset is None):
@@ -92,7 +92,7 @@ def report(
     ] = False,
 ) -> None:
     """Make tables and plots from the committed results."""
-    from bench import report as pages
+    from bench.report import pages
 
     stale = pages.stale() if check else pages.write()
     for path in stale:
@@ -104,8 +104,8 @@ def report(
 @app.command()
 def compare(old: Path, new: Path) -> None:
     """Say what became slower or worse beyond noise from OLD to NEW; exit status 1 if anything."""
-    from bench import results
-    from bench.compare import compare as compare_results
+    from bench.report.compare import compare as compare_results
+    from bench.run import results
 
     lines, worse = compare_results(results.read(old), results.read(new))
     print("\n".join(lines))

@@ -15,19 +15,6 @@ import numpy as np
 
 T = TypeVar("T")
 
-# CuPy's and RMM's errors are kinds of MemoryError; those of CUDA's libraries, TensorFlow, JAX and
-# PyTorch only say what they mean.
-SHORTAGE = (
-    "out of memory",
-    "out_of_memory",
-    "not enough memory",
-    "allocate memory",
-    "bad_alloc",
-    "alloc_failed",
-    "resource_exhausted",
-    "oom when allocating",
-)
-
 
 class Backend(NamedTuple):
     """A device's array module and kernels.
@@ -50,13 +37,13 @@ class Backend(NamedTuple):
         """The array where this backend computes; NumPy's own array on the CPU."""
         return self.xp.asarray(array)
 
-    def attempt(self, compute: Callable[[], T]) -> T:
+    def retry_on_oom(self, compute: Callable[[], T]) -> T:
         """Call `compute`; on a GPU once more, in smaller tiles, if memory runs out."""
         if self.name == "cpu":
             return compute()
         from kernels.gpu import cuda
 
-        return cuda.twice(compute)
+        return cuda.retry_on_oom(compute)
 
     def synchronize(self) -> None:
         """Wait until all that was asked of the device is done: before a clock is read."""
@@ -64,34 +51,6 @@ class Backend(NamedTuple):
             from kernels.gpu import cuda
 
             cuda.synchronize()
-
-
-def lacks_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out, the host's or a device's."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(words in text for words in SHORTAGE)
-
-
-def attempt_twice(compute: Callable[[], T], shrink: Callable[[], None]) -> T:
-    """Call `compute`; where memory runs out, `shrink` what it takes and call it once more.
-
-    Raises
-    ------
-    MemoryError
-        Memory ran out again, whatever the error was that said so.
-    """
-    try:
-        return compute()
-    except Exception as error:
-        if not lacks_memory(error):
-            raise
-    shrink()  # outside of that block: the error no longer holds what was allocated
-    try:
-        return compute()
-    except Exception as error:
-        if not lacks_memory(error):
-            raise
-        raise MemoryError(" ".join(str(error).split())) from error
 
 
 def to_host(array: Any) -> np.ndarray:

@@ -12,15 +12,15 @@ import numpy as np
 import typer
 
 from pipeline import store
-from pipeline.device import resolve_device, set_up_process
 from pipeline.errors import InputError
-from pipeline.process import parse_params, record, run
-from pipeline.progress import tell
+from pipeline.runtime.device import resolve_device, set_up_process
+from pipeline.runtime.log import log
+from pipeline.runtime.run import parse_params, record, run
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.dataset import Dataset
+    from pipeline.images.dataset import Dataset
 
 app = typer.Typer(
     name="tunescope",
@@ -68,7 +68,7 @@ def dataset(
     seed: Seed = 0,
 ) -> None:
     """Read images, labels and split from a named data set, an .npz file or an image folder."""
-    from pipeline.dataset import load_dataset
+    from pipeline.images.dataset import load_dataset
 
     options = {"source": source, "image_size": image_size, "subset": subset, "seed": seed}
     with record("dataset", context.obj, [], options) as made:
@@ -99,7 +99,7 @@ def backbone(
     seed: Seed = 0,
 ) -> None:
     """Build a pre-trained network without its top, uint8 images in and pooled features out."""
-    from pipeline.backbones import build_backbone
+    from pipeline.networks.backbone import build_backbone
 
     inherited = store.context(dataset)
     options = {
@@ -121,7 +121,7 @@ def backbone(
         )
         made["provenance"] = provenance
         for sentence in provenance["warnings"]:
-            tell(f"WARNING: {sentence}")
+            log.warning(sentence)
         made["context"] = {
             **inherited,
             "backbone": name,
@@ -146,8 +146,8 @@ def finetune(
     """Fine-tune the head, then the whole network; a killed run goes on from its last epoch."""
     import pandas as pd
 
-    from pipeline import finetune as stage
-    from pipeline.recipe import parse_recipe
+    from pipeline.networks import finetune as stage
+    from pipeline.networks.recipe import parse_recipe
 
     recipe = parse_recipe(parse_params(params))
     checkpoint = Path(f"{out}.checkpoint")
@@ -196,7 +196,7 @@ def features(
     ] = "auto",
 ) -> None:
     """Extract the features of every image, (n, d) float32."""
-    from pipeline.features import extract_features
+    from pipeline.networks.features import extract_features
 
     inputs = [model, dataset]
     options: dict[str, Any] = {"layer": layer, "batch_size": batch_size, "precision": precision}
@@ -216,7 +216,7 @@ def graph(
     n_neighbors: Annotated[int, typer.Option(min=1, help="Neighbours per point.")] = 90,
 ) -> None:
     """Compute the exact nearest-neighbour graph that the methods share."""
-    from pipeline.graph import knn_graph
+    from pipeline.neighbors.graph import knn_graph
 
     with record("graph", context.obj, [features], {"n_neighbors": n_neighbors}) as made:
         points = store.load_features(features)
@@ -245,7 +245,7 @@ def embed(
     seed: Seed = 0,
 ) -> None:
     """Lay the points out in 2-D by one method."""
-    from pipeline.embed import embed as stage
+    from pipeline.methods.embed import embed as stage
 
     inputs = [path for path in (features, graph, dataset) if path is not None]
     given = parse_params(params)
@@ -288,8 +288,8 @@ def quality(
     n_neighbors: Annotated[int, typer.Option(min=1, help="Neighbours that count.")] = 15,
 ) -> None:
     """Measure how well a layout separates the classes and keeps the neighbours of the features."""
-    from pipeline.graph import knn_graph
-    from pipeline.quality import measure
+    from pipeline.measures.quality import measure
+    from pipeline.neighbors.graph import knn_graph
 
     inputs = [path for path in (layout, features, graph) if path is not None]
     with record("quality", context.obj, inputs, {"n_neighbors": n_neighbors}) as made:
@@ -327,10 +327,10 @@ def figure(
     panel_size: Annotated[int, typer.Option(min=200, help="Side of each panel alone.")] = 2000,
 ) -> None:
     """Draw before above after, one column a method, every point coloured by its class."""
-    from pipeline import figure as stage
-    from pipeline.caption import describe, name_measures, note
-    from pipeline.engines import METHODS
-    from pipeline.panel import draw_panel
+    from pipeline.drawing import figure as stage
+    from pipeline.drawing.caption import describe, name_measures, note
+    from pipeline.drawing.panel import draw_panel
+    from pipeline.methods.registry import METHODS
 
     quality = quality or []
     if quality and len(quality) != len(layout):
@@ -380,7 +380,7 @@ def summary(
     out: Out,
 ) -> None:
     """Tabulate the measures of a study, one row a layout, as CSV."""
-    from pipeline.summary import summarize
+    from pipeline.report.summary import summarize
 
     with record("summary", context.obj, quality, {}) as made:
         table = summarize([(store.context(path), store.load_json(path)) for path in quality])
@@ -399,7 +399,7 @@ def runtimes(
     ] = None,
 ) -> None:
     """Tabulate where a study's time went, one row a job, as CSV."""
-    from pipeline.runtimes import runtimes as tabulate
+    from pipeline.report.runtimes import runtimes as tabulate
 
     with record("runtimes", context.obj, benchmark, {}) as made:
         table = tabulate(benchmark, artefact or [])
@@ -430,7 +430,7 @@ def _point_table(
     """Id, and where the data set is known split and label, of the points to lay out."""
     import pandas as pd
 
-    from pipeline.dataset import stratified_subset
+    from pipeline.images.subset import stratified_subset
 
     if data is not None and len(data.labels) != n:
         raise InputError(

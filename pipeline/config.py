@@ -59,7 +59,7 @@ class FigureConfig:
 class Study:
     """One configuration, complete.
 
-    `finetune` holds the given fields of `pipeline.recipe.Recipe`, and each value of `methods` the
+    `finetune` holds the given fields of `pipeline.networks.recipe.Recipe`, and each value of `methods` the
     given parameters of that method's engine: their defaults live with the code that uses them.
     """
 

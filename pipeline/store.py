@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.dataset import Dataset
 from pipeline.errors import InputError
-from pipeline.provenance import versions
+from pipeline.images.dataset import Dataset
+from pipeline.runtime.versions import versions
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.graph import Graph
+    from pipeline.neighbors.graph import Graph
 
 Metadata = dict[str, Any]
 
@@ -175,7 +175,7 @@ def save_graph(path: Path, graph: "Graph", metadata: Metadata) -> None:
 
 def load_graph(path: Path) -> "Graph":
     """Read a graph that `save_graph` wrote."""
-    from pipeline.graph import Graph
+    from pipeline.neighbors.graph import Graph
 
     return Graph(**_load_npz(path, Graph._fields, "tunescope graph"))
 

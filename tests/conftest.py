@@ -1,4 +1,4 @@
-"""The tests run as the command line does: see `pipeline.device.set_up_process`."""
+"""The tests run as the command line does: see `pipeline.runtime.device.set_up_process`."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from kernels.backend import Backend
 from kernels.gpu import cuda
-from pipeline.device import resolve_device, set_up_process
+from pipeline.runtime.device import resolve_device, set_up_process
 
 set_up_process(resolve_device("auto"), threads=None)
 
@@ -20,7 +20,7 @@ MISSING = [name for name in ("keras", "snakemake", "umap", "openTSNE") if find_s
 
 def files_without(missing):
     """Names of the test files that can run although some libraries are missing."""
-    names = {path.name for path in Path(__file__).parent.glob("test_*.py")}
+    names = {path.name for path in Path(__file__).parent.rglob("test_*.py")}
     if not missing:
         return names
     cuml = set() if {"umap", "openTSNE"} & set(missing) else {"test_cuml.py"}
@@ -28,7 +28,7 @@ def files_without(missing):
     return {name for name in names if name.startswith("test_gpu_") or name in lean}
 
 
-collect_ignore = sorted(files_without([]) - files_without(MISSING))
+collect_ignore_glob = [f"*/{name}" for name in files_without([]) - files_without(MISSING)]
 
 
 def pytest_report_header():

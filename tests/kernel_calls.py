@@ -66,8 +66,8 @@ def call_shortest_paths():
     ring, steps = np.arange(24)[:, None], np.array([-7, -1, 1, 7])
     neighbours = xp.asarray(((ring + steps) % 24).ravel().astype(np.int32))
     arcs = 4 * xp.arange(25), neighbours, integers(1 << 30, 96)  # some are too long
-    nearness, out = integers(1 << 20, 1, 24), xp.empty((24, 24), np.uint16)
-    paths.source_distances(*arcs, xp.arange(24), nearness, 0, out)
+    priority, out = integers(1 << 20, 1, 24), xp.empty((24, 24), np.uint16)
+    paths.source_distances(*arcs, xp.arange(24), priority, 0, out)
 
 
 def stored_pairs():

@@ -12,7 +12,7 @@ Distances are integers: sums are exact in any order, so that d(i, j) = d(j, i) t
 import numba
 import numpy as np
 
-from kernels.cpu.lanes import LANES, add, any_less, load, minimum, prefetch, store
+from kernels.cpu._simd import LANES, add, any_less, load, minimum, prefetch, store
 from kernels.pairs import TOP
 
 GROUPS = (LANES**2, LANES)  # sizes of the groups whose distances order the visits of the next
@@ -23,7 +23,7 @@ BUCKET_BITS = 17  # distances that agree but for these count as equal when verti
 
 
 @numba.njit(parallel=True, cache=True)
-def group_distances(starts, neighbours, lengths, sources, group, nearness):
+def group_distances(starts, neighbours, lengths, sources, group, priority):
     """Distance of every vertex from the nearest source of each group.
 
     Parameters
@@ -35,7 +35,7 @@ def group_distances(starts, neighbours, lengths, sources, group, nearness):
         Vertices, such that 16 consecutive groups are near each other.
     group : int
         A group is this many consecutive sources; the last may be shorter.
-    nearness : (ceil(m / (16 group)), n) int32
+    priority : (ceil(m / (16 group)), n) int32
         What `group_distances` returns for groups 16 times as large: vertices near a batch of 16
         groups are visited first. Zeros are allowed.
 
@@ -47,10 +47,10 @@ def group_distances(starts, neighbours, lengths, sources, group, nearness):
     n = starts.shape[0] - 1
     groups = -(-sources.shape[0] // group)
     result = np.empty((groups, n), np.int32)
-    for batch in numba.prange(nearness.shape[0]):
+    for batch in numba.prange(priority.shape[0]):
         first = batch * LANES
         distances = _search(
-            starts, neighbours, lengths, sources[first * group :], group, nearness[batch]
+            starts, neighbours, lengths, sources[first * group :], group, priority[batch]
         )
         for left in range(0, n, COLUMNS):
             for lane in range(min(LANES, groups - first)):
@@ -60,12 +60,12 @@ def group_distances(starts, neighbours, lengths, sources, group, nearness):
 
 
 @numba.njit(parallel=True, cache=True)
-def source_distances(starts, neighbours, lengths, sources, nearness, first_column, out):
+def source_distances(starts, neighbours, lengths, sources, priority, first_column, out):
     """Distance of the vertices from each source, rounded off to 16 bits.
 
     Parameters
     ----------
-    starts, neighbours, lengths, sources, nearness
+    starts, neighbours, lengths, sources, priority
         As in `group_distances` with group = 1.
     first_column : int
         The first vertex that is wanted.
@@ -79,10 +79,10 @@ def source_distances(starts, neighbours, lengths, sources, nearness, first_colum
     """
     n = starts.shape[0] - 1
     half = 1 << (FRACTION_BITS - 1)
-    fits = np.ones(nearness.shape[0], np.bool_)
-    for batch in numba.prange(nearness.shape[0]):
+    fits = np.ones(priority.shape[0], np.bool_)
+    for batch in numba.prange(priority.shape[0]):
         first = batch * LANES
-        distances = _search(starts, neighbours, lengths, sources[first:], 1, nearness[batch])
+        distances = _search(starts, neighbours, lengths, sources[first:], 1, priority[batch])
         longest = 0
         for left in range(first_column, n, COLUMNS):
             for lane in range(min(LANES, sources.shape[0] - first)):
@@ -95,7 +95,7 @@ def source_distances(starts, neighbours, lengths, sources, nearness, first_colum
 
 
 @numba.njit(cache=True)
-def _search(starts, neighbours, lengths, sources, group, nearness):
+def _search(starts, neighbours, lengths, sources, group, priority):
     """(n, 16) distances from the first 16 groups of sources."""
     n = starts.shape[0] - 1
     distances = _cache_lines(n)
@@ -103,8 +103,8 @@ def _search(starts, neighbours, lengths, sources, group, nearness):
     for s in range(min(LANES * group, sources.shape[0])):
         distances[sources[s], s // group] = 0
 
-    order = _by_bucket(nearness)
-    fell = _visit_all(starts, neighbours, lengths, order, distances)
+    order = _by_bucket(priority)
+    fell = _relax_all(starts, neighbours, lengths, order, distances)
     queue = np.empty(n, np.int32)
     while True:
         queued = 0
@@ -119,11 +119,11 @@ def _search(starts, neighbours, lengths, sources, group, nearness):
             fell[v] = False
             here = load(distances, v)
             for arc in range(starts[v], starts[v + 1]):
-                _hand_on(here, lengths[arc], distances, neighbours[arc], fell)
+                _relax_edge(here, lengths[arc], distances, neighbours[arc], fell)
 
 
 @numba.njit(cache=True)
-def _visit_all(starts, neighbours, lengths, order, distances):
+def _relax_all(starts, neighbours, lengths, order, distances):
     """Relax every edge both ways, when the later of its ends is visited; say what fell after that.
 
     A vertex takes from those before it and then hands on to them: half the arcs of a visit in
@@ -148,12 +148,12 @@ def _visit_all(starts, neighbours, lengths, order, distances):
             here = minimum(here, add(there, lengths[earlier[i]]))
         store(distances, v, here)
         for i in range(count):
-            _hand_on(here, lengths[earlier[i]], distances, neighbours[earlier[i]], fell)
+            _relax_edge(here, lengths[earlier[i]], distances, neighbours[earlier[i]], fell)
     return fell
 
 
 @numba.njit(cache=True)
-def _hand_on(here, length, distances, u, fell):
+def _relax_edge(here, length, distances, u, fell):
     """Let the distances of vertex u fall to those of a neighbour plus the length of the edge."""
     there = load(distances, u)
     through = add(here, length)
@@ -186,15 +186,15 @@ def _cache_lines(n):
 
 
 @numba.njit(cache=True)
-def _by_bucket(nearness):
+def _by_bucket(priority):
     """Vertices sorted by their distance without its last bits."""
     ends = np.zeros((UNREACHED >> BUCKET_BITS) + 2, np.int64)
-    for distance in nearness:
+    for distance in priority:
         ends[(distance >> BUCKET_BITS) + 1] += 1
     ends = np.cumsum(ends)
-    order = np.empty(nearness.shape[0], np.int32)
-    for v in range(nearness.shape[0]):
-        bucket = nearness[v] >> BUCKET_BITS
+    order = np.empty(priority.shape[0], np.int32)
+    for v in range(priority.shape[0]):
+        bucket = priority[v] >> BUCKET_BITS
         order[ends[bucket]] = v
         ends[bucket] += 1
     return order

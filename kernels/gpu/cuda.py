@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from kernels.backend import attempt_twice
+from kernels import oom
 
 SOURCES = Path(__file__).parent.parent / "cuda"
 NAMES = {
@@ -80,7 +80,7 @@ def release_memory() -> None:
     array_module().get_default_memory_pool().free_all_blocks()
 
 
-def twice(compute: Callable[[], T]) -> T:
+def retry_on_oom(compute: Callable[[], T]) -> T:
     """Call `compute`; if memory runs out, call it once more with a quarter of `free_memory`.
 
     Raises
@@ -97,7 +97,7 @@ def twice(compute: Callable[[], T]) -> T:
         _share = SECOND
 
     try:
-        return attempt_twice(compute, shrink)
+        return oom.retry_on_oom(compute, shrink)
     except MemoryError as error:
         raise MemoryError(f"of the GPU, with smaller tiles too; {error}") from error
     finally:

@@ -28,15 +28,15 @@ CONSTANTS = {
 }
 
 
-def group_distances(starts, neighbours, lengths, sources, group, nearness):
+def group_distances(starts, neighbours, lengths, sources, group, priority):
     """Distance of every vertex from the nearest source of each group.
 
-    As `kernels.cpu.shortest_paths.group_distances`, with batches of 128 groups: nearness has shape
+    As `kernels.cpu.shortest_paths.group_distances`, with batches of 128 groups: priority has shape
     (ceil(m / (128 group)), n).
     """
     n, groups = len(starts) - 1, -(-len(sources) // group)
     result = cuda.array_module().empty((groups, n), np.int32)
-    for batch, near in enumerate(nearness):
+    for batch, near in enumerate(priority):
         some = result[batch * LANES : (batch + 1) * LANES]
         mine = sources[batch * LANES * group : (batch + 1) * LANES * group]
         distances = _search(starts, neighbours, lengths, mine, group, near)
@@ -44,14 +44,14 @@ def group_distances(starts, neighbours, lengths, sources, group, nearness):
     return result
 
 
-def source_distances(starts, neighbours, lengths, sources, nearness, first_column, out):
+def source_distances(starts, neighbours, lengths, sources, priority, first_column, out):
     """Distance of the vertices from each source, rounded off to 16 bits.
 
     As `kernels.cpu.shortest_paths.source_distances`, with batches of 128 sources.
     """
     n = len(starts) - 1
     too_long = cuda.array_module().zeros(1, np.int32)
-    for batch, near in enumerate(nearness):
+    for batch, near in enumerate(priority):
         some = out[batch * LANES : (batch + 1) * LANES]
         mine = sources[batch * LANES : (batch + 1) * LANES]
         distances = _search(starts, neighbours, lengths, mine, 1, near)
@@ -66,13 +66,13 @@ def source_distances(starts, neighbours, lengths, sources, nearness, first_colum
     return not int(too_long[0])
 
 
-def _search(starts, neighbours, lengths, sources, group, nearness):
+def _search(starts, neighbours, lengths, sources, group, priority):
     """(n, 128) distances from at most 128 groups of sources."""
     xp = cuda.array_module()
     n = len(starts) - 1
     distances = xp.full((n, LANES), UNREACHED, np.int32)
     distances[sources, xp.arange(len(sources)) // group] = 0
-    order = xp.argsort(nearness, kind="stable")
+    order = xp.argsort(priority, kind="stable")
     waiting, last_fall = xp.ones(n, np.int32), xp.zeros(1, np.int32)
     for sweep in itertools.count(1):
         cuda.launch(

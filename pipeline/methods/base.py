@@ -9,26 +9,26 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from pipeline.errors import InputError
-from pipeline.graph import Graph, knn_graph
+from pipeline.neighbors.graph import Graph, knn_graph
 
 
 class LayoutEstimator(BaseEstimator):
     """A scikit-learn estimator that lays points out and may use their shared neighbour graph.
 
-    A subclass defines `_lay_out(X, graph)`, which returns the layout and sets `certificate_`.
+    A subclass defines `_lay_out(X, graph)`, which returns the layout and sets `diagnostics_`.
 
     Attributes
     ----------
     embedding_ : (n, n_components) array
     n_features_in_ : int
-    certificate_ : dict
+    diagnostics_ : dict
         Figures on what was computed and verified, in plain numbers and strings.
     """
 
     device = "cpu"  # of an estimator that does not take it as a parameter
 
     embedding_: np.ndarray
-    certificate_: dict[str, Any]
+    diagnostics_: dict[str, Any]
 
     def fit(self, X: np.ndarray, y: None = None, graph: Graph | None = None) -> LayoutEstimator:
         """Compute `embedding_`; parameters as in `fit_transform`."""

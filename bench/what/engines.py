@@ -1,0 +1,94 @@
+"""Tunescope's own engines, called as the pipeline calls them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from bench.run.task import Call, Outcome, Task
+from pipeline.errors import InputError
+from pipeline.images.subset import stratified_subset
+from pipeline.measures.quality import measure
+from pipeline.methods.embed import embed
+from pipeline.methods.registry import METHODS
+from pipeline.neighbors.graph import knn_graph
+
+
+def find(stage: str, engine: str) -> Call:
+    """The engine of a stage: of the table below, or of a method by its name in `METHODS`.
+
+    Raises
+    ------
+    InputError
+    """
+    if stage in METHODS and engine in METHODS[stage].engines:
+        return partial(layout, engine=engine)
+    try:
+        return OTHERS[stage, engine]
+    except KeyError:
+        raise InputError(f"no engine {engine!r} at stage {stage!r}") from None
+
+
+def layout(task: Task, *, engine: str, **params: Any) -> Outcome:
+    """Lay out by `pipeline.methods.embed`, its pre-flight check included."""
+    made = embed(
+        task.X,
+        method=task.stage,
+        engine=engine,
+        params=params,
+        graph=task.graph,
+        seed=task.seed,
+        device=task.device,
+    )
+    transfer = made.info.get("transfer_seconds", 0.0)
+    return Outcome(layout=made.embedding, transfer_seconds=transfer, info=made.info)
+
+
+def extract(task: Task, *, backbone: str, image_size: int, alpha: float = 1.0) -> Outcome:
+    """`pipeline.networks.features.extract_features`, in the precision that suits the device.
+
+    The network's weights are random, which changes no speed. What the precision changes is
+    measured on a part of the images. Building and compiling do not count.
+    """
+    import keras
+
+    from bench.what.precision import compare_precisions
+    from pipeline.networks.backbone import build_backbone
+    from pipeline.networks.features import extract_features
+
+    model, _ = build_backbone(
+        backbone,
+        input_shape=task.X.shape[1:],
+        image_size=image_size,
+        alpha=alpha,
+        weights="random",
+        seed=task.seed,
+    )
+    _, info = extract_features(model, task.X)
+    some = stratified_subset(task.labels, min(COMPARED, len(task.X)), seed=task.seed)
+    precision = info["precision"]
+    found = compare_precisions(model, task.X[some], task.labels[some], precisions=(precision,))
+    return Outcome(
+        values={"kept_neighbors": found[precision]["recall"]},
+        seconds=len(task.X) / info["images_per_second"],
+        info={**info, "backend": keras.backend.backend()},
+    )
+
+
+def exact_graph(task: Task, *, k: int) -> Outcome:
+    """`pipeline.neighbors.graph.knn_graph`."""
+    return Outcome(graph=knn_graph(task.X, k=k, device=task.device))
+
+
+def measures(task: Task, *, k: int) -> Outcome:
+    """`pipeline.measures.quality.measure` of a layout."""
+    return Outcome(values=measure(task.layout, task.labels, graph=task.graph, k=k))
+
+
+COMPARED = 2000  # images whose features are extracted in float32, too
+
+OTHERS: dict[tuple[str, str], Call] = {
+    ("features", "keras"): extract,
+    ("graph", "tunescope"): exact_graph,
+    ("quality", "tunescope"): measures,
+}

@@ -1,0 +1,260 @@
+"""The datasets known by name: three that are downloaded once, and one that scikit-learn brings.
+
+The files are those of `keras.datasets`. They are fetched here rather than by `keras.utils.get_file`
+because that writes straight to the final name (a killed download leaves half a file behind), turns
+to `/tmp` when the folder cannot be written, and needs TensorFlow to be imported first.
+"""
+
+import gzip
+import hashlib
+import http.client
+import io
+import os
+import pickle
+import tarfile
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from pipeline.errors import InputError
+from pipeline.images.arrays import ImageArrays, array_sha256, file_sha256, read_arrays
+from pipeline.runtime.log import log
+
+KERAS_FILES = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+TIMEOUT = 30  # seconds without a byte: long for a slow line, short for a dead one
+CHUNK = 1 << 20  # bytes
+
+
+class RemoteFile(NamedTuple):
+    """One file to download: its place below `resources`, its address and its SHA-256."""
+
+    path: str
+    url: str
+    sha256: str
+
+
+class Published(NamedTuple):
+    """One published dataset: what to download, how to parse it, how its content is checked.
+
+    `array_sha256` is given where another container may hold the same arrays (MNIST is passed around
+    in many `.npz` files): then the arrays are checked and not the file.
+    """
+
+    files: tuple[RemoteFile, ...]
+    parse: Callable[[list[Path]], dict[str, np.ndarray]]
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    array_sha256: dict[str, str] | None = None
+
+
+def load_digits() -> ImageArrays:
+    """Return scikit-learn's 1,797 handwritten digits of 8 x 8 pixels; needs no network.
+
+    The pixels 0..16 become 0..255.
+    """
+    from sklearn.datasets import load_digits as sklearn_digits
+
+    digits = sklearn_digits()
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
+    labels = digits.target.astype(np.int64)
+    names = tuple(str(name) for name in digits.target_names)
+    files = {"scikit-learn digits": array_sha256(digits.images)}
+    return ImageArrays(images, labels, names, None, {"files": files})
+
+
+def load_published(name: str, resources: Path) -> ImageArrays:
+    """Return a dataset of the table `PUBLISHED`, from `resources` or downloaded into it.
+
+    Parameters
+    ----------
+    name : str
+        A key of `PUBLISHED`.
+    resources : Path
+        Folder of the downloads. A file already there is checked and used; nothing is fetched twice.
+
+    Raises
+    ------
+    InputError
+        A file is neither there nor to be had, or its content is not the published one.
+    """
+    published = PUBLISHED[name]
+    paths = _fetch_missing(published.files, resources)
+    files = {str(path): file_sha256(path) for path in paths}
+    if published.array_sha256:
+        arrays = published.parse(paths)
+        for key, expected in published.array_sha256.items():
+            if array_sha256(arrays[key]) != expected:
+                raise _wrong_content(paths[0], f"array {key}", expected)
+    else:
+        for path, file in zip(paths, published.files, strict=True):
+            if files[str(path)] != file.sha256:
+                raise _wrong_content(path, "file", file.sha256)
+        arrays = published.parse(paths)  # after the check: CIFAR-10's archive holds pickles
+    images = np.concatenate([arrays["x_train"], arrays["x_test"]])
+    labels = np.concatenate([arrays["y_train"], arrays["y_test"]])
+    return ImageArrays(
+        images.reshape(-1, *published.image_shape),
+        labels.reshape(-1).astype(np.int64),
+        published.class_names,
+        np.repeat(["train", "test"], [len(arrays["x_train"]), len(arrays["x_test"])]),
+        {
+            "files": files,
+            "verified": "SHA-256 of " + ("arrays" if published.array_sha256 else "files"),
+        },
+    )
+
+
+def _wrong_content(path: Path, part: str, expected: str) -> InputError:
+    return InputError(
+        f"{path}: the {part} is not the published one (its SHA-256 is not {expected}); "
+        "remove the file, so that it is downloaded again, or put the right one in its place"
+    )
+
+
+def _fetch_missing(files: tuple[RemoteFile, ...], resources: Path) -> list[Path]:
+    """Return the paths of `files` below `resources`, downloading those that are not there."""
+    missing = [file for file in files if not (resources / file.path).exists()]
+    for file in missing:
+        try:
+            _download(file, resources / file.path)
+        except (OSError, http.client.HTTPException) as error:
+            reason = str(error).strip("<>")
+            places = {resources / f.path: f.sha256 for f in missing}
+            wanted = ", ".join(f"{p} (SHA-256 {h})" for p, h in places.items() if not p.exists())
+            raise InputError(
+                f"cannot download {file.url} ({reason}); get it elsewhere and put by hand {wanted}"
+            ) from error
+    return [resources / file.path for file in files]
+
+
+def _download(file: RemoteFile, path: Path) -> None:
+    """Fetch `file`, check it, and only then give it its name."""
+    log.info(f"downloading {file.url} to {path}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    digest = hashlib.sha256()
+    try:
+        with urllib.request.urlopen(file.url, timeout=TIMEOUT) as reply, partial.open("wb") as out:
+            size = int(reply.headers.get("Content-Length", 0)) or None
+            with tqdm(total=size, unit="B", unit_scale=True, disable=None) as progress:
+                while block := reply.read(CHUNK):
+                    out.write(block)
+                    digest.update(block)
+                    progress.update(len(block))
+        if digest.hexdigest() != file.sha256:
+            raise OSError(
+                f"the {partial.stat().st_size:,} bytes that came are not the published file"
+            )
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _parse_npz(paths: list[Path]) -> dict[str, np.ndarray]:
+    return read_arrays(paths[0], required=("x_train", "y_train", "x_test", "y_test"))
+
+
+def _parse_idx(paths: list[Path]) -> dict[str, np.ndarray]:
+    """Read the four gzipped IDX files: 8 bytes of header before labels, 16 before images."""
+    y_train, x_train, y_test, x_test = (gzip.decompress(path.read_bytes()) for path in paths)
+    return {
+        "x_train": np.frombuffer(x_train, np.uint8, offset=16).reshape(len(y_train) - 8, -1),
+        "y_train": np.frombuffer(y_train, np.uint8, offset=8),
+        "x_test": np.frombuffer(x_test, np.uint8, offset=16).reshape(len(y_test) - 8, -1),
+        "y_test": np.frombuffer(y_test, np.uint8, offset=8),
+    }
+
+
+def _parse_cifar(paths: list[Path]) -> dict[str, np.ndarray]:
+    """Read the batches of CIFAR-10's Python archive, which were pickled by Python 2."""
+
+    def batches(archive: tarfile.TarFile, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        read = [_unpickle(archive, f"cifar-10-batches-py/{name}") for name in names]
+        planes = np.concatenate([batch[b"data"] for batch in read]).reshape(-1, 3, 32, 32)
+        labels = np.concatenate([batch[b"labels"] for batch in read])
+        return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels  # channels last
+
+    # Opened as a plain tar in memory: seeking inside a gzip stream would unpack it once per batch.
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(paths[0].read_bytes()))) as archive:
+        x_train, y_train = batches(archive, [f"data_batch_{i}" for i in range(1, 6)])
+        x_test, y_test = batches(archive, ["test_batch"])
+    return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+
+
+def _unpickle(archive: tarfile.TarFile, name: str) -> dict[bytes, Any]:
+    member = archive.extractfile(name)
+    assert member is not None  # the archive's hash was checked
+    return pickle.load(member, encoding="bytes")
+
+
+PUBLISHED: dict[str, Published] = {
+    "mnist": Published(
+        files=(
+            RemoteFile(
+                "mnist.npz",
+                KERAS_FILES + "mnist.npz",
+                "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+            ),
+        ),
+        parse=_parse_npz,
+        image_shape=(28, 28, 1),
+        class_names=tuple("0123456789"),
+        # of the arrays in LeCun's IDX files
+        array_sha256={
+            "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+            "y_train": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+            "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+            "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+        },
+    ),
+    # Keras checks no hash here; these are the SHA-256 that public copies of Zalando's files share.
+    "fashion_mnist": Published(
+        files=(
+            RemoteFile(
+                "fashion_mnist/train-labels-idx1-ubyte.gz",
+                KERAS_FILES + "train-labels-idx1-ubyte.gz",
+                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            ),
+            RemoteFile(
+                "fashion_mnist/train-images-idx3-ubyte.gz",
+                KERAS_FILES + "train-images-idx3-ubyte.gz",
+                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            ),
+            RemoteFile(
+                "fashion_mnist/t10k-labels-idx1-ubyte.gz",
+                KERAS_FILES + "t10k-labels-idx1-ubyte.gz",
+                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+            ),
+            RemoteFile(
+                "fashion_mnist/t10k-images-idx3-ubyte.gz",
+                KERAS_FILES + "t10k-images-idx3-ubyte.gz",
+                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            ),
+        ),
+        parse=_parse_idx,
+        image_shape=(28, 28, 1),
+        class_names=(
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        ),
+    ),
+    "cifar10": Published(
+        files=(
+            RemoteFile(
+                "cifar-10-python.tar.gz",
+                "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+                "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+            ),
+        ),
+        parse=_parse_cifar,
+        image_shape=(32, 32, 3),
+        class_names=(
+            *("airplane", "automobile", "bird", "cat", "deer"),
+            *("dog", "frog", "horse", "ship", "truck"),
+        ),
+    ),
+}

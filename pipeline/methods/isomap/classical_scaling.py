@@ -1,0 +1,152 @@
+"""Classical scaling of distances that need not be Euclidean (Torgerson 1952; Gower 1966).
+
+The kernel B = -1/2 J D^2 J, with D^2 the squared distances and J = I - 1/n the centring, would be
+the inner products of the points if there were points with these distances. Its n x n numbers are
+never written down: J B = B, so B v = -1/2 J (D^2 v) for every centred v.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kernels.backend import Backend
+from kernels.pairs import Pairs
+from pipeline.methods.solvers.lanczos import Eigenpairs, largest_eigenpairs
+from pipeline.runtime.log import Progress
+
+BLOCK = 8  # vectors multiplied together: enough for Lanczos's method to start well from chance
+
+
+class Kernel(NamedTuple):
+    """B = -1/2 J D^2 J of n points.
+
+    Attributes
+    ----------
+    n : int
+    multiply : callable
+        (b, n) float64 array of the backend with rows that sum to zero -> the rows times B.
+    trace : float
+        The sum of all eigenvalues.
+    squared_norm : float
+        The sum of all squared eigenvalues.
+    backend : Backend
+        Where the distances are.
+    """
+
+    n: int
+    multiply: Callable[[Any], Any]
+    trace: float
+    squared_norm: float
+    backend: Backend
+
+
+def kernel_of_pairs(pairs: Pairs, backend: Backend, *, name: str) -> Kernel:
+    """The kernel of distances that are kept as pairs.
+
+    Parameters
+    ----------
+    pairs : Pairs
+    backend : Backend
+        Whose memory the pairs are in.
+    name : str
+        Starts the lines that say how far a long product is.
+    """
+    xp, kernels = backend.xp, backend.kernels("squared_pairs")
+    values, starts, n, unit = pairs._replace(starts=backend.to_device(pairs.starts))
+    strips = len(starts) - 1
+
+    def times_squares(vectors: Any) -> Any:
+        sums = xp.zeros((kernels.PARTS, *vectors.shape))
+        progress = Progress(f"{name} product", strips)
+        for first in range(0, strips, kernels.STRIPS):
+            last = min(first + kernels.STRIPS, strips)
+            kernels.squared_products(values, starts, n, first, last, vectors, sums)
+            progress.update(last - first)
+        return sums.sum(axis=0) * unit**2
+
+    row_sums = times_squares(xp.ones((1, n)))[0]
+    sum_fourth_powers = xp.empty(strips)
+    for first in range(0, strips, kernels.STRIPS):
+        last = min(first + kernels.STRIPS, strips)
+        kernels.fourth_powers(values, starts, n, first, last, sum_fourth_powers)
+    return _kernel(
+        n, times_squares, row_sums, 2 * float(sum_fourth_powers.sum()) * unit**4, backend
+    )
+
+
+def kernel_of_matrix(distances: Any, backend: Backend) -> Kernel:
+    """The kernel of a symmetric (n, n) float64 matrix of distances with a zero diagonal."""
+    xp = backend.xp
+    squares = xp.square(distances)
+    return _kernel(
+        len(squares),
+        lambda vectors: vectors @ squares,
+        squares.sum(axis=0),
+        float(xp.square(squares).sum()),
+        backend,
+    )
+
+
+def _kernel(
+    n: int,
+    times_squares: Callable[[Any], Any],
+    row_sums: Any,
+    sum_fourth_powers: float,
+    backend: Backend,
+) -> Kernel:
+    """From D^2: products, row sums, and the sum of its squares.
+
+    tr(J D^2 J) = -1'D^2 1 / n, and |J D^2 J|^2 = |D^2|^2 - 2 |D^2 1|^2 / n + (1'D^2 1 / n)^2.
+    """
+
+    def multiply(vectors: Any) -> Any:
+        products = times_squares(vectors)
+        return -0.5 * (products - products.mean(axis=1, keepdims=True))
+
+    mean = float(row_sums.sum()) / n
+    squared_norm = (sum_fourth_powers - 2 * float(row_sums @ row_sums) / n + mean**2) / 4
+    return Kernel(n, multiply, mean / 2, squared_norm, backend)
+
+
+def scale(
+    kernel: Kernel, *, k: int, tol: float, max_iter: int, random: np.random.RandomState
+) -> Eigenpairs:
+    """The k largest eigenpairs of a kernel; k < n, `tol` and `max_iter` as in Lanczos's method."""
+    block = min(max(BLOCK, k), kernel.n - 1)
+    start = random.normal(size=(block, kernel.n))
+    start -= start.mean(axis=1, keepdims=True)
+    return largest_eigenpairs(
+        kernel.multiply,
+        kernel.backend.to_device(start),
+        k=k,
+        tol=tol,
+        max_iter=max_iter,
+        xp=kernel.backend.xp,
+    )
+
+
+def certificate(kernel: Kernel, found: Eigenpairs) -> dict[str, Any]:
+    """What is known of a solution.
+
+    Returns
+    -------
+    dict
+        eigenvalues; eigen_residual: the largest residual as a share of the largest eigenvalue;
+        explained: the eigenvalues' share of the trace; negative_share: the share of negative
+        eigenvalues in the sum of all absolute values, estimated; n_iter: products; converged;
+        reconstruction_error: |B - what the eigenpairs make| / n in the Frobenius norm.
+    """
+    missed = kernel.squared_norm - float(np.square(found.values).sum())
+    negative = found.negative_sum
+    return {
+        "eigenvalues": [float(value) for value in found.values],
+        "eigen_residual": float(found.residuals.max() / found.values[0]),
+        "explained": float(found.values.sum() / kernel.trace),
+        "negative_share": negative / (kernel.trace + 2 * negative),
+        "n_iter": found.products,
+        "converged": found.converged,
+        "reconstruction_error": max(missed, 0.0) ** 0.5 / kernel.n,
+    }

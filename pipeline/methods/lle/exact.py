@@ -1,0 +1,210 @@
+"""Locally linear embedding of all points, converged."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import reverse_cuthill_mckee
+from sklearn.utils import check_random_state
+
+from kernels.backend import Backend, to_host
+from pipeline.errors import InputError
+from pipeline.methods.base import LayoutEstimator, neighbours
+from pipeline.methods.lle.weights import (
+    closed_classes,
+    joining_neighbours,
+    products_with,
+    weight_matrix,
+)
+from pipeline.methods.solvers.chebyshev import Eigenpairs, lowest_eigenpairs
+from pipeline.neighbors.graph import Graph, components
+from pipeline.runtime.device import backend_for
+from pipeline.runtime.log import log
+
+BLOCK = 16  # vectors: two cache lines a point; 8 take as long, 24 longer
+MOST_CLASSES = 64  # whose eigenvectors are separated from all others; more would be slow
+
+
+class LocallyLinearEmbedding(LayoutEstimator):
+    """Keep the weights that rebuild each point from its neighbours (Roweis & Saul 2000).
+
+    The layout is spanned by the eigenvectors of M = (I - W)^T (I - W) with the lowest eigenvalues
+    above 0, where row i of W holds the weights of point i. At 70,000 points these are 1e7 to 1e11
+    times smaller than the largest, so the eigenvectors are found by Chebyshev filters of high
+    degree, until the *plane* that they span is known to `tol`.
+
+    Parameters
+    ----------
+    n_components : int
+    n_neighbors : int
+    reg : float
+        Share of the trace that is added to the diagonal of each point's matrix.
+    tol : float
+        Sine of the largest angle between the layout's plane and the true one, by the bound of
+        Davis & Kahan (1970); scikit-learn's `tol` is ARPACK's.
+    max_iter : int
+        Products of M with blocks of 16 or more vectors at most; about 2,000 are usual at 8,000
+        points and 8,000 at 70,000.
+    device : {"auto", "cpu", "gpu"}
+        Of weights and products; pieces of the graph and the order of points are the CPU's.
+    random_state : int, RandomState or None
+        Draws the start, which decides the last digits.
+
+    Attributes
+    ----------
+    embedding_ : (n, n_components) float64
+        Each column has length 1: coordinates are about n ** -0.5. The largest coordinate of a
+        column is positive.
+    reconstruction_error_ : float
+        Sum of the eigenvalues, as in scikit-learn.
+    diagnostics_ : dict
+        "converged", "n_iter" (block products), "error" (the bound on the sine), "eigen_residual"
+        (largest), "eigenvalues" (one more than wanted: the gap), "participation" (the share of all
+        points that carries each column: a few points, a spike, may be LLE's true answer),
+        "components" of the graph, its "closed_classes" and the "joins" that connected them,
+        "reconstruction_error", "flops" and "bytes" of the products.
+
+    Notes
+    -----
+    M has one eigenvalue 0 for each closed class of the directed graph: points that reach each
+    other along neighbours, and nothing else. One closed class has the constant eigenvector,
+    which is left out as usual. With more, eigenvectors of 0 tell the classes apart and nothing
+    within them: scikit-learn leaves out one, so that the layout is an arbitrary view of the rest;
+    leaving out all shows the inside of one class and every other class as one point. Here
+    each closed class but the largest is given one more neighbour, by its shortest edge to
+    another class, until one is left. The layout then places the pieces relative to each other,
+    still drawing them, as all nearly closed ones, as points or lines; a warning says so. It is
+    unique unless they are so far apart that the weights of their joins vanish in rounding, of
+    which another warning tells.
+    """
+
+    def __init__(
+        self,
+        n_components=2,
+        *,
+        n_neighbors=12,
+        reg=1e-3,
+        tol=1e-3,
+        max_iter=20_000,
+        device="auto",
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.n_neighbors = n_neighbors
+        self.reg = reg
+        self.tol = tol
+        self.max_iter = max_iter
+        self.device = device
+        self.random_state = random_state
+
+    def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
+        self._check_parameters(len(X))
+        backend = backend_for(self.device)
+        near = neighbours(
+            X, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}", self.device
+        )
+        indices = np.ascontiguousarray(near.indices)
+        classes = len(closed_classes(indices))
+        joins = joining_neighbours(X, indices)
+        if len(joins):
+            warnings.warn(
+                f"the graph of {self.n_neighbors} neighbours has {classes} closed pieces, which "
+                "LLE draws as points or lines; they were connected by their nearest points, more "
+                "neighbours may connect them better",
+                stacklevel=3,
+            )
+        W = weight_matrix(X, indices, joins, reg=self.reg, backend=backend)
+        found = self._eigenpairs(W, classes, backend)
+        embedding = found.vectors[:, : self.n_components]
+        peaks = embedding[np.abs(embedding).argmax(axis=0), np.arange(self.n_components)]
+        embedding = embedding * np.sign(peaks)
+        self.reconstruction_error_ = float(found.values[: self.n_components].sum())
+        self.diagnostics_ = {
+            **self._convergence(found),
+            "participation": [float(share) for share in participation(embedding)],
+            "components": components(indices),
+            "closed_classes": classes,
+            "joins": len(joins),
+            "reconstruction_error": self.reconstruction_error_,
+            **_work(W, found),
+        }
+        return embedding
+
+    def _check_parameters(self, n: int) -> None:
+        if not 1 <= self.n_components < n:
+            raise InputError(
+                f"n_components is {self.n_components} but {n} points have 1 to {n - 1} dimensions; "
+                "choose one of these"
+            )
+        for name in ("reg", "tol", "max_iter"):
+            value = getattr(self, name)
+            if not 0 < value < np.inf:
+                raise InputError(f"{name} is {value} but must be positive; choose a larger one")
+
+    def _eigenpairs(self, W: csr_array, classes: int, backend: Backend) -> Eigenpairs:
+        """Lowest eigenpairs of M without the constant, in the order of the points."""
+        n = W.shape[0]
+        # One vector for each further class, whose eigenvalues crowd near 0, and some to spare.
+        vectors = self.n_components + min(classes, MOST_CLASSES) + 6
+        width = min(n - 1, max(BLOCK, -(-vectors // 8) * 8))
+        order = reverse_cuthill_mckee(W)  # neighbours close in memory: half the cache misses
+        log.info(
+            f"LLE: {n:,} points x {self.n_neighbors} neighbours, {width} vectors: "
+            f"{(9 * 8 * width * n + 48 * W.nnz) / 1e9:.2g} GB beyond the features"
+        )
+        start = check_random_state(self.random_state).standard_normal((n, width))
+        found = lowest_eigenpairs(
+            products_with(W[order][:, order], backend),
+            backend.to_device(start),
+            wanted=self.n_components,
+            null=backend.xp.full((n, 1), n**-0.5),
+            tol=self.tol,
+            max_products=self.max_iter,
+            name="LLE",
+            xp=backend.xp,
+        )
+        vectors = np.empty_like(start)
+        vectors[order] = to_host(found.vectors)
+        return found._replace(vectors=vectors)
+
+    def _convergence(self, found: Eigenpairs) -> dict:
+        """What was reached, with a warning if that is not what was asked for."""
+        error = found.error(self.n_components)
+        if not found.converged:
+            warnings.warn(
+                f"LLE stopped after max_iter = {self.max_iter} products before its plane was "
+                f"known to tol = {self.tol:g} (sine of the angle, bounded by {error:.2g}): the "
+                "layout is not that of LLE; raise max_iter",
+                stacklevel=4,
+            )
+        elif error > self.tol:
+            warnings.warn(
+                "eigenvalues of LLE agree to rounding, so that its plane is not unique: pieces are "
+                "far apart or points equal; more neighbours may connect them",
+                stacklevel=4,
+            )
+        return {
+            "converged": found.converged,
+            "n_iter": found.products,
+            "error": error,
+            "eigen_residual": float(found.residuals[: self.n_components].max()),
+            "eigenvalues": [float(value) for value in found.values[: self.n_components + 1]],
+        }
+
+
+def participation(vectors: np.ndarray) -> np.ndarray:
+    """The share of all points that carries each column: 1 if they are equal, 1/n for a spike.
+
+    (sum v^2)^2 / (n sum v^4), the participation ratio (Bell & Dean 1970) over n.
+    """
+    squared = np.square(vectors)
+    return squared.sum(axis=0) ** 2 / (len(vectors) * np.square(squared).sum(axis=0))
+
+
+def _work(W: csr_array, found: Eigenpairs) -> dict:
+    """Operations and bytes of all products: two entries of W each, with a row of the block."""
+    width = found.vectors.shape[1]
+    entries = 2 * found.products * W.nnz
+    return {"flops": 2 * width * entries, "bytes": (8 * width + 12) * entries}

@@ -1,0 +1,76 @@
+"""Locally linear embedding by scikit-learn, for as many points as its factorisation allows."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from pipeline.methods.base import LayoutEstimator, centred, neighbours
+from pipeline.neighbors.graph import Graph, components
+
+
+class LocallyLinearEmbedding(LayoutEstimator):
+    """Keep the weights that rebuild each point from its neighbours (Roweis & Saul 2000).
+
+    Parameters
+    ----------
+    n_neighbors, n_components, reg, eigen_solver, tol, max_iter, random_state
+        As in `sklearn.manifold.LocallyLinearEmbedding` with method="standard"; 12 neighbours by
+        default.
+
+    Attributes
+    ----------
+    embedding_ : (n, n_components) float64
+        Each column has length 1: coordinates are about n ** -0.5.
+    reconstruction_error_ : float
+    diagnostics_ : dict
+        With "components", the number of pieces of the neighbour graph: LLE has one constant
+        solution for each piece, so that with two or more it draws a piece as a point.
+    """
+
+    def __init__(
+        self,
+        n_components=2,
+        *,
+        n_neighbors=12,
+        reg=1e-3,
+        eigen_solver="auto",
+        tol=1e-6,
+        max_iter=100,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.n_neighbors = n_neighbors
+        self.reg = reg
+        self.eigen_solver = eigen_solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
+        """See `LayoutEstimator.fit_transform`.
+
+        scikit-learn finds the neighbours itself; the graph only counts the pieces.
+        """
+        from sklearn import manifold
+
+        Z = centred(X)
+        engine = manifold.LocallyLinearEmbedding(**self.get_params())
+        layout = engine.fit_transform(Z)
+        self.reconstruction_error_ = float(engine.reconstruction_error_)
+        near = neighbours(
+            Z, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}", self.device
+        )
+        pieces = components(near.indices)
+        if pieces > 1:
+            warnings.warn(
+                f"the graph of {self.n_neighbors} neighbours falls into {pieces} pieces, which "
+                "LLE draws as points or lines; more neighbours may join them",
+                stacklevel=2,
+            )
+        self.diagnostics_ = {
+            "components": pieces,
+            "reconstruction_error": self.reconstruction_error_,
+        }
+        return layout

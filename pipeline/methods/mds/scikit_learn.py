@@ -1,0 +1,110 @@
+"""Metric multidimensional scaling by scikit-learn, for as many points as its N x N arrays allow."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from pipeline.errors import InputError
+from pipeline.methods.base import LayoutEstimator, centred
+from pipeline.methods.pca.scikit_learn import PCA
+from pipeline.neighbors.graph import Graph
+
+
+class MDS(LayoutEstimator):
+    """Make map distances equal to feature distances, all pairs alike (SMACOF; de Leeuw 1977).
+
+    Parameters
+    ----------
+    n_components : int
+    n_init : int
+        Random starts tried, the best is kept; only with init="random".
+    init : {"classical_mds", "random"} or (n, n_components) array
+        Classical scaling of Euclidean distances is PCA up to signs (Gower 1966) and is computed
+        so, without scikit-learn's eigenvalues of an N x N matrix.
+    max_iter : int
+    eps : float
+        Stop when the stress falls by less than this share of the sum of squared map distances.
+    normalized_stress : bool or "auto"
+        Whether `stress_` is Kruskal's stress-1; "auto" is False.
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    embedding_ : (n, n_components) float64
+    stress_ : float
+    n_iter_ : int
+    diagnostics_ : dict
+        With "stress_1", the root of the squared error as a share of the squared map distances
+        (Kruskal 1964), whatever `stress_` is.
+    """
+
+    def __init__(
+        self,
+        n_components=2,
+        *,
+        n_init=1,
+        init="classical_mds",
+        max_iter=300,
+        eps=1e-6,
+        normalized_stress="auto",
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.n_init = n_init
+        self.init = init
+        self.max_iter = max_iter
+        self.eps = eps
+        self.normalized_stress = normalized_stress
+        self.random_state = random_state
+
+    def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
+        """See `LayoutEstimator.fit_transform`; the graph is not used: every pair counts."""
+        from sklearn import manifold
+
+        Z = centred(X)
+        engine = manifold.MDS(
+            self.n_components,
+            n_init=self.n_init,
+            init="random",  # or the array below
+            max_iter=self.max_iter,
+            eps=self.eps,
+            normalized_stress=self.normalized_stress,
+            random_state=self.random_state,
+        )
+        layout = engine.fit_transform(Z, init=self._start(Z))
+        self.stress_ = float(engine.stress_)
+        self.n_iter_ = int(engine.n_iter_)
+        # The sum of squared distances of all pairs is n times that to the mean.
+        map_ = layout - layout.mean(axis=0)
+        squared = len(map_) * float(np.square(map_).sum())
+        is_stress_1 = self.normalized_stress is True
+        stress_1 = self.stress_ if is_stress_1 else (self.stress_ / squared) ** 0.5
+        converged = self.n_iter_ < self.max_iter
+        if not converged:
+            warnings.warn(
+                f"MDS stopped after max_iter = {self.max_iter} passes before eps was reached",
+                stacklevel=2,
+            )
+        self.diagnostics_ = {
+            "stress_1": float(stress_1),
+            "n_iter": self.n_iter_,
+            "converged": converged,
+        }
+        return layout
+
+    def _start(self, Z: np.ndarray) -> np.ndarray | None:
+        if isinstance(self.init, str) and self.init == "random":
+            return None
+        if self.n_init != 1:
+            raise InputError(
+                f"n_init is {self.n_init} but only init='random' has more than one start"
+            )
+        if isinstance(self.init, np.ndarray):
+            return self.init
+        if self.init == "classical_mds":
+            return PCA(self.n_components).fit_transform(Z)
+        raise InputError(
+            f"init is {self.init!r} but MDS knows 'classical_mds', 'random' and an array"
+        )

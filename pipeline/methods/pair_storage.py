@@ -1,0 +1,101 @@
+"""Where the numbers of all pairs are kept: in memory, a GPU's too, or in a file that is mapped."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+
+import numpy as np
+
+from kernels.backend import Backend, get_backend
+from kernels.pairs import Pairs, pairs_bytes, strip_starts
+from pipeline.errors import InputError
+from pipeline.runtime.log import log
+from pipeline.runtime.memory import available_memory
+
+SHARE = 0.85  # of the memory or disk that is free, what the pairs may take
+
+
+def choose_storage(
+    n: int, *, storage: str = "auto", spare: float = 0.0, backend: Backend | None = None
+) -> str:
+    """Resolve where n points' pairs are kept.
+
+    Parameters
+    ----------
+    n : int
+    storage : {"auto", "memory", "disk"}
+        "auto" is memory where the pairs fit beside `spare`, else disk where they fit there.
+    spare : float
+        Bytes of memory that the method needs for everything else.
+    backend : Backend, optional
+        Who computes with the pairs: a GPU has no memory but its own. None is the CPU.
+
+    Returns
+    -------
+    {"memory", "disk", "none"}
+        "none" if "auto" finds room nowhere.
+
+    Raises
+    ------
+    InputError
+        An unknown word; a GPU is asked for a disk, or for memory that it does not have.
+    """
+    if storage not in ("auto", "memory", "disk"):
+        raise InputError(f"storage is {storage!r} but must be one of auto, memory, disk")
+    need = pairs_bytes(n)
+    if (backend or get_backend("cpu")).name == "gpu":
+        return _choose_on_gpu(need + spare, storage)
+    if storage != "auto":
+        return storage
+    if need + spare <= SHARE * available_memory():
+        return "memory"
+    return "disk" if need <= SHARE * shutil.disk_usage(tempfile.gettempdir()).free else "none"
+
+
+def _choose_on_gpu(need: float, storage: str) -> str:
+    """Unlike the CPU's, its memory cannot be swapped: even who asks for it may not get it."""
+    if storage == "disk":
+        raise InputError(
+            "storage is 'disk' but a GPU keeps pairs in its own memory only; set storage to auto, "
+            "or device to cpu"
+        )
+    free = available_memory("gpu")
+    if need > free and storage == "memory":
+        raise InputError(
+            f"storage is 'memory' but the pairs need {need / 1e9:.3g} GB of the GPU, of which "
+            f"{free / 1e9:.3g} GB are free; set storage to auto, or device to cpu"
+        )
+    return "memory" if need <= free else "none"
+
+
+def new_pairs(
+    n: int, *, unit: float, storage: str, name: str, backend: Backend | None = None
+) -> Pairs:
+    """Room for the pairs of n points, not yet filled.
+
+    Parameters
+    ----------
+    n : int
+    unit : float
+        See `kernels.pairs.Pairs`.
+    storage : {"memory", "disk"}
+        The file on disk is a temporary one (TMPDIR) without a name: it is gone when this process
+        ends, however it ends.
+    name : str
+        Starts the line that says what was chosen.
+    backend : Backend, optional
+        As in `choose_storage`; the values are an array of it, the starts NumPy's.
+    """
+    starts = strip_starts(n)
+    backend = backend or get_backend("cpu")
+    memory = "the GPU's memory" if backend.name == "gpu" else "memory"
+    place = memory if storage == "memory" else f"a temporary file in {tempfile.gettempdir()}"
+    log.info(
+        f"{name}: {n * (n - 1) // 2:,} pairs in 16 bits, {2e-9 * starts[-1]:.2g} GB in {place}"
+    )
+    if storage == "memory":
+        return Pairs(backend.xp.empty(int(starts[-1]), np.uint16), starts, n, unit)
+    with tempfile.TemporaryFile() as file:
+        values = np.memmap(file, np.uint16, mode="w+", shape=(int(starts[-1]),))
+    return Pairs(values, starts, n, unit)

@@ -1,0 +1,238 @@
+"""The one exact k-nearest-neighbour graph of a feature set, shared by methods and measures."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from kernels.backend import Backend, to_host
+from pipeline.errors import InputError
+from pipeline.neighbors.lower_bound import lower_bound_embedding, safe_limit, strips
+from pipeline.runtime.device import backend_for
+from pipeline.runtime.log import Progress, log
+from pipeline.runtime.memory import available_memory
+
+BLOCK = 4096  # rows of a tile of products: 64 MB in float32, enough for BLAS to run at full speed
+GPU_BLOCK = 8192  # likewise; what is kept of a row is read and written once a tile
+
+
+class Graph(NamedTuple):
+    """Neighbours of each point, sorted by (distance, row number), the point itself left out.
+
+    Attributes
+    ----------
+    indices : (n, k) int32
+    distances : (n, k) float32, Euclidean; sorted by their float64 values before rounding
+    """
+
+    indices: np.ndarray
+    distances: np.ndarray
+
+
+def knn_graph(X: np.ndarray, *, k: int = 90, device: str = "auto") -> Graph:
+    """Find the exact k nearest neighbours of every row of X.
+
+    Coordinates that bound distances from below, few where that pays (see `lower_bound_embedding`),
+    choose k + some candidates a row, by tiles of float32 inner products; these are ranked by true
+    float64 differences of the rows as given. The bound, with one on the float32 error (Higham
+    2002, section 3.1), then proves that no row left out could be nearer; the rows where it cannot
+    are searched again among *all* rows within the bound. The result is that of a float64 brute
+    force, ties included.
+
+    Parameters
+    ----------
+    X : (n, d) array
+        Features, finite, any real dtype; may be memory-mapped.
+    k : int
+        Neighbours a point; 90 serves t-SNE at perplexity 30, and everything else.
+    device : {"auto", "cpu", "gpu"}
+
+    Returns
+    -------
+    Graph
+        NumPy arrays, whoever computed them.
+
+    Raises
+    ------
+    InputError
+        X is not a finite matrix, or has fewer than k + 1 rows; there is no GPU to use, or its
+        memory is too small.
+
+    Notes
+    -----
+    Time n^2 p flops for p coordinates (each tile serves its rows and, by symmetry, its columns);
+    memory these coordinates, two tiles and n (k + slack) candidates, on a GPU the features too.
+    On one machine the same X gives the same graph bit for bit, for any number of threads.
+    """
+    X = check_features(X)
+    n = len(X)
+    if not 1 <= k < n:
+        raise InputError(
+            f"a graph of k = {k} neighbours needs at least {max(k, 1) + 1} rows and k >= 1 but "
+            f"the features have {n}; choose a smaller k or more points"
+        )
+    backend = backend_for(device)
+    indices, squared = backend.retry_on_oom(lambda: _search(X, k, backend))
+    return Graph(to_host(indices), np.sqrt(to_host(squared)).astype(np.float32))
+
+
+def _search(X: np.ndarray, k: int, backend: Backend) -> tuple[Any, Any]:
+    """Neighbours and squared distances, (n, k) arrays of the backend, of checked features."""
+    n, d = X.shape
+    if backend.name == "cpu":
+        block = BLOCK
+        memory = f"{memory_needed(n, d, k=k) / 1e9:.1f} GB beyond the features"
+    else:
+        block = _gpu_block(n, d, k, X.itemsize)
+        memory = f"{gpu_memory_needed(n, d, k, X.itemsize, block) / 1e9:.1f} GB of the GPU's memory"
+    log.info(
+        f"graph: {n:,} points x {d:,} features, k = {k}: up to {n * n * d / 1e12:.2g} TFLOP, "
+        f"{memory}"
+    )
+    X = backend.to_device(X)
+    xp, knn = backend.xp, backend.kernels("knn")
+    width = min(n - 1, _width(k))
+    Z, norms, scale = lower_bound_embedding(X, k=k, width=width, backend=backend)
+    half_norms = (norms**2 / 2).astype(np.float32)
+    values, columns = _candidates(Z, half_norms, width, block, backend)
+
+    rows = xp.arange(n)
+    indices, squared = knn.rank_candidates(
+        X, rows, xp.arange(n + 1) * width, columns.reshape(-1), k
+    )
+    # Scores below this may belong to a true neighbour, those above cannot.
+    limit = safe_limit(norms, np.sqrt(squared[:, -1]) * scale, Z.shape[1])
+    unproved = xp.flatnonzero(values[:, 0] <= limit) if width < n - 1 else rows[:0]
+    if len(unproved):
+        log.info(
+            f"graph: {len(unproved):,} rows are too close for the bound and are searched again"
+        )
+    for part in strips(len(unproved), _searched_together(n, block)):
+        some = unproved[part]
+        starts, near = _all_within(Z, half_norms, some, limit[some], xp)
+        indices[some], squared[some] = knn.rank_candidates(X, some, starts, near, k)
+    return indices, squared
+
+
+def memory_needed(n: int, d: int, *, k: int = 90) -> int:
+    """Bytes that `knn_graph` needs on a CPU beside the features themselves."""
+    tiles = 2 * 4 * min(n, BLOCK) ** 2 + 24 * d * d  # with the covariance and its eigenvectors
+    workspace = 50e6  # of BLAS and of the strips that are centred in float64
+    return int(4 * n * d + tiles + n * (8 * _width(k) + 16 * k + 64) + workspace)
+
+
+def gpu_memory_needed(n: int, d: int, k: int, itemsize: int, block: int) -> int:
+    """Bytes that `knn_graph` needs of a GPU, the features (`itemsize` bytes a number) among them.
+
+    Beside them are their centred copy, candidates and results, and either two tiles or what is
+    searched again: products, scores, whether they are within the bound, and where those are (32
+    bytes a pair, should all be).
+    """
+    kept = n * ((itemsize + 4) * d + 8 * _width(k) + 20 * k + 64)
+    tiles = max(2 * 4 * min(n, block) ** 2, 32 * n * _searched_together(n, block))
+    workspace = 100e6 + 3 * 8 * 1024 * d  # of cuBLAS and of a strip that is centred in float64
+    return int(kept + tiles + workspace)
+
+
+def _gpu_block(n: int, d: int, k: int, itemsize: int) -> int:
+    """Rows of a tile: as many as there is room for, up to where more would save nothing."""
+    free = available_memory("gpu")
+    for block in (GPU_BLOCK, GPU_BLOCK // 2, GPU_BLOCK // 4, GPU_BLOCK // 8):
+        if gpu_memory_needed(n, d, k, itemsize, block) <= free:
+            return block
+    raise InputError(
+        f"a graph of {n:,} points x {d:,} features needs "
+        f"{gpu_memory_needed(n, d, k, itemsize, block) / 1e9:.3g} GB of the GPU's memory, of which "
+        f"{free / 1e9:.3g} GB are free; set device to cpu"
+    )
+
+
+def _searched_together(n: int, block: int) -> int:
+    """Rows that are searched again together: their products with all rows make half a tile."""
+    return max(1, min(512, block * block // (2 * n)))
+
+
+def _width(k: int) -> int:
+    """Candidates a row: the wider the margin, the fewer rows are searched again."""
+    return k + max(32, 3 * k // 2)
+
+
+def check_features(X: np.ndarray) -> np.ndarray:
+    """Return X as a C-ordered float32 or float64 matrix, or say what is wrong with it.
+
+    Raises
+    ------
+    InputError
+        Not two-dimensional, empty, not real numbers, or NaN or infinite values somewhere (the
+        sentence counts the rows and names the first).
+    """
+    X = np.asarray(X)
+    if X.ndim != 2 or 0 in X.shape:
+        raise InputError(
+            f"features must be a matrix of n points x d features but have shape {X.shape}; "
+            "give one row a point"
+        )
+    if not (np.issubdtype(X.dtype, np.floating) or np.issubdtype(X.dtype, np.integer)):
+        raise InputError(
+            f"features must be real numbers but are {X.dtype}; convert them to float32"
+        )
+    small = X.dtype in (np.float16, np.float32)
+    X = np.ascontiguousarray(X, dtype=np.float32 if small else np.float64)
+    finite = np.concatenate([np.isfinite(X[strip]).all(axis=1) for strip in strips(len(X))])
+    rows = np.flatnonzero(~finite)
+    if len(rows):
+        raise InputError(
+            f"features have NaN or infinite values in {len(rows)} of {len(X)} rows, the first is "
+            f"row {rows[0]}; extract them again or remove these rows"
+        )
+    return X
+
+
+def _candidates(
+    Z: Any, half_norms: Any, width: int, block: int, backend: Backend
+) -> tuple[Any, Any]:
+    """The `width` best-scoring columns of every row, from one sweep over half of all tiles."""
+    xp, knn = backend.xp, backend.kernels("knn")
+    n = len(Z)
+    values = xp.full((n, width), np.inf, np.float32)
+    columns = xp.full((n, width), -1, np.int32)
+    blocks = strips(n, block)
+    tiles = [(a, b) for i, a in enumerate(blocks) for b in blocks[i:]]
+    progress = Progress("graph", len(tiles))
+    for a, b in tiles:
+        products = Z[a] @ Z[b].T
+        if a == b:
+            xp.fill_diagonal(products, -np.inf)
+        else:
+            knn.keep_nearest(knn.transpose(products), half_norms[a], a.start, values[b], columns[b])
+        knn.keep_nearest(products, half_norms[b], b.start, values[a], columns[a])
+        backend.synchronize()  # else launches would be counted, not finished work
+        progress.update()
+    return values, columns
+
+
+def _all_within(Z: Any, half_norms: Any, rows: Any, limit: Any, xp: Any) -> tuple[Any, Any]:
+    """Every column that scores at most `limit` in each of `rows`, as starts and columns."""
+    products = Z[rows] @ Z.T
+    products[xp.arange(len(rows)), rows] = -np.inf
+    within = half_norms - products <= limit[:, None]
+    starts = xp.concatenate([xp.zeros(1, np.int64), xp.cumsum(within.sum(axis=1))])
+    return starts, xp.nonzero(within)[1].astype(np.int32)
+
+
+def components(indices: np.ndarray) -> int:
+    """Number of pieces that a graph falls into when its edges are walked both ways.
+
+    Parameters
+    ----------
+    indices : (n, k) int
+        Neighbours of each point.
+    """
+    n, k = indices.shape
+    edges = csr_array(
+        (np.ones(n * k, np.int8), np.ravel(indices), np.arange(n + 1) * k), shape=(n, n)
+    )
+    return int(connected_components(edges, directed=False)[0])

@@ -1,0 +1,127 @@
+"""Features: the output of one layer for every image, in inference mode."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from pipeline.errors import InputError
+from pipeline.networks.backbone import FEATURES
+from pipeline.networks.flops import describe, forward_flops, speed
+from pipeline.networks.inference import BatchedInference
+from pipeline.networks.precision import computing_in, has_gpu, resolve_precision
+from pipeline.runtime.log import Progress, log
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Extraction(NamedTuple):
+    """What one extraction gave.
+
+    Attributes
+    ----------
+    features : (n, d) float32 array
+    info : dict
+        precision, batch_size, and what `pipeline.networks.flops.speed` tells; the compilation, which a first
+        batch pays for, is not timed.
+    """
+
+    features: np.ndarray
+    info: dict[str, Any]
+
+
+def extract_features(
+    model: keras.Model,
+    images: np.ndarray,
+    *,
+    layer: str = FEATURES,
+    batch_size: int | None = None,
+    precision: str = "auto",
+) -> Extraction:
+    """Run every image through the model and keep the output of one layer.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Takes uint8 images as they are stored.
+    images : (n, h, w, c) uint8 array
+        Memory-mapped arrays are read chunk by chunk.
+    layer : str
+        Name of any layer. A feature map (n, h', w', d) is averaged over its positions, in float32.
+    batch_size : int, optional
+        Images per step; by default what suits the device.
+    precision : "auto", "float32", "bfloat16" or "float16"
+        What the layers compute in; "auto" is float32 on a CPU, and on a GPU float16, or float32
+        where features are beyond its range.
+
+    Returns
+    -------
+    Extraction
+
+    Raises
+    ------
+    InputError
+        No such layer or precision, no image, too little memory, or features beyond the range of
+        float16 where that was asked for.
+    """
+    if len(images) == 0:
+        raise InputError("there is no image to extract features from: check split and subset")
+    chosen = resolve_precision(precision, training=False)
+    network = tap(model, layer)
+    batch_size = min(batch_size or default_batch_size(network), len(images))
+    found = _extract(network, images, batch_size, chosen)
+    if chosen != "float16" or np.isfinite(found.features).all():
+        return found
+    problem = "features are infinite in float16, which ends at 65,504"
+    if precision == "float16":
+        raise InputError(f"{problem}: set their precision to float32")
+    log.info(f"{problem}: extracted again in float32")
+    return _extract(network, images, batch_size, "float32")
+
+
+def _extract(
+    network: keras.Model, images: np.ndarray, batch_size: int, precision: str
+) -> Extraction:
+    with computing_in(network, precision):
+        run = BatchedInference(network, rows=len(images), batch_size=batch_size)
+        run.warm_up()
+        start = time.perf_counter()
+        [features] = run(images, Progress("features", len(images)))
+        seconds = time.perf_counter() - start
+    found = speed(len(images) / seconds, forward_flops(network), precision)
+    log.info(f"features: {len(images):,} images in {precision}, {describe(found)}")
+    return Extraction(features, {"precision": precision, "batch_size": run.batch_size, **found})
+
+
+def default_batch_size(network: keras.Model) -> int:
+    """Images per step: on two cores 256 is the fastest size within 5 %.
+
+    A GPU has room for more; there the largest feature map, read and written in float32, may take
+    4 GiB. Not measured.
+    """
+    if not has_gpu():
+        return 256
+    largest = max(math.prod(layer.output.shape[1:]) for layer in network.layers)
+    return min(1024, 2 ** max(0, int(math.log2(2**32 / (8 * largest)))))
+
+
+def tap(model: keras.Model, *layers: str) -> keras.Model:
+    """Cut the model after some layers, each pooled to one row per image."""
+    import keras
+
+    names = [each.name for each in model.layers]
+    outputs = []
+    for layer in layers:
+        if layer not in names:
+            raise InputError(
+                f"layer {layer!r} is not in the model: use {', '.join(names[-3:])}, ..."
+            )
+        output = model.get_layer(layer).output
+        if output.ndim == 4:
+            output = keras.layers.GlobalAveragePooling2D(dtype="float32", name=FEATURES)(output)
+        outputs.append(output)
+    return keras.Model(model.input, outputs)

@@ -1,0 +1,71 @@
+"""Do the words around a figure say what must not be overlooked?"""
+
+import pandas as pd
+
+from pipeline.drawing.caption import ALIGNED, describe, name_measures, note
+from pipeline.methods.registry import METHODS
+from pipeline.report.summary import summarize
+
+BEFORE = {
+    "dataset": "digits",
+    "images": 1797,
+    "image_shape": [8, 8, 1],
+    "backbone": "MobileNet",
+    "image_size": 32,
+    "weights": "ImageNet weights",
+    "stage": "before",
+    "method": "pca",
+    "points": 500,
+    "total_points": 1797,
+}
+AFTER = {
+    **BEFORE,
+    "stage": "after",
+    "accuracy": {"train": 1.0, "validation": None, "test": 0.97531},
+    "warnings": [],
+}
+
+
+def test_heading_and_caption_state_the_facts():
+    words = describe([BEFORE, AFTER])
+    assert words["heading"] == "MobileNet on digits"
+    assert words["caption"] == (
+        "ImageNet weights. 1,797 images of 8 x 8 pixels, seen by the network at 32 pixels. "
+        "Accuracy of the fine-tuned classifier: train 100.00%, test 97.53%. After "
+        "fine-tuning, each layout is turned and mirrored towards the one before; only mirrored "
+        "where its axes have an order, as in PCA, LLE and Isomap."
+    )
+    assert words["alert"] == ""
+    assert "turned" not in describe([AFTER])["caption"]
+
+
+def test_random_weights_and_warnings_are_loud():
+    after = {**AFTER, "weights": "random weights, seed 0", "warnings": ["TEST ACCURACY IS LOW"]}
+    words = describe([after])
+    assert words["alert"] == "random weights; warning, see the caption"
+    assert words["caption"].startswith("WARNING: TEST ACCURACY IS LOW. Random weights, seed 0.")
+
+
+def test_panels_show_the_measures_under_readable_names():
+    shown = name_measures({"knn_accuracy": 0.9974, "k": 15})
+    assert shown == {"2-D kNN accuracy": "0.997"}
+    assert "among their 15 nearest" in describe([AFTER], n_neighbors=15)["caption"]
+    assert "nearest" not in describe([AFTER])["caption"]
+
+
+def test_a_graph_in_pieces_is_said():
+    assert note({**AFTER, "components": 9}) == "neighbour graph in 9 pieces"
+    assert note({**AFTER, "components": 1}) == note(AFTER) == ""
+
+
+def test_the_summary_has_one_row_a_layout():
+    table = summarize([(BEFORE, {"knn_accuracy": 0.5}), (AFTER, {"knn_accuracy": 0.9})])
+    assert list(table["stage"]) == ["before", "after"]
+    assert list(table["knn_accuracy"]) == [0.5, 0.9]
+    assert pd.isna(table["test_accuracy"][0])
+    assert table["test_accuracy"][1] == 0.97531
+
+
+def test_the_caption_names_the_methods_that_are_only_mirrored():
+    for method in METHODS.values():
+        assert (method.title in ALIGNED) == method.ordered_axes

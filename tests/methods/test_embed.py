@@ -1,0 +1,313 @@
+"""Does embed choose, check, refuse and report as it says?"""
+
+import json
+
+import numpy as np
+import pytest
+
+from kernels.gpu import cuda
+from pipeline.errors import InputError
+from pipeline.methods import embed as embed_module
+from pipeline.methods.embed import embed, preflight
+from pipeline.methods.pca.scikit_learn import PCA
+from pipeline.methods.registry import METHODS, Engine, Method, engine_name
+from pipeline.neighbors.graph import Graph, knn_graph
+
+GB = 10**9
+
+
+@pytest.fixture(scope="module", name="X")
+def features():
+    return np.random.default_rng(0).normal(size=(120, 8)).astype(np.float32)
+
+
+@pytest.fixture
+def memory(monkeypatch):
+    """Pretend that so many bytes are free."""
+    return lambda free: monkeypatch.setattr(embed_module, "available_memory", lambda: free)
+
+
+def test_a_layout_and_its_record(X):
+    layout = embed(X, method="pca", seed=3)
+    assert layout.embedding.dtype == np.float32
+    assert np.allclose(layout.embedding, PCA().fit_transform(X), atol=1e-5)
+    assert layout.engine == "sklearn"
+    info = json.loads(json.dumps(layout.info))
+    assert info["library"] == "scikit-learn"
+    assert info["parameters"] == {"svd_solver": "covariance_eigh"}
+    assert info["seed"] == 3
+    assert info["warnings"] == []
+    assert len(info["explained_variance_ratio"]) == 2
+
+
+def test_methods_in_the_order_of_the_figure():
+    assert list(METHODS) == ["pca", "tsne", "umap", "mds", "lle", "isomap"]
+    for method in METHODS.values():
+        assert not method.parameters() & {"self", "random_state", "n_components", "n_jobs"}
+
+
+def test_parameters_and_figures_reach_the_record(X):
+    info = embed(X, method="mds", params={"max_iter": 3}).info
+    assert info["parameters"]["max_iter"] == 3
+    assert info["parameters"]["eps"] == 1e-6
+    assert info["n_iter"] == 3
+    assert 0 < info["stress_1"] < 1
+
+
+def test_warnings_reach_the_record_and_not_the_terminal(X, recwarn, capfd):
+    two = np.vstack([X, X + 1000])
+    for method in ("lle", "isomap"):
+        info = embed(two, method=method, engine="sklearn").info
+        assert info["components"] == 2
+        assert any("2" in line for line in info["warnings"])
+    assert embed(X, method="mds", params={"max_iter": 2}).info["warnings"] == [
+        "MDS stopped after max_iter = 2 passes before eps was reached"
+    ]
+    assert not recwarn.list
+    assert "Warning" not in capfd.readouterr().err
+
+
+def test_the_seed_is_the_studys(X):
+    params = {"init": "random", "max_iter": 5}
+    first, again, other = (
+        embed(X, method="mds", params=params, seed=seed).embedding for seed in (1, 1, 2)
+    )
+    assert np.array_equal(first, again)
+    assert not np.allclose(first, other)
+
+
+def test_a_given_graph_is_used(X):
+    params = {"perplexity": 5, "max_iter": 20}
+    graph = knn_graph(X, k=15)
+    shifted = Graph((graph.indices + 1) % 120, graph.distances)
+    right = embed(X, method="tsne", params=params, graph=graph).embedding
+    assert np.array_equal(right, embed(X, method="tsne", params=params).embedding)
+    assert not np.allclose(right, embed(X, method="tsne", params=params, graph=shifted).embedding)
+
+
+def test_a_start_given_as_an_array_is_named_in_the_record(X):
+    start = np.random.default_rng(1).normal(size=(120, 2))
+    info = embed(X, method="mds", params={"init": start, "max_iter": 2}).info
+    assert json.loads(json.dumps(info))["parameters"]["init"] == "array (120, 2)"
+
+
+# ---- memory
+
+
+def test_too_many_points_is_one_sentence_with_the_largest_subset(memory):
+    memory(22 * GB)
+    with pytest.raises(InputError) as error:
+        preflight(70_000, 1280, method="mds", engine="sklearn")
+    sentence = str(error.value)
+    assert "mds with engine sklearn needs about 295 GB for 70,000 points" in sentence
+    assert "19.8 GB are free" in sentence
+    size = int(sentence.split("at most ")[1].split()[0].replace(",", ""))
+    assert "another engine" in sentence
+    preflight(size, 1280, method="mds", engine="sklearn")
+    with pytest.raises(InputError):
+        preflight(int(1.1 * size), 1280, method="mds", engine="sklearn")
+
+
+def test_the_study_fits_where_it_should(memory):
+    memory(16 * GB)
+    for method in METHODS:
+        preflight(70_000, 2048, method=method)
+    for method in ("mds", "lle", "isomap"):
+        with pytest.raises(InputError, match=rf"methods\.{method}\.subset"):
+            preflight(70_000, 1280, method=method, engine="sklearn")
+
+
+def test_embed_refuses_before_it_starts(X, memory, monkeypatch):
+    memory(100_000)
+    monkeypatch.setattr(
+        "pipeline.methods.mds.exact.MDS._lay_out", lambda *_, **__: pytest.fail("ran")
+    )
+    with pytest.raises(InputError, match="120 points"):
+        embed(X, method="mds")
+
+
+def test_long_runs_are_projected(memory, capfd):
+    memory(22 * GB)
+    preflight(12_000, 1280, method="mds", engine="sklearn")
+    assert "12,000 points, about 9 GB, projected 33.1 minutes" in capfd.readouterr().err
+    preflight(500, 1280, method="mds", engine="sklearn")
+    assert "minutes" not in capfd.readouterr().err
+
+
+# ---- engines and devices
+
+
+def test_engine_auto_prefers_the_device_then_the_first(monkeypatch):
+    cpu = METHODS["pca"].engines["sklearn"]
+    gpu = Engine(cpu.estimator, "a GPU library", cpu.memory, devices=("gpu",))
+    both = Method("PCA", {"sklearn": cpu, "fast": gpu})
+    monkeypatch.setitem(METHODS, "pca", both)
+    assert engine_name("pca", device="gpu") == "fast"
+    assert engine_name("pca", device="cpu") == "sklearn"
+    assert engine_name("pca") == "sklearn"
+    only = Method("PCA", {"sklearn": cpu})
+    monkeypatch.setitem(METHODS, "pca", only)
+    assert engine_name("pca", device="gpu") == "sklearn"
+
+
+def test_an_engine_without_a_gpu_runs_on_the_cpu_and_says_so(X):
+    assert embed(X, method="pca", engine="sklearn", device="gpu").info["device"] == "cpu"
+
+
+# ---- mistakes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"method": "sne"}, ["'sne'", "pca, tsne, umap, mds, lle, isomap"]),
+        ({"method": "mds", "engine": "abacus"}, ["'abacus'", "auto, exact, sklearn"]),
+        ({"method": "pca", "device": "tpu"}, ["'tpu'", "auto, cpu, gpu"]),
+        ({"method": "tsne", "params": {"perplexty": 3}}, ["'perplexty'", "perplexity"]),
+        ({"method": "tsne", "params": {"perplexity": "3"}}, ["perplexity", "'3'", "number"]),
+        ({"method": "tsne", "params": {"perplexity": 0}}, ["tsne", "perplexity", "0"]),
+        ({"method": "tsne", "params": {"method": "magic"}}, ["'magic'", "barnes_hut"]),
+        ({"method": "tsne", "params": {"learning_rate": "fast"}}, ["learning_rate"]),
+        ({"method": "tsne"}, ["perplexity 30", "90", "k = 20"]),
+        ({"method": "umap", "params": {"n_neighbors": 1}}, ["umap", "n_neighbors"]),
+        ({"method": "umap", "params": {"init": "magic"}}, ["'magic'", "spectral"]),
+        ({"method": "umap", "params": {"n_neighbors": 50}}, ["50", "k = 20"]),
+        ({"method": "mds", "params": {"max_iter": -1}}, ["MDS", "max_iter", "-1"]),
+        ({"method": "mds", "params": {"n_init": 4}}, ["n_init", "4", "random"]),
+        ({"method": "mds", "params": {"init": "magic"}}, ["'magic'", "classical_mds"]),
+        (
+            {"method": "lle", "engine": "sklearn", "params": {"eigen_solver": "magic"}},
+            ["eigen_solver", "magic"],
+        ),
+        ({"method": "lle", "params": {"n_neighbors": 120}}, ["n_neighbors", "120"]),
+        ({"method": "isomap", "params": {"n_neighbors": 0}}, ["n_neighbors", "0"]),
+        ({"method": "pca", "params": {"random_state": 1}}, ["random_state"]),
+    ],
+)
+def test_a_mistake_is_one_sentence(X, arguments, words):
+    with pytest.raises(InputError) as error:
+        embed(X, graph=knn_graph(X, k=20), **arguments)
+    for word in words:
+        assert word in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda X: np.where(np.arange(120)[:, None] % 50 == 7, np.nan, X), ["3 of 120", "row 7"]),
+        (lambda X: np.where(np.arange(120)[:, None] == 9, np.inf, X), ["1 of 120", "row 9"]),
+        (lambda X: np.ones_like(X), ["all 120 rows", "equal"]),
+        (lambda X: X[:, 0], ["(120,)"]),
+    ],
+)
+def test_features_that_cannot_be_laid_out(X, method, spoil, words):
+    with pytest.raises(InputError) as error:
+        embed(spoil(X), method=method)
+    for word in words:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "pca" and name != "mds"])
+def test_fewer_points_than_neighbours(X, method):
+    with pytest.raises(InputError):
+        embed(X[:8], method=method)
+
+
+def test_one_feature_has_no_plane(X):
+    with pytest.raises(InputError, match="pca"):
+        embed(X[:, :1], method="pca")
+
+
+def test_a_layout_with_lost_points_is_refused(X, monkeypatch):
+    def lost(self, X, graph):
+        self.diagnostics_ = {}
+        return np.where(np.arange(len(X))[:, None] < 2, np.nan, np.zeros((len(X), 2)))
+
+    monkeypatch.setattr("pipeline.methods.pca.scikit_learn.PCA._lay_out", lost)
+    with pytest.raises(InputError, match="2 of 120 points"):
+        embed(X, method="pca")
+
+
+# ---- on a GPU
+
+
+def test_a_gpu_lays_out_and_says_so(gpu, X, memory, capfd):
+    memory(10**12)
+    for method in ("tsne", "mds", "lle", "isomap"):
+        params = {"perplexity": 5, "max_iter": 10} if method == "tsne" else {}
+        layout = embed(X[:60], method=method, params=params, device="gpu")
+        assert layout.engine == "exact"
+        assert layout.info["device"] == "gpu"
+        assert "device" not in layout.info["parameters"]
+        assert "GB of the GPU" in capfd.readouterr().err
+
+
+def test_too_many_points_for_a_gpu_is_one_sentence(gpu, memory, monkeypatch):
+    memory(10**12)
+    monkeypatch.setattr(cuda, "free_memory", lambda: 4 * GB)
+    with pytest.raises(
+        InputError, match=r"needs about .* GB of the GPU for .* but 3.6 GB are free"
+    ):
+        preflight(10**7, 1280, method="lle", device="gpu")
+    with pytest.raises(InputError, match=r"methods\.isomap\.subset"):
+        preflight(70_000, 1280, method="isomap", params={"storage": "memory"}, device="gpu")
+    preflight(70_000, 1280, method="mds", device="gpu")  # computes distances again
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Out of memory allocating 1,000 bytes"),  # CuPy's pool
+        RuntimeError("CUDA_ERROR_OUT_OF_MEMORY: out of memory"),  # the driver
+        RuntimeError("CUSOLVER_STATUS_ALLOC_FAILED"),
+    ],
+)
+def test_memory_that_runs_out_is_one_more_attempt_and_then_a_sentence(
+    gpu, X, memory, monkeypatch, error
+):
+    memory(10**12)
+    rooms = []
+
+    def greedy(self, X, graph):
+        rooms.append(cuda._share)
+        raise error
+
+    monkeypatch.setattr("pipeline.methods.mds.exact.MDS._lay_out", greedy)
+    with pytest.raises(MemoryError, match=f"smaller tiles too; {error}"):
+        embed(X, method="mds", device="gpu")
+    assert rooms == [1.0, 0.25]
+    assert cuda._share == 1.0  # for what comes next
+    rooms.clear()
+    with pytest.raises(type(error), match=f"^{error}"):
+        embed(X, method="mds", device="cpu")
+    assert rooms == [1.0]
+
+
+def test_an_attempt_within_a_second_attempt_leaves_its_room_small(gpu):
+    rooms = []
+
+    def outer():
+        if not rooms:
+            rooms.append(cuda._share)
+            raise MemoryError
+        rooms.append(gpu.attempt(lambda: cuda._share))
+        rooms.append(cuda._share)
+
+    gpu.attempt(outer)
+    assert rooms == [1.0, 0.25, 0.25]
+
+
+def test_another_error_of_a_gpu_is_no_lack_of_memory(gpu, X, memory, monkeypatch):
+    memory(10**12)
+    rooms = []
+
+    def broken(self, X, graph):
+        rooms.append(cuda._share)
+        raise RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS")
+
+    monkeypatch.setattr("pipeline.methods.mds.exact.MDS._lay_out", broken)
+    with pytest.raises(RuntimeError, match="ILLEGAL"):
+        embed(X, method="mds", device="gpu")
+    assert rooms == [1.0]
