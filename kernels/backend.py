@@ -1,4 +1,4 @@
-"""Who computes: NumPy and numba on the CPU, or CuPy and the CUDA kernels on a GPU.
+"""Backends: NumPy and numba kernels on the CPU, or CuPy and CUDA kernels on a GPU.
 
 Code that asks a backend for its array module and its kernels runs on both. `kernels.cpu` and
 `kernels.gpu` have the same modules, functions and parameters; arrays of a backend stay with it.
@@ -29,8 +29,25 @@ class Backend(NamedTuple):
     name: str
     xp: ModuleType
 
+    @property
+    def on_host(self) -> bool:
+        """Whether its arrays are in the host's memory, which can be swapped or mapped to a file."""
+        return self.name == "cpu"
+
+    @property
+    def memory(self) -> str:
+        """What messages call the memory of its arrays."""
+        return "memory" if self.on_host else "the GPU's memory"
+
+    @property
+    def threads(self) -> int:
+        """Loops of a kernel that run side by side, each with memory of its own; 1 on a GPU."""
+        import numba
+
+        return numba.get_num_threads() if self.on_host else 1
+
     def kernels(self, topic: str) -> ModuleType:
-        """The module of kernels on a topic, such as "smacof"."""
+        """The kernels of a topic, such as "smacof"."""
         return importlib.import_module(f"kernels.{self.name}.{topic}")
 
     def to_device(self, array: np.ndarray) -> Any:
@@ -46,7 +63,7 @@ class Backend(NamedTuple):
         return cuda.retry_on_oom(compute)
 
     def synchronize(self) -> None:
-        """Wait until all that was asked of the device is done: before a clock is read."""
+        """Wait until the device has finished all submitted work: before a clock is read."""
         if self.name == "gpu":
             from kernels.gpu import cuda
 
@@ -54,7 +71,7 @@ class Backend(NamedTuple):
 
 
 def to_host(array: Any) -> np.ndarray:
-    """A NumPy array of what may be on a device."""
+    """Copy an array to the host, as NumPy's; it may be there already."""
     return array.get() if hasattr(array, "get") else np.asarray(array)
 
 

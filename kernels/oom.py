@@ -1,4 +1,4 @@
-"""Out of memory: which errors say so, and one more attempt with less."""
+"""Out-of-memory errors of all libraries, and one retry with less memory."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# CuPy's and RMM's errors are kinds of MemoryError; those of CUDA's libraries, TensorFlow, JAX and
-# PyTorch only say what they mean.
+# CuPy's and RMM's errors derive from MemoryError; those of CUDA's libraries, TensorFlow, JAX and
+# PyTorch are known by their messages only.
 OOM_MESSAGES = (
     "out of memory",
     "out_of_memory",
@@ -33,7 +33,7 @@ def retry_on_oom(compute: Callable[[], T], shrink: Callable[[], None]) -> T:
     Raises
     ------
     MemoryError
-        Memory ran out again, whatever the error was that said so.
+        Memory ran out again, whatever the type of the error was.
     """
     try:
         return compute()

@@ -1,4 +1,4 @@
-"""Every pair of n points once: fixed-point numbers in strips of the upper half of an N x N matrix.
+"""Condensed distance matrix: the upper triangle of an (n, n) matrix, in 16-bit fixed point.
 
 N^2 numbers are 39 GB in float64 at 70,000 points; each pair once, in 16 bits, is 4.9 GB.
 """
@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-STRIP = 256  # rows of a strip: its diagonal block wastes STRIP / n of the room
-TOP = 65535  # largest fixed-point number
+STRIP = 256  # rows of a strip: its diagonal block wastes STRIP / n of the memory
+TOP = 65535  # largest fixed-point value
 
 
 class Pairs(NamedTuple):
@@ -20,19 +20,19 @@ class Pairs(NamedTuple):
     Attributes
     ----------
     values : (starts[-1],) uint16
-        All strips, one after the other; a number is value x unit.
+        All strips, one after the other; a number is value * step.
     starts : (strips + 1,) int64
         Where each strip starts in `values`.
     n : int
         Points.
-    unit : float
-        The number that 1 stands for; values are rounded, so they are off by at most half of it.
+    step : float
+        Quantisation step: rounding errors are at most half of it.
     """
 
     values: np.ndarray
     starts: np.ndarray
     n: int
-    unit: float
+    step: float
 
     def strip(self, s: int) -> tuple[int, np.ndarray]:
         """First row of strip s, and the strip as a (rows, n - first) view."""
@@ -59,5 +59,5 @@ def pairs_bytes(n: int) -> int:
 
 
 def folds(n: int) -> int:
-    """Number of folds of n points: fold t is strip t with the t-th last, so all weigh alike."""
+    """Number of folds of n points: fold t is strip t with the t-th last, so all cost alike."""
     return (-(-n // STRIP) + 1) // 2

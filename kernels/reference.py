@@ -1,4 +1,4 @@
-"""Each kernel in a few lines of NumPy: slow, obviously right, used by tests only."""
+"""Reference implementation of each kernel in a few lines of NumPy: slow, used by tests only."""
 
 import numpy as np
 
@@ -50,9 +50,9 @@ def add_residual(starts, columns, weights, Z, V, scale, shift, decay, out):
     out[:] = scale * (Z - W @ Z) + shift * V + decay * out
 
 
-def later_distances(X, unit):
-    """What `kernels.cpu.distances.later_distances` gives all rows together, without rounding."""
-    return np.sqrt(((X[:, None] - X) ** 2).sum(axis=-1)) / unit
+def later_distances(X, step):
+    """What `kernels.cpu.distances.later_distances` does for all rows at once, not rounded."""
+    return np.sqrt(((X[:, None] - X) ** 2).sum(axis=-1)) / step
 
 
 def guttman_sums(D, X):
@@ -64,7 +64,7 @@ def guttman_sums(D, X):
 
 
 def group_distances(edges, sources, group):
-    """What `kernels.cpu.shortest_paths.group_distances` finds, by Floyd (1962) and Warshall.
+    """What `kernels.cpu.shortest_paths.group_distances` returns, by Floyd (1962) and Warshall.
 
     Edges are an (n, n) array, infinite where there is none.
     """

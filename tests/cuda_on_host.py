@@ -1,12 +1,12 @@
-"""Run the CUDA kernels without a GPU: their sources as C++, and arrays as particular as CuPy's.
+"""Run the CUDA kernels without a GPU: their sources as C++, and arrays as strict as CuPy's.
 
 Chosen over a simulator because the very sources run that a GPU gets, with their indices, types
-and barriers, and over re-writing them because nothing can drift apart. Types of arguments, which
-a launch on a GPU takes on trust, are checked, and ThreadSanitizer can watch (`kernel_calls`). What
-it cannot show: what a GPU's caches and its approximate instructions do, and speed.
+and barriers, and over rewriting them because nothing can diverge. Types of arguments, which a
+launch on a GPU does not check, are checked, and ThreadSanitizer can watch (`kernel_calls`). Not
+covered: a GPU's caches, its approximate instructions, and speed.
 
-`Array` computes as NumPy does but, like CuPy's arrays, neither mixes with NumPy's nor becomes one
-unasked, so that what would fail on a GPU fails here.
+`Array` computes as NumPy does but, like CuPy's arrays, neither mixes with NumPy's nor converts to
+one implicitly, so that what would fail on a GPU fails here.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from kernels.gpu import cuda
 
 COMPILER = shutil.which("g++")
 FOLDER = Path(__file__).parent
-ROOM = tempfile.TemporaryDirectory(prefix="kernels-")  # until Python ends
+BUILDS = tempfile.TemporaryDirectory(prefix="kernels-")  # until Python ends
 OPTIONS = ["-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-shared", "-fPIC"]
 
 
 class Array(np.lib.mixins.NDArrayOperatorsMixin):
-    """An array of the device that is not there."""
+    """A stand-in for a device array, in host memory."""
 
     def __init__(self, inner):
         self.inner = np.asarray(inner)
@@ -40,7 +40,7 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
         return self.inner.copy()
 
     def __array__(self, *_, **__):
-        raise TypeError("an array of the device does not become NumPy's unasked")
+        raise TypeError("a device array does not convert to NumPy's implicitly")
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=(), **options):
         if out:
@@ -108,7 +108,7 @@ def _bare(value):
     if isinstance(value, Array):
         return value.inner
     if isinstance(value, np.ndarray):
-        raise TypeError(f"NumPy's array of shape {value.shape} among those of the device")
+        raise TypeError(f"NumPy's array of shape {value.shape} among device arrays")
     return type(value)(map(_bare, value)) if type(value) in (tuple, list) else value
 
 
@@ -136,7 +136,7 @@ def kernels_of(topic: str) -> list[str]:
 @functools.cache
 def compiled(source: str, name: str, definitions: tuple[str, ...]):
     """What `kernels.gpu.cuda.compiled` returns, for `Array`."""
-    folder = Path(tempfile.mkdtemp(dir=ROOM.name))
+    folder = Path(tempfile.mkdtemp(dir=BUILDS.name))
     program, library = folder / "kernel.cpp", folder / "kernel.so"
     program.write_text(
         f'#include "{FOLDER / "cuda_on_host.h"}"\n'
@@ -156,21 +156,21 @@ def compiled(source: str, name: str, definitions: tuple[str, ...]):
     start = ctypes.CDLL(str(library)).start
 
     def run(grid, block, arguments):
-        room = [_room(argument) for argument in arguments]
-        given = (ctypes.c_void_p * len(room))(*(ctypes.addressof(one) for one in room))
+        values = [_c_value(argument) for argument in arguments]
+        given = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
         names = [argument.dtype.name for argument in arguments]
         texts = (ctypes.c_char_p * len(names))(*(text.encode() for text in names))
         x, y = (*grid, 1)[:2]
-        status = start(x, y, block[0], given, texts, len(room))
-        assert status != -2, f"{name} was given {len(room)} arguments"
+        status = start(x, y, block[0], given, texts, len(values))
+        assert status != -2, f"{name} got {len(values)} arguments"
         assert status != -1, f"{name}: only some threads of a block reach a barrier"
         assert status == 0, f"{name}: argument {status} is {names[status - 1]}"
 
     return run
 
 
-def _room(argument):
-    """An argument where C++ finds it: arrays by their address."""
+def _c_value(argument):
+    """An argument as a C value: arrays by their address."""
     if isinstance(argument, Array):
         return ctypes.c_void_p(argument.inner.ctypes.data)
     assert isinstance(argument, np.int64 | np.float64), type(argument)

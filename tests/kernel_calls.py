@@ -19,7 +19,7 @@ from kernels.gpu import shortest_paths as paths
 from kernels.pairs import strip_starts
 
 N = 300  # points: two strips of pairs
-THREADS = 64  # of a block: ThreadSanitizer tells 255 threads apart, and some blocks must fit
+THREADS = 64  # of a block: ThreadSanitizer distinguishes 255 threads, and some blocks must fit
 random = np.random.default_rng(0)
 
 
@@ -42,12 +42,15 @@ def call_distances():
 
 def call_knn():
     knn.transpose(real(40, 70))
-    # Room in shared memory; in global memory, of fewer blocks than there are rows.
-    for kept, seen in ((20, 700), (2000, 2100)):
-        values, columns = xp.full((3, kept), np.inf, np.float32), xp.full((3, kept), -1, np.int32)
+    # Buffers in shared memory; in global memory, of fewer blocks than there are rows.
+    for selected, seen in ((20, 700), (2000, 2100)):
+        values, columns = (
+            xp.full((3, selected), np.inf, np.float32),
+            xp.full((3, selected), -1, np.int32),
+        )
         knn.keep_nearest(real(3, seen), real(seen), 0, values, columns)
         starts = xp.asarray(np.array([0, seen, seen, 2 * seen]))
-        knn.rank_candidates(real(seen, 5), xp.arange(3), starts, integers(seen, 2 * seen), kept)
+        knn.rank_candidates(real(seen, 5), xp.arange(3), starts, integers(seen, 2 * seen), selected)
 
 
 def call_lle():

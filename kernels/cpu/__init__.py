@@ -1,1 +1,4 @@
-"""Kernels compiled by numba for CPUs; their twins are in `kernels.gpu`."""
+"""Kernels for CPUs, compiled by numba and run on all threads: NumPy arrays in and out.
+
+A module a topic; `kernels.gpu` has the same modules, functions and parameters.
+"""

@@ -1,55 +1,55 @@
-"""Sixteen 32-bit integers side by side in vector registers, for numba.
+"""SIMD instructions for numba: one vector of 16 32-bit integers, which is a cache line.
 
-A row of 16 integers is one cache line. Written as a loop, LLVM keeps it in scalars or vectorises
-across rows with gathers; as one vector value it takes a load, an addition and a minimum. Lines
-that will be needed can be asked for ahead of time.
+Written as a loop over 16 integers, LLVM keeps them in scalars or vectorises across rows with
+gathers; as one vector value they take a load, an addition and a minimum. Cache lines can be
+prefetched.
 """
 
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, models, register_model
 
-LANES = 16
-_VECTOR = ir.VectorType(ir.IntType(32), LANES)
-_UNDEFINED = ir.Constant(_VECTOR, ir.Undefined)
-_FIRST = ir.Constant(ir.IntType(32), 0)
-_ALL_FIRST = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+SIMD_WIDTH = 16  # lanes of a vector
+_LLVM_VECTOR = ir.VectorType(ir.IntType(32), SIMD_WIDTH)
+_UNDEFINED = ir.Constant(_LLVM_VECTOR, ir.Undefined)
+_LANE_0 = ir.Constant(ir.IntType(32), 0)
+_BROADCAST_LANE_0 = ir.Constant(_LLVM_VECTOR, [0] * SIMD_WIDTH)
 
 
-class _LanesType(types.Type):
+class _VectorType(types.Type):
     def __init__(self):
-        super().__init__(name="Lanes")
+        super().__init__(name="Int32x16")
 
 
-_lanes = _LanesType()
+_vector = _VectorType()
 
 
-@register_model(_LanesType)
-class _LanesModel(models.PrimitiveModel):
+@register_model(_VectorType)
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager, fe_type):
-        super().__init__(manager, fe_type, _VECTOR)
+        super().__init__(manager, fe_type, _LLVM_VECTOR)
 
 
 def _address(context, builder, array_type, array, row):
     data = context.make_array(array_type)(context, builder, array).data
-    offset = builder.mul(row, ir.Constant(row.type, LANES))
-    return builder.bitcast(builder.gep(data, [offset]), _VECTOR.as_pointer())
+    offset = builder.mul(row, ir.Constant(row.type, SIMD_WIDTH))
+    return builder.bitcast(builder.gep(data, [offset]), _LLVM_VECTOR.as_pointer())
 
 
 @intrinsic
 def load(_, rows, row):
-    """Row `row` of a C-ordered (n, 16) int32 array."""
+    """Load row `row` of a C-ordered (n, 16) int32 array into a vector."""
 
     def generate(context, builder, signature, arguments):
         address = _address(context, builder, signature.args[0], *arguments)
         return builder.load(address, align=4)
 
-    return _lanes(rows, row), generate
+    return _vector(rows, row), generate
 
 
 @intrinsic
 def store(_, rows, row, x):
-    """Write 16 lanes to row `row` of a C-ordered (n, 16) int32 array."""
+    """Store a vector in row `row` of a C-ordered (n, 16) int32 array."""
 
     def generate(context, builder, signature, arguments):
         address = _address(context, builder, signature.args[0], *arguments[:2])
@@ -60,32 +60,33 @@ def store(_, rows, row, x):
 
 
 @intrinsic
-def add(_, x, number):
-    """Each lane of x plus one int32."""
+def add_scalar(_, x, number):
+    """Vector x plus an int32 that is broadcast to all lanes."""
 
     def generate(context, builder, signature, arguments):
-        one = builder.insert_element(_UNDEFINED, arguments[1], _FIRST)
-        return builder.add(arguments[0], builder.shuffle_vector(one, _UNDEFINED, _ALL_FIRST))
+        one = builder.insert_element(_UNDEFINED, arguments[1], _LANE_0)
+        broadcast = builder.shuffle_vector(one, _UNDEFINED, _BROADCAST_LANE_0)
+        return builder.add(arguments[0], broadcast)
 
-    return _lanes(x, types.int32), generate
+    return _vector(x, types.int32), generate
 
 
 @intrinsic
 def minimum(_, x, y):
-    """Lane by lane the smaller of x and y."""
+    """Lane-wise minimum of x and y."""
 
     def generate(context, builder, signature, arguments):
         return builder.select(builder.icmp_signed("<", *arguments), *arguments)
 
-    return _lanes(x, y), generate
+    return _vector(x, y), generate
 
 
 @intrinsic
 def any_less(_, x, y):
-    """Whether any lane of x is smaller than that of y."""
+    """Whether x is less than y in any lane."""
 
     def generate(context, builder, signature, arguments):
-        less = builder.bitcast(builder.icmp_signed("<", *arguments), ir.IntType(LANES))
+        less = builder.bitcast(builder.icmp_signed("<", *arguments), ir.IntType(SIMD_WIDTH))
         return builder.icmp_unsigned("!=", less, ir.Constant(less.type, 0))
 
     return types.boolean(x, y), generate
@@ -93,7 +94,7 @@ def any_less(_, x, y):
 
 @intrinsic
 def prefetch(_, array, index):
-    """Ask for the cache line of entry `index`, counted flat, of a C-ordered array; never fails."""
+    """Prefetch the cache line of entry `index`, counted flat, of a C-ordered array; never fails."""
 
     def generate(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data

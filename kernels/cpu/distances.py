@@ -1,4 +1,4 @@
-"""Distances of all pairs out of matrix products."""
+"""Pairwise Euclidean distances from inner products."""
 
 import numba
 import numpy as np
@@ -10,8 +10,8 @@ TILE = 2048  # columns of a product: with as many rows as a strip has, 2 MB in f
 
 # Reassociation lets the sums over features run in vector registers.
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
-def later_distances(products, X, squared_norms, first_row, first_column, unit, out):
-    """Distances of some points to some later ones, in multiples of `unit`.
+def later_distances(products, X, squared_norms, first_row, first_column, step, out):
+    """Euclidean distances of some points to some later ones, in multiples of `step`.
 
     |x_i - x_j|^2 = |x_i|^2 + |x_j|^2 - 2 x_i.x_j loses digits where two points are close; such
     pairs are computed again from their differences.
@@ -24,20 +24,21 @@ def later_distances(products, X, squared_norms, first_row, first_column, unit, o
         Centred points: norms much larger than distances would cost digits.
     squared_norms : (n,), dtype of the products
     first_row, first_column : int
-    unit : float
+    step : float
+        Quantisation step.
     out : (r, c) uint16 or float64
-        Updated in place for later points only; uint16 takes the nearest integer, and needs a unit
+        Updated in place for later points only; uint16 takes the nearest integer, and needs a step
         of more than the largest distance / 65535.5.
 
     Notes
     -----
     With u = 2^-24 in float32, 2^-53 in float64, the squared distance is off by about
     c u (|x_i|^2 + |x_j|^2) with c of a few units (measured, 1,280 features: below 2). What is not
-    computed again is then off by less than 8 c u times the larger norm; if the unit is twice the
-    largest norm / 65535, that is 0.02 c units in float32: far less than the rounding.
+    computed again is then off by less than 8 c u times the larger norm; if the step is twice the
+    largest norm / 65535, that is 0.02 c steps in float32: far less than the rounding.
     """
     number = products.dtype.type
-    zero, one, cancels, scale = number(0), number(1), number(CANCELS), number(1 / unit)
+    zero, one, cancels, scale = number(0), number(1), number(CANCELS), number(1 / step)
     half = number(0.5 if out.dtype.type(0.5) == 0 else 0)  # only integers are rounded
     columns = products.shape[1]
     norms = squared_norms[first_column : first_column + columns]

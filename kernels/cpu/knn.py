@@ -1,9 +1,14 @@
-"""The two loops of the exact neighbour search: select cheaply, then rank truthfully."""
+"""Exact k-nearest-neighbour search: select candidates by rounded scores, rank them exactly."""
 
 import numba
 import numpy as np
 
-CHUNK = 64  # numbers looked at together: four cache lines of float32
+CHUNK = 64  # scores compared together: four cache lines of float32
+# Rows of a tile of products, the first that fits: 64 MB in float32, enough for BLAS to run at full
+# speed.
+TILES = (4096,)
+# So many times as many points as features, and principal components cost less than they save.
+MIN_ROWS_PER_FEATURE = 8.0
 
 
 @numba.njit(parallel=True, cache=True)
@@ -46,7 +51,7 @@ def keep_nearest(products, half_norms, first_column, values, columns):
 
 @numba.njit(cache=True)
 def _replace_largest(value, column, score, name):
-    """Replace the root of a heap, largest score first, and let it sink to its place."""
+    """Replace the root of a binary heap, largest score first, and sift down."""
     m = value.shape[0]
     node = 0
     while True:
@@ -64,7 +69,7 @@ def _replace_largest(value, column, score, name):
 
 @numba.njit(parallel=True, cache=True)
 def transpose(A):
-    """A copy of A.T in C order, block by block so that both stay in cache; NumPy's is far slower.
+    """Transpose into C order, block by block so that both stay in cache; NumPy's is far slower.
 
     Parameters
     ----------
@@ -93,9 +98,9 @@ def rank_candidates(X, rows, starts, candidates, k):
     Parameters
     ----------
     X : (n, d) float32 or float64
-        Points as they were given: differences are taken in float64, nothing is expanded.
+        Points, not centred: differences are taken in float64, nothing is expanded.
     rows : (r,) int64
-        The rows asked for.
+        The requested rows.
     starts : (r + 1,) int64
         The candidates of rows[i] are candidates[starts[i]:starts[i + 1]], at least k of them.
     candidates : int32

@@ -1,4 +1,4 @@
-"""Locally linear embedding: weights that rebuild a point, and products with (I - W)^T (I - W)."""
+"""Locally linear embedding: barycentric weights, and products with (I - W)^T (I - W)."""
 
 import numba
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 # anything about NaN or infinity, so a factorisation that fails still shows.
 @numba.njit(parallel=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
 def barycenter_weights(X, rows, indices, reg):
-    """Weights of sum 1 that best rebuild each point from its neighbours.
+    """Barycentric weights: those of sum 1 that best reconstruct each point from its neighbours.
 
     With C the neighbours minus the point and G = C C^T, the weights of a point are w / sum(w)
     where (G + R I) w = 1 and R = reg trace(G), or reg where the trace is zero
@@ -17,9 +17,9 @@ def barycenter_weights(X, rows, indices, reg):
     Parameters
     ----------
     X : (n, d) float32 or float64
-        Points as they were given: differences are taken in float64.
+        Points, not centred: differences are taken in float64.
     rows : (r,) int64
-        The points asked for.
+        The requested points.
     indices : (r, k) int32
         Their neighbours.
     reg : float
@@ -58,7 +58,7 @@ def barycenter_weights(X, rows, indices, reg):
 
 @numba.njit(cache=True)
 def _solve_for_ones(G, w):
-    """Solve G w = 1 by Cholesky's factors, which overwrite the lower half of G."""
+    """Solve G w = 1 by Cholesky decomposition, which overwrites the lower half of G."""
     k = G.shape[0]
     for a in range(k):
         for b in range(a):

@@ -1,4 +1,4 @@
-"""How many points are nearer than given ones: ranks, without sorting all distances."""
+"""Ranks of neighbours among all points, counted without sorting all distances."""
 
 import numba
 import numpy as np
@@ -8,7 +8,7 @@ CHUNK = 512  # scores that are compared with all neighbours of a row while they 
 
 @numba.njit(parallel=True, cache=True)
 def count_nearer(products, half_norms, first_column, scores, columns, counts):
-    """Count, for given neighbours of each row, the columns that are nearer to the row.
+    """Count, for some neighbours of each row, the columns that are nearer to the row.
 
     Called once per block of columns, it leaves each neighbour's rank, less one. Columns are
     ordered by the score half_norms[j] - products[i, j], as their distances are (see

@@ -1,10 +1,10 @@
-"""Shortest paths from many sources: sixteen at a time, in an order that suits all of them.
+"""Shortest paths from many sources: a label-correcting method for batches of sixteen.
 
-A label-correcting method (Bellman 1958; Ford 1956; as a worklist, Moore 1959): a vertex whose
-distances fell hands them on to its neighbours until nothing falls any more, which is exact in any
-order. The order decides the work. Sixteen sources near each other share one: that of Dijkstra
-(1959) from the nearest of them. At 70,000 points of MNIST each vertex is then visited 1.6 to 1.9
-times; in the order from one of the sixteen 3 to 4 times, from a vertex further off 5 times.
+Bellman (1958) and Ford (1956), with a queue as in Moore (1959): the edges of a vertex whose
+distances fell are relaxed until nothing falls any more, which is exact in any order. The order
+decides the work. Sixteen sources near each other share one: that of Dijkstra (1959) from the
+nearest of them. At 70,000 points of MNIST each vertex is then relaxed 1.6 to 1.9 times; in the
+order from one of the sixteen 3 to 4 times, from a vertex further off 5 times.
 
 Distances are integers: sums are exact in any order, so that d(i, j) = d(j, i) to the last bit.
 """
@@ -12,19 +12,21 @@ Distances are integers: sums are exact in any order, so that d(i, j) = d(j, i) t
 import numba
 import numpy as np
 
-from kernels.cpu._simd import LANES, add, any_less, load, minimum, prefetch, store
+from kernels.cpu._simd import SIMD_WIDTH, add_scalar, any_less, load, minimum, prefetch, store
 from kernels.pairs import TOP
 
-GROUPS = (LANES**2, LANES)  # sizes of the groups whose distances order the visits of the next
-UNREACHED = 1 << 30  # plus a length of at most as much it is still an int32
-FRACTION_BITS = 14  # a stored distance is rounded off by so many bits
-COLUMNS = 64  # vertices turned from rows into columns together, in the first-level cache
-BUCKET_BITS = 17  # distances that agree but for these count as equal when vertices are ordered
+SOURCES_PER_BATCH = SIMD_WIDTH  # an edge is relaxed for all of them by one vector instruction
+# Sources of a group: distances from large groups are the priority for smaller ones.
+GROUPS = (SOURCES_PER_BATCH**2, SOURCES_PER_BATCH)
+UNREACHED = 1 << 30  # the sum with a length of at most as much is still an int32
+FRACTION_BITS = 14  # of a fixed-point distance; rounded off where it is stored
+COLUMNS = 64  # vertices of a tile that is transposed, in the first-level cache
+BUCKET_BITS = 17  # low bits of a priority that do not count: width of a bucket
 
 
 @numba.njit(parallel=True, cache=True)
 def group_distances(starts, neighbours, lengths, sources, group, priority):
-    """Distance of every vertex from the nearest source of each group.
+    """Shortest-path distance of every vertex from the nearest source of each group.
 
     Parameters
     ----------
@@ -37,7 +39,7 @@ def group_distances(starts, neighbours, lengths, sources, group, priority):
         A group is this many consecutive sources; the last may be shorter.
     priority : (ceil(m / (16 group)), n) int32
         What `group_distances` returns for groups 16 times as large: vertices near a batch of 16
-        groups are visited first. Zeros are allowed.
+        groups are relaxed first. Zeros are allowed.
 
     Returns
     -------
@@ -48,12 +50,12 @@ def group_distances(starts, neighbours, lengths, sources, group, priority):
     groups = -(-sources.shape[0] // group)
     result = np.empty((groups, n), np.int32)
     for batch in numba.prange(priority.shape[0]):
-        first = batch * LANES
+        first = batch * SOURCES_PER_BATCH
         distances = _search(
             starts, neighbours, lengths, sources[first * group :], group, priority[batch]
         )
         for left in range(0, n, COLUMNS):
-            for lane in range(min(LANES, groups - first)):
+            for lane in range(min(SOURCES_PER_BATCH, groups - first)):
                 for v in range(left, min(left + COLUMNS, n)):
                     result[first + lane, v] = distances[v, lane]
     return result
@@ -61,7 +63,7 @@ def group_distances(starts, neighbours, lengths, sources, group, priority):
 
 @numba.njit(parallel=True, cache=True)
 def source_distances(starts, neighbours, lengths, sources, priority, first_column, out):
-    """Distance of the vertices from each source, rounded off to 16 bits.
+    """Shortest-path distances from each source, rounded to 16 bits.
 
     Parameters
     ----------
@@ -81,11 +83,11 @@ def source_distances(starts, neighbours, lengths, sources, priority, first_colum
     half = 1 << (FRACTION_BITS - 1)
     fits = np.ones(priority.shape[0], np.bool_)
     for batch in numba.prange(priority.shape[0]):
-        first = batch * LANES
+        first = batch * SOURCES_PER_BATCH
         distances = _search(starts, neighbours, lengths, sources[first:], 1, priority[batch])
         longest = 0
         for left in range(first_column, n, COLUMNS):
-            for lane in range(min(LANES, sources.shape[0] - first)):
+            for lane in range(min(SOURCES_PER_BATCH, sources.shape[0] - first)):
                 for v in range(left, min(left + COLUMNS, n)):
                     distance = (distances[v, lane] + half) >> FRACTION_BITS
                     longest = max(longest, distance)
@@ -96,14 +98,14 @@ def source_distances(starts, neighbours, lengths, sources, priority, first_colum
 
 @numba.njit(cache=True)
 def _search(starts, neighbours, lengths, sources, group, priority):
-    """(n, 16) distances from the first 16 groups of sources."""
+    """Shortest-path distances from the first 16 groups of sources, (n, 16)."""
     n = starts.shape[0] - 1
-    distances = _cache_lines(n)
+    distances = _aligned_rows(n)
     distances[:] = UNREACHED
-    for s in range(min(LANES * group, sources.shape[0])):
+    for s in range(min(SOURCES_PER_BATCH * group, sources.shape[0])):
         distances[sources[s], s // group] = 0
 
-    order = _by_bucket(priority)
+    order = _bucket_sort(priority)
     fell = _relax_all(starts, neighbours, lengths, order, distances)
     queue = np.empty(n, np.int32)
     while True:
@@ -124,17 +126,17 @@ def _search(starts, neighbours, lengths, sources, group, priority):
 
 @numba.njit(cache=True)
 def _relax_all(starts, neighbours, lengths, order, distances):
-    """Relax every edge both ways, when the later of its ends is visited; say what fell after that.
+    """Relax every edge both ways, when the later of its ends is reached; return what fell later.
 
-    A vertex takes from those before it and then hands on to them: half the arcs of a visit in
-    which it hands on to all, and what it takes needs no branch.
+    A vertex pulls from its earlier neighbours and then pushes to them: half the arcs of pushing to
+    all, and pulling needs no branch.
     """
     n = order.shape[0]
     rank = np.empty(n, np.int32)
     for r in range(n):
         rank[order[r]] = r
     fell = np.zeros(n, np.bool_)
-    earlier = np.empty(n, np.int64)  # arcs to vertices that were visited before
+    earlier = np.empty(n, np.int64)  # arcs to vertices before it in the order
     for r in range(n):
         _prefetch(starts, neighbours, lengths, distances, order, r, n)
         v = order[r]
@@ -145,7 +147,7 @@ def _relax_all(starts, neighbours, lengths, order, distances):
         here = load(distances, v)
         for i in range(count):
             there = load(distances, neighbours[earlier[i]])
-            here = minimum(here, add(there, lengths[earlier[i]]))
+            here = minimum(here, add_scalar(there, lengths[earlier[i]]))
         store(distances, v, here)
         for i in range(count):
             _relax_edge(here, lengths[earlier[i]], distances, neighbours[earlier[i]], fell)
@@ -154,9 +156,9 @@ def _relax_all(starts, neighbours, lengths, order, distances):
 
 @numba.njit(cache=True)
 def _relax_edge(here, length, distances, u, fell):
-    """Let the distances of vertex u fall to those of a neighbour plus the length of the edge."""
+    """Relax an edge: lower the distances of vertex u to those of its neighbour plus the length."""
     there = load(distances, u)
-    through = add(here, length)
+    through = add_scalar(here, length)
     if any_less(through, there):
         store(distances, u, minimum(through, there))
         fell[u] = True
@@ -164,30 +166,30 @@ def _relax_edge(here, length, distances, u, fell):
 
 @numba.njit(cache=True)
 def _prefetch(starts, neighbours, lengths, distances, queue, i, queued):
-    """Ask for the arcs of a vertex further on and for the distances around the next one.
+    """Prefetch the arcs of a vertex further on and the distances around the next one.
 
-    Visits jump about in memory: without this they take twice as long.
+    Relaxations jump about in memory: without this they take twice as long.
     """
     later = starts[queue[min(i + 8, queued - 1)]]
     for line in range(2):
-        prefetch(neighbours, later + LANES * line)
-        prefetch(lengths, later + LANES * line)
+        prefetch(neighbours, later + SIMD_WIDTH * line)
+        prefetch(lengths, later + SIMD_WIDTH * line)
     near = queue[min(i + 1, queued - 1)]
     for arc in range(starts[near], starts[near + 1]):
-        prefetch(distances, np.int64(neighbours[arc]) * LANES)
+        prefetch(distances, np.int64(neighbours[arc]) * SOURCES_PER_BATCH)
 
 
 @numba.njit(cache=True)
-def _cache_lines(n):
-    """An (n, 16) int32 array whose rows are cache lines: a row across two would cost double."""
-    room = np.empty((n + 1) * LANES, np.int32)
-    skip = (-room.ctypes.data // 4) % LANES
-    return room[skip : skip + n * LANES].reshape(n, LANES)
+def _aligned_rows(n):
+    """An (n, 16) int32 array aligned to cache lines: a row across two would cost double."""
+    room = np.empty((n + 1) * SOURCES_PER_BATCH, np.int32)
+    skip = (-room.ctypes.data // 4) % SOURCES_PER_BATCH
+    return room[skip : skip + n * SOURCES_PER_BATCH].reshape(n, SOURCES_PER_BATCH)
 
 
 @numba.njit(cache=True)
-def _by_bucket(priority):
-    """Vertices sorted by their distance without its last bits."""
+def _bucket_sort(priority):
+    """Vertices in order of priority without its last bits: a counting sort."""
     ends = np.zeros((UNREACHED >> BUCKET_BITS) + 2, np.int64)
     for distance in priority:
         ends[(distance >> BUCKET_BITS) + 1] += 1

@@ -1,4 +1,4 @@
-"""The loop of metric multidimensional scaling: Guttman's transform and stress over all pairs."""
+"""SMACOF for metric multidimensional scaling: Guttman transform and stress over all pairs."""
 
 import numba
 import numpy as np
@@ -11,27 +11,27 @@ TILE = 1024  # columns side by side: their coordinates and sums stay in the firs
 
 @numba.njit(parallel=True, cache=True)
 def guttman_sums(values, starts, X, sums, squares, first_fold, last_fold):
-    """Add some folds' part of the Guttman transform and of the stress.
+    """Accumulate the Guttman transform and the raw stress over some folds.
 
-    With dissimilarities delta_ij and map distances d_ij = |x_i - x_j|,
+    With dissimilarities delta_ij and layout distances d_ij = |x_i - x_j|,
 
         sums_i = sum_j (delta_ij / d_ij) (x_i - x_j)      squares = sum_{i<j} (delta_ij - d_ij)^2
 
     so that sums / n is the Guttman transform of X for unit weights (Guttman 1968; de Leeuw 1977;
-    Borg & Groenen 2005, equation 8.25) and `squares` its raw stress. Coincident points pull each
-    other nowhere.
+    Borg & Groenen 2005, equation 8.25) and `squares` its raw stress. Coincident points contribute
+    nothing to the sums.
 
     Parameters
     ----------
     values : uint16 or float64
         Dissimilarities in strips, see `kernels.pairs.Pairs`; each pair is read once.
     starts : (strips + 1,) int64
-        Where strips start in `values`; only those of the folds asked for are read.
+        Where strips start in `values`; only those of the requested folds are read.
     X : (p, n) float32 or float64
         Coordinates in the unit of the values, p >= 2. Terms have its precision, sums over more
         than a tile are float64.
     sums : (chunks, p, n) float64
-        Updated in place; their sum over chunks is meant above.
+        Updated in place: partial sums, to be added up over chunks.
     squares : (chunks,) float64
         Likewise.
     first_fold, last_fold : int
@@ -61,7 +61,7 @@ def guttman_sums(values, starts, X, sums, squares, first_fold, last_fold):
 def _strip_sums(strip, first, X, sums):
     """Add the pairs right of one strip's diagonal to `sums`; return their squared errors.
 
-    Two coordinates share one loop, so that maps in the plane are fast; further ones are added
+    Two coordinates share one loop, so that layouts in the plane are fast; further ones are added
     before it and after it.
     """
     rows, width = strip.shape

@@ -1,12 +1,12 @@
-"""Products of the squared numbers of all pairs with a few vectors, and the sum of their squares."""
+"""Products of the squared distance matrix with vectors, and the sum of its squared entries."""
 
 import numba
 import numpy as np
 
 from kernels.pairs import STRIP
 
-PARTS = 16  # sums are cut up so whatever the number of threads, so that they round alike
-STRIPS = 4 * PARTS  # multiplied without a pause for the interrupt key: about a second
+PARTS = 16  # partial sums, whatever the number of threads: they round alike
+STRIPS = 4 * PARTS  # multiplied without a check for interrupts: about a second
 ROWS = 4  # a tile's rows share what is loaded of the vectors
 COLUMNS = 512  # a tile of squares is 16 KB in float64: half of a first-level cache
 
@@ -16,7 +16,7 @@ _SUMS = {"reassoc", "contract", "nsz"}
 
 @numba.njit(parallel=True, cache=True, fastmath=_SUMS)
 def squared_products(values, starts, n, first_strip, last_strip, vectors, sums):
-    """Add the products of the symmetric matrix of squares with some vectors, strip by strip.
+    """Accumulate the products of the symmetric matrix of squares with vectors, strip by strip.
 
     Each number is loaded once and serves its row and, by symmetry, its column.
 

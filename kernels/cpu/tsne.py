@@ -1,27 +1,27 @@
-"""t-SNE's forces: repulsion between all pairs, attraction along a sparse matrix; the divergence."""
+"""Gradient of t-SNE: exact repulsion, attraction along a sparse matrix; the KL divergence."""
 
 import numba
 import numpy as np
 
-TILE = 512  # columns whose terms are summed up in the precision of the map
+TILE = 512  # columns whose terms are summed up in the precision of the layout
 
 
 # Reassociation and contraction let the loop over columns run in vector registers; quotients keep
 # their rounding.
 @numba.njit(parallel=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
 def repulsive_sums(Y):
-    """What pushes each point away from all others, before it is divided by the sum of all q.
+    """Repulsive forces between all pairs of points, not yet normalised.
 
     With q_ij = 1 / (1 + |y_i - y_j|^2),
 
         F_i = sum_j q_ij^2 (y_i - y_j)      Q_i = sum_{j != i} q_ij
 
-    so that Z = sum_i Q_i normalises the map's similarities (van der Maaten & Hinton 2008).
+    so that Z = sum_i Q_i normalises the layout's similarities (van der Maaten & Hinton 2008).
 
     Parameters
     ----------
     Y : (2, n) float32 or float64
-        A map; one on a line has a second coordinate of 0. Terms have its precision, sums over
+        A layout; one on a line has a second coordinate of 0. Terms have its precision, sums over
         more than a tile are float64.
 
     Returns
@@ -55,7 +55,7 @@ def repulsive_sums(Y):
 
 @numba.njit(parallel=True, cache=True, fastmath={"contract"})
 def attractive_sums(starts, columns, values, Y):
-    """What pulls each point to those that it is similar to: A_i = sum_j p_ij q_ij (y_i - y_j).
+    """Attractive forces along a sparse matrix: A_i = sum_j p_ij q_ij (y_i - y_j).
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def attractive_sums(starts, columns, values, Y):
 
 @numba.njit(parallel=True, cache=True)
 def divergence_sums(starts, columns, values, Y, total):
-    """Each point's part of the divergence: sum_j p_ij log(p_ij / (q_ij / Z)).
+    """Kullback-Leibler divergence by points: sum_j p_ij log(p_ij / (q_ij / Z)).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-// Distances of all pairs out of matrix products; see kernels/cpu/distances.py for their rounding.
+// Pairwise Euclidean distances from inner products; see kernels/cpu/distances.py for their rounding.
 //
 // One thread a pair: 4 bytes of the product in, VALUE out. The few pairs that are close are computed
 // again by the same thread, from its two rows.
@@ -13,7 +13,7 @@ extern "C" __global__ void later_distances(
     const REAL* __restrict__ products,  // (rows, columns)
     const REAL* __restrict__ X,         // (n, d)
     const REAL* __restrict__ squared_norms, int64 first_row, int64 first_column, int64 columns,
-    int64 d, double unit,
+    int64 d, double step,
     VALUE* __restrict__ out,  // (rows, columns), rows `stride` apart
     int64 stride)
 {
@@ -27,5 +27,5 @@ extern "C" __global__ void later_distances(
         squared = 0;
         for (int64 f = 0; f < d; f++) squared += (x[f] - y[f]) * (x[f] - y[f]);
     }
-    out[i * stride + j] = (VALUE)((REAL)(1 / unit) * sqrt(squared) + (REAL)HALF);
+    out[i * stride + j] = (VALUE)((REAL)(1 / step) * sqrt(squared) + (REAL)HALF);
 }

@@ -1,4 +1,4 @@
-// Locally linear embedding: weights that rebuild a point, and products with (I - W)^T (I - W).
+// Locally linear embedding: barycentric weights, and products with (I - W)^T (I - W).
 //
 // Every sum has one owner and a fixed order, so the result has the same bits in every run.
 
@@ -75,7 +75,7 @@ __device__ bool solve_for_ones(int k, double* G) {
     return positive;
 }
 
-// Weights of sum 1 that best rebuild each point from its neighbours; a block a point.
+// Weights of sum 1 that best reconstruct each point from its neighbours; a block a point.
 extern "C" __global__ void barycenter_weights(
     const REAL* __restrict__ X, int64 d,
     const int64* __restrict__ points, int64 count,
@@ -108,15 +108,15 @@ extern "C" __global__ void barycenter_weights(
     }
 }
 
-// out = scale (I - W) Z + shift V + decay out. A thread an entry of `out`: the `lanes` threads of a
-// row read the same entries of W, and whole rows of Z.
+// out = scale (I - W) Z + shift V + decay out. A thread an entry of `out`: the threads of a row read
+// the same entries of W, and whole rows of Z.
 extern "C" __global__ void add_residual(
     const int64* __restrict__ starts, const int* __restrict__ columns,
     const double* __restrict__ weights, const double* __restrict__ Z,  // (n, b)
-    const double* __restrict__ V, int64 n, int64 b, int64 lanes,
+    const double* __restrict__ V, int64 n, int64 b, int64 threads_per_row,
     double scale, double shift, double decay, double* __restrict__ out)
 {
-    int width = lanes, rows = blockDim.x / width, row = threadIdx.x / width;
+    int width = threads_per_row, rows = blockDim.x / width, row = threadIdx.x / width;
     int64 i = (int64)blockIdx.x * rows + row;
     if (row >= rows || i >= n) return;
     int64 end = starts[i + 1];

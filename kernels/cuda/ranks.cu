@@ -1,4 +1,4 @@
-// How many points are nearer than given ones: ranks, without sorting all distances.
+// Ranks of neighbours among all points, counted without sorting all distances.
 
 typedef long long int64;
 
@@ -19,9 +19,9 @@ extern "C" __global__ void count_nearer(
         int column[HELD], count[HELD];
 #pragma unroll
         for (int s = 0; s < HELD; s++) {
-            int64 given = i * m + min(first + s, m - 1);
-            score[s] = scores[given];
-            column[s] = columns[given];
+            int64 entry = i * m + min(first + s, m - 1);
+            score[s] = scores[entry];
+            column[s] = columns[entry];
             count[s] = 0;
         }
         for (int64 j = threadIdx.x; j < c; j += THREADS) {

@@ -1,4 +1,4 @@
-// The loop of metric multidimensional scaling: Guttman's transform and stress over all pairs.
+// SMACOF for metric multidimensional scaling: Guttman transform and stress over all pairs.
 //
 // Every pair is stored once, in strips of the upper half of the matrix (kernels/pairs.py), and is
 // read twice: once for its row and once for its column. So each sum has one owner, nothing is
@@ -18,7 +18,7 @@ __device__ int64 strip_of(int64 part, int64 fold, int64 strips) {
 }
 
 // 1 / sqrt(x). In single precision one instruction, right to two units in the last place, instead of
-// thirty of a root and a division; the 16 bits of a dissimilarity have units 2^7 times as coarse.
+// thirty of a root and a division; the 16 bits of a dissimilarity are 2^7 times as coarse.
 __device__ float inverse_root(float x) {
 #ifdef __CUDA_ARCH__
     float y;

@@ -1,4 +1,4 @@
-// Products of the squared numbers of all pairs with a few vectors, and the sum of their squares.
+// Products of the squared distance matrix with vectors, and the sum of its squared entries.
 //
 // Every pair is stored once, in strips of the upper half of the matrix (kernels/pairs.py), and is
 // read twice: once for its row and once for its column. So each sum has one owner, nothing is

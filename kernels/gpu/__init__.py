@@ -1,4 +1,4 @@
-"""Kernels for NVIDIA GPUs, twins of those in `kernels.cpu`: CuPy arrays in and out.
+"""Kernels for NVIDIA GPUs, from the sources in `kernels/cuda`: CuPy arrays in and out.
 
-Nothing is imported from CuPy before a kernel is called, so that every module loads without it.
+A module a topic, as in `kernels.cpu`. CuPy is imported when a kernel is called, not before.
 """

@@ -1,4 +1,4 @@
-"""All that the kernels ask of CuPy: arrays, the compiled sources in `kernels/cuda`, launches.
+"""The interface to CuPy: arrays, memory, compiling the sources in `kernels/cuda`, launches.
 
 The tests replace `array_module` and `compiled` to run the same kernels without a GPU.
 """
@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
+from importlib.resources import files
 from typing import Any, TypeVar
 
 import numpy as np
 
 from kernels import oom
 
-SOURCES = Path(__file__).parent.parent / "cuda"
-NAMES = {
+SOURCES = files("kernels") / "cuda"
+CUDA_TYPES = {
     "float32": "float",
     "float64": "double",
     "uint16": "unsigned short",
     "int32": "int",
     "int64": "long long",
-}  # how CUDA C++ calls NumPy's types
+}
 RESERVE = 0.1  # of the free memory, left to cuBLAS and to other processes
-SECOND = 0.25  # of the room that a first attempt had, what a second one may take
+RETRY_SHARE = 0.25  # of the memory that a first attempt could take, for the second one
 
 T = TypeVar("T")
 _share = 1.0
@@ -34,14 +34,16 @@ Kernel = Callable[[tuple[int, ...], tuple[int, ...], tuple[Any, ...]], None]
 
 @functools.cache
 def array_module() -> Any:
-    """CuPy, told to multiply float32 in full precision.
+    """CuPy, set to multiply float32 matrices without TF32.
 
-    At its first product it would read CUPY_TF32, and where that is 1 round factors to 11 bits:
-    too few to prove neighbours with, or for the small distances among large ones.
+    TF32 rounds factors to 11 bits: too few to prove neighbours with, or for the small distances
+    among large ones.
     """
     import cupy
     from cupy._core import _routines_linalg
 
+    # There is no public function. The documented variable CUPY_TF32 is read once, at the first
+    # product of the process, which a library may have made before this.
     cupy._core.set_compute_type(np.float32, _routines_linalg.COMPUTE_TYPE_DEFAULT)
     return cupy
 
@@ -63,20 +65,20 @@ def problem() -> str | None:
 
 
 def synchronize() -> None:
-    """Wait until the device has done all that it was asked for."""
+    """Wait until the device has finished all work submitted so far."""
     array_module().cuda.get_current_stream().synchronize()
 
 
 def free_memory() -> int:
-    """Bytes of the device that may be taken: what is free, and what CuPy keeps for new arrays."""
+    """Bytes of device memory that may be allocated: free ones, and those in CuPy's memory pool."""
     cupy = array_module()
     free, _ = cupy.cuda.runtime.memGetInfo()
-    kept = cupy.get_default_memory_pool().free_bytes()
-    return int(_share * (1 - RESERVE) * (free + kept))
+    pooled = cupy.get_default_memory_pool().free_bytes()
+    return int(_share * (1 - RESERVE) * (free + pooled))
 
 
 def release_memory() -> None:
-    """Give what CuPy keeps for new arrays back to the device."""
+    """Give the free blocks of CuPy's memory pool back to the device."""
     array_module().get_default_memory_pool().free_all_blocks()
 
 
@@ -94,7 +96,7 @@ def retry_on_oom(compute: Callable[[], T]) -> T:
     def shrink() -> None:
         global _share
         release_memory()
-        _share = SECOND
+        _share = RETRY_SHARE
 
     try:
         return oom.retry_on_oom(compute, shrink)
@@ -106,7 +108,7 @@ def retry_on_oom(compute: Callable[[], T]) -> T:
 
 @functools.cache
 def compiled(source: str, name: str, definitions: tuple[str, ...]) -> Kernel:
-    """A kernel of `kernels/cuda/<source>.cu`; CuPy keeps what it compiled on disk.
+    """A compiled kernel of `kernels/cuda/<source>.cu`; CuPy caches binaries on disk.
 
     Parameters
     ----------
@@ -149,7 +151,7 @@ def launch(
     if 0 in grid:
         return
     text = tuple(
-        f"{macro}={NAMES[value.name] if isinstance(value, np.dtype) else value}"
+        f"{macro}={CUDA_TYPES[value.name] if isinstance(value, np.dtype) else value}"
         for macro, value in sorted(definitions.items())
     )
     compiled(source, name, text)(grid, (threads,), tuple(map(_argument, arguments)))

@@ -1,4 +1,4 @@
-"""Distances of all pairs out of matrix products; see `kernels.cpu.distances`."""
+"""Pairwise Euclidean distances from inner products; see `kernels.cpu.distances`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ THREADS = 256
 CONSTANTS = {"CANCELS": CANCELS, "HALF": 0.5, "THREADS": THREADS}
 
 
-def later_distances(products, X, squared_norms, first_row, first_column, unit, out):
-    """Distances of some points to some later ones, in multiples of `unit`.
+def later_distances(products, X, squared_norms, first_row, first_column, step, out):
+    """Euclidean distances of some points to some later ones, in multiples of `step`.
 
     As `kernels.cpu.distances.later_distances`.
     """
@@ -29,7 +29,7 @@ def later_distances(products, X, squared_norms, first_row, first_column, unit, o
             first_column,
             columns,
             X.shape[1],
-            float(unit),
+            float(step),
             out,
             out.strides[0] // out.itemsize,
         ),

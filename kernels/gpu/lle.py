@@ -1,4 +1,4 @@
-"""Weights and products of locally linear embedding; see `kernels.cpu.lle` and `cuda/lle.cu`."""
+"""Locally linear embedding: weights and products; see `kernels.cpu.lle` and `cuda/lle.cu`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from kernels.gpu import cuda
 SIDE = 16  # neighbours of a tile of inner products, each of which has a thread
 FEATURES = 32  # of a tile: 128 bytes of a row in single precision
 SMALL = 64  # neighbours whose matrix stays in shared memory
-BLOCKS = 1024  # that have room for a larger matrix each: a few for every processor of a GPU
+BLOCKS = 1024  # at a time, of larger matrices: a few for every processor of a GPU
 THREADS = 256  # of a block in `add_residual`
 CONSTANTS = {"SIDE": SIDE, "FEATURES": FEATURES, "SMALL": SMALL}
 
 
 def barycenter_weights(X, rows, indices, reg):
-    """Weights of sum 1 that best rebuild each point from its neighbours.
+    """Barycentric weights: those of sum 1 that best reconstruct each point from its neighbours.
 
     As `kernels.cpu.lle.barycenter_weights`.
     """
@@ -43,11 +43,11 @@ def add_residual(starts, columns, weights, Z, V, scale, shift, decay, out):
     As `kernels.cpu.lle.add_residual`.
     """
     n, b = Z.shape
-    lanes = min(b, THREADS)  # threads of a row
+    threads_per_row = min(b, THREADS)
     cuda.launch(
         "lle",
         "add_residual",
-        -(-n // (THREADS // lanes)),
+        -(-n // (THREADS // threads_per_row)),
         THREADS,
         (
             starts,
@@ -57,7 +57,7 @@ def add_residual(starts, columns, weights, Z, V, scale, shift, decay, out):
             V,
             n,
             b,
-            lanes,
+            threads_per_row,
             float(scale),
             float(shift),
             float(decay),

@@ -1,4 +1,4 @@
-"""How many points are nearer than given ones; see `kernels.cpu.ranks` and `cuda/ranks.cu`."""
+"""Ranks of neighbours among all points; see `kernels.cpu.ranks` and `cuda/ranks.cu`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CONSTANTS = {"THREADS": THREADS, "HELD": 16}
 
 
 def count_nearer(products, half_norms, first_column, scores, columns, counts):
-    """Count, for given neighbours of each row, the columns that are nearer to the row.
+    """Count, for some neighbours of each row, the columns that are nearer to the row.
 
     As `kernels.cpu.ranks.count_nearer`.
     """

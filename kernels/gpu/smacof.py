@@ -1,4 +1,4 @@
-"""The loop of metric multidimensional scaling; see `kernels.cpu.smacof` and `cuda/smacof.cu`."""
+"""SMACOF for metric multidimensional scaling; see `kernels.cpu.smacof` and `cuda/smacof.cu`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CONSTANTS = {"STRIP": STRIP, "ROWS": ROWS, "COLUMNS": COLUMNS, "THREADS": THREAD
 
 
 def guttman_sums(values, starts, X, sums, squares, first_fold, last_fold):
-    """Add some folds' part of the Guttman transform and of the stress.
+    """Accumulate the Guttman transform and the raw stress over some folds.
 
     As `kernels.cpu.smacof.guttman_sums`, with sums of shape (1, p, n) and squares of shape (1,).
     """

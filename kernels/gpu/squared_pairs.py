@@ -1,4 +1,4 @@
-"""Products of the squared pairs; see `kernels.cpu.squared_pairs` and `cuda/squared_pairs.cu`."""
+"""Products of the squared distance matrix; see `kernels.cpu.squared_pairs` and its `.cu`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from kernels.gpu import cuda
 from kernels.pairs import STRIP
 
 PARTS = 1  # partial sums: each has one owner, which adds it up in a fixed order
-STRIPS = 1 << 15  # multiplied without a pause: all, for as many points as any GPU has room for
+STRIPS = 1 << 15  # multiplied without a check for interrupts: all that fit any GPU
 VECTORS = 8  # multiplied together: what is loaded of a pair serves all of them
 ROWS = 4  # of a group in `later_products`: what is loaded of the vectors serves all of them
 COLUMNS = 32  # of a group, each of which a thread has: 64 bytes of a row of 16-bit numbers
@@ -15,7 +15,7 @@ CONSTANTS = {"STRIP": STRIP, "ROWS": ROWS, "COLUMNS": COLUMNS, "THREADS": THREAD
 
 
 def squared_products(values, starts, n, first_strip, last_strip, vectors, sums):
-    """Add the products of the symmetric matrix of squares with some vectors, strip by strip.
+    """Accumulate the products of the symmetric matrix of squares with vectors, strip by strip.
 
     As `kernels.cpu.squared_pairs.squared_products`, with sums of shape (1, b, n).
     """

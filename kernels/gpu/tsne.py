@@ -1,4 +1,4 @@
-"""t-SNE's forces and divergence; see `kernels.cpu.tsne` and `cuda/tsne.cu`."""
+"""Gradient and KL divergence of t-SNE; see `kernels.cpu.tsne` and `cuda/tsne.cu`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from kernels.gpu import cuda
 
 THREADS = 128  # of a block, and columns of a tile
 ROWS = 4  # of a thread in `repulsive_sums`: what is loaded of a column serves all of them
-CHUNKS = 16  # shares of the columns, so that few rows keep a GPU busy too
-LANES = 32  # threads of a row of the sparse matrix
-CONSTANTS = {"THREADS": THREADS, "ROWS": ROWS, "LANES": LANES}
+CHUNKS = 16  # of the columns, so that few rows keep a GPU busy too
+THREADS_PER_ROW = 32  # of the sparse matrix
+CONSTANTS = {"THREADS": THREADS, "ROWS": ROWS, "THREADS_PER_ROW": THREADS_PER_ROW}
 
 
 def repulsive_sums(Y):
-    """What pushes each point away from all others, before it is divided by the sum of all q.
+    """Repulsive forces between all pairs of points, not yet normalised.
 
     As `kernels.cpu.tsne.repulsive_sums`.
     """
@@ -33,7 +33,7 @@ def repulsive_sums(Y):
 
 
 def attractive_sums(starts, columns, values, Y):
-    """What pulls each point to those that it is similar to: A_i = sum_j p_ij q_ij (y_i - y_j).
+    """Attractive forces along a sparse matrix: A_i = sum_j p_ij q_ij (y_i - y_j).
 
     As `kernels.cpu.tsne.attractive_sums`.
     """
@@ -42,7 +42,7 @@ def attractive_sums(starts, columns, values, Y):
     cuda.launch(
         "tsne",
         "attractive_sums",
-        -(-n // (THREADS // LANES)),
+        -(-n // (THREADS // THREADS_PER_ROW)),
         THREADS,
         (starts, columns, values, Y, n, A),
         REAL=Y.dtype,
@@ -52,7 +52,7 @@ def attractive_sums(starts, columns, values, Y):
 
 
 def divergence_sums(starts, columns, values, Y, total):
-    """Each point's part of the divergence: sum_j p_ij log(p_ij / (q_ij / Z)).
+    """Kullback-Leibler divergence by points: sum_j p_ij log(p_ij / (q_ij / Z)).
 
     As `kernels.cpu.tsne.divergence_sums`.
     """
@@ -61,7 +61,7 @@ def divergence_sums(starts, columns, values, Y, total):
     cuda.launch(
         "tsne",
         "divergence_sums",
-        -(-n // (THREADS // LANES)),
+        -(-n // (THREADS // THREADS_PER_ROW)),
         THREADS,
         (starts, columns, values, Y, n, float(total), sums),
         REAL=Y.dtype,

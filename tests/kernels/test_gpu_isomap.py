@@ -14,10 +14,14 @@ from kernels.pairs import STRIP, TOP, Pairs, pairs_bytes, strip_starts
 from pipeline.errors import InputError
 from pipeline.methods.isomap import exact as isomap
 from pipeline.methods.isomap.exact import Isomap
-from pipeline.methods.isomap.geodesics import Network, fill, network
-from pipeline.methods.pair_storage import choose_storage, new_pairs
-from pipeline.neighbors.components import crossings
+from pipeline.methods.isomap.geodesics import (
+    NeighborhoodGraph,
+    compute_geodesics,
+    neighborhood_graph,
+)
+from pipeline.neighbors.components import connect_components
 from pipeline.neighbors.graph import knn_graph
+from pipeline.runtime.pair_storage import choose_storage, new_pairs
 
 CPU = get_backend("cpu")
 UNREACHED, FRACTION_BITS = cpu_paths.UNREACHED, cpu_paths.FRACTION_BITS
@@ -49,7 +53,7 @@ def on(gpu, *arrays):
     [
         (1, 0),
         (2, 1),
-        (90, 60),  # falls into pieces, most of the vertices on their own
+        (90, 60),  # not connected, most of the vertices on their own
         (133, 300),
     ],
 )
@@ -59,7 +63,7 @@ def test_group_distances_are_floyd_and_warshalls(gpu, n, edges, sources, group):
     matrix, arcs = random_arcs(n, edges)
     random = np.random.default_rng(1)
     some = random.integers(0, n, sources)
-    batches = -(-sources // (shortest_paths.LANES * group))
+    batches = -(-sources // (shortest_paths.SOURCES_PER_BATCH * group))
     expected = reference.group_distances(matrix, some, group)
     if n == 90:
         assert np.isinf(expected).any()
@@ -78,7 +82,7 @@ def test_group_distances_are_floyd_and_warshalls(gpu, n, edges, sources, group):
 @pytest.mark.parametrize("lengths", [(0, 1 << 24), (1 << 29, TOP << FRACTION_BITS)])
 def test_source_distances_are_the_cpus(gpu, n, first_column, sources, lengths):
     """Rounded alike, and too long ones reported, into rows further apart than they are long."""
-    _, arcs = random_arcs(n, 8 * n, lengths)  # in one piece
+    _, arcs = random_arcs(n, 8 * n, lengths)  # connected
     some = np.random.default_rng(n).integers(0, n, sources)
     expected = np.empty((sources, n - first_column), np.uint16)
     priority = np.zeros((-(-sources // 16), n), np.int32)
@@ -87,7 +91,7 @@ def test_source_distances_are_the_cpus(gpu, n, first_column, sources, lengths):
         assert fits == (lengths[0] == 0)  # else no path of two edges does
 
     room = gpu.xp.full((sources, n + 3), 7, np.uint16)
-    priority = gpu.xp.zeros((-(-sources // shortest_paths.LANES), n), np.int32)
+    priority = gpu.xp.zeros((-(-sources // shortest_paths.SOURCES_PER_BATCH), n), np.int32)
     there = on(gpu, *arcs, some)
     out = room[:, 1 : 1 + n - first_column]
     assert shortest_paths.source_distances(*there, priority, first_column, out) == fits
@@ -116,36 +120,36 @@ def test_a_distance_is_too_long_only_where_it_is_wanted(gpu):
 def roll(n, k=8):
     X = datasets.make_swiss_roll(n, random_state=0)[0]
     graph = knn_graph(X, k=k, device="cpu")
-    return network(graph, crossings(graph, X))
+    return neighborhood_graph(graph, connect_components(graph, X))
 
 
 @pytest.mark.parametrize("n", [2, STRIP + 1, 650])
 def test_all_geodesics_are_the_cpus_to_the_last_bit(gpu, n, capfd):
     """Also when they turn out longer than expected."""
     net = roll(n, k=min(8, n - 1))
-    for one in (net, net._replace(longest=0.8 * net.longest)):
+    for one in (net, net._replace(diameter=0.8 * net.diameter)):
         pairs = [
-            new_pairs(n, unit=1.0, storage="memory", name="test", backend=backend)
+            new_pairs(n, step=1.0, storage="memory", name="test", backend=backend)
             for backend in (CPU, gpu)
         ]
-        units = [
-            fill(one, np.arange(n), some.strip, backend)
+        steps = [
+            compute_geodesics(one, np.arange(n), some.strip, backend)
             for some, backend in zip(pairs, (CPU, gpu), strict=True)
         ]
-        assert units[0] == units[1]
-        longest = units[0] * pairs[0].values.max()
+        assert steps[0] == steps[1]
+        longest = steps[0] * pairs[0].values.max()
         assert longest == pytest.approx(dijkstra(net.edges).max(), rel=1 / TOP)
         assert np.array_equal(pairs[0].values, to_host(pairs[1].values))
     assert "the GPU's memory" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("device", ["cpu", "gpu"])
-def test_paths_through_a_graph_in_pieces_are_refused(gpu, device):
-    """They would be computed again and again in ever larger units."""
+def test_paths_between_components_are_refused(gpu, device):
+    """They would be computed again and again in ever larger steps."""
     edges = csr_array(np.kron(np.eye(3), [[0, 1.0], [1.0, 0]]))
-    net = Network(edges, np.arange(6), 1.0)
-    with pytest.raises(InputError, match="falls into 3 pieces"):
-        fill(net, np.arange(6), lambda s: pytest.fail("computed"), get_backend(device))
+    net = NeighborhoodGraph(edges, np.arange(6), 1.0)
+    with pytest.raises(InputError, match="has 3 connected components"):
+        compute_geodesics(net, np.arange(6), lambda s: pytest.fail("computed"), get_backend(device))
 
 
 # ---- Classical scaling
@@ -219,8 +223,8 @@ def test_isomap_is_that_of_the_cpu(gpu, n_components, landmarks):
     assert (again.embedding_ == there.embedding_).all()  # to the last bit
 
 
-@pytest.mark.filterwarnings("ignore:the graph of .* neighbours falls into")
-def test_duplicate_rows_and_pieces_survive(gpu):
+@pytest.mark.filterwarnings("ignore:the graph of .* connected components")
+def test_duplicate_rows_and_components_survive(gpu):
     random = np.random.default_rng(0)
     X = np.repeat(
         np.concatenate([random.normal(size=(9, 3)), 40 + random.normal(size=(8, 3))]), 9, 0

@@ -14,7 +14,7 @@ from kernels.backend import to_host
 from kernels.gpu import cuda, knn
 from pipeline.errors import InputError
 from pipeline.neighbors import graph as graph_module
-from pipeline.neighbors.graph import gpu_memory_needed, knn_graph
+from pipeline.neighbors.graph import knn_graph, memory_needed
 
 
 def start(b, m):
@@ -122,7 +122,7 @@ def test_rank_candidates_with_room_in_global_memory(gpu):
 @pytest.mark.parametrize("case", CASES)
 def test_graph_is_brute_force(gpu, case, monkeypatch):
     """Several tiles; cases that need the second search; ties, duplicates, other dtypes."""
-    monkeypatch.setattr(graph_module, "_gpu_block", lambda *_: 150)
+    monkeypatch.setattr(knn, "TILES", (150,))
     X = CASES[case]
     found = knn_graph(X, k=15, device="gpu")
     indices, squared = reference.knn(X, 15)
@@ -141,7 +141,7 @@ def test_tiles_are_as_large_as_memory_allows(gpu, monkeypatch, capfd):
     sizes = []
     for free in (10**9, 4 * 10**8, 2 * 10**8):
         monkeypatch.setattr(cuda, "free_memory", lambda free=free: free)
-        sizes.append(graph_module._gpu_block(20_000, 64, 15, 4))
+        sizes.append(graph_module._tile(20_000, 64, 15, 4, gpu))
     assert sizes == [8192, 4096, 2048]
     monkeypatch.setattr(cuda, "free_memory", lambda: 10**8)
     with pytest.raises(InputError, match=r"needs .* of the GPU's memory, .* set device to cpu"):
@@ -152,8 +152,9 @@ def test_tiles_are_as_large_as_memory_allows(gpu, monkeypatch, capfd):
 
 
 @pytest.mark.parametrize("itemsize", [4, 8])
-def test_all_of_mnist_fits_a_card_of_8_gb(itemsize):
-    assert gpu_memory_needed(70_000, 2048, 90, itemsize, graph_module.GPU_BLOCK) < 6e9
+def test_all_of_mnist_fits_a_gpu_of_8_gb(itemsize):
+    largest = knn.TILES[0]
+    assert memory_needed(70_000, 2048, k=90, itemsize=itemsize, tile=largest) < 6e9
 
 
 @pytest.mark.skipif(find_spec("cupy") is None, reason="no CuPy here")

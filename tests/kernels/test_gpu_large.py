@@ -7,8 +7,7 @@ from scipy.spatial import cKDTree
 from kernels.backend import get_backend, to_host
 from kernels.pairs import TOP
 from pipeline.methods.isomap.classical_scaling import kernel_of_pairs
-from pipeline.methods.mds import distances as dissimilarities
-from pipeline.methods.mds.distances import centred_points
+from pipeline.methods.mds.distances import centred_points, euclidean_distances
 from pipeline.methods.mds.smacof import guttman_transform
 from pipeline.neighbors.graph import knn_graph
 
@@ -29,7 +28,7 @@ def features(n):
 def on_both(gpu, X):
     for backend in (CPU, gpu):
         points = centred_points(X, np.float32, backend)
-        yield backend, dissimilarities.euclidean(points, storage="memory")
+        yield backend, euclidean_distances(points, storage="memory")
 
 
 def test_graph_of_many_points(gpu, X):
@@ -41,7 +40,7 @@ def test_graph_of_many_points(gpu, X):
 def test_passes_over_many_pairs(gpu, X, n):
     start = np.random.default_rng(1).normal(scale=TOP / 8, size=(n, 2)).astype(np.float32)
     (here, stress), (there, stress_there) = (
-        guttman_transform(kept, backend.to_device(start)) for backend, kept in on_both(gpu, X)
+        guttman_transform(stored, backend.to_device(start)) for backend, stored in on_both(gpu, X)
     )
     assert stress_there == pytest.approx(stress, rel=1e-5)
     assert np.abs(to_host(there) - here).max() < 1e-5 * np.abs(here).max()
@@ -52,11 +51,11 @@ def test_products_with_many_pairs(gpu, X, n):
     vectors -= vectors.mean(axis=1, keepdims=True)
     here, there = (
         to_host(
-            kernel_of_pairs(kept.pairs, name="large", backend=backend).multiply(
+            kernel_of_pairs(stored.pairs, name="large", backend=backend).multiply(
                 backend.to_device(vectors)
             )
         )
-        for backend, kept in on_both(gpu, X)
+        for backend, stored in on_both(gpu, X)
     )
     # A distance in a hundred is rounded to the next 16-bit number.
     assert np.abs(there - here).max() < 1e-5 * np.abs(here).max()

@@ -51,7 +51,7 @@ def test_weights_of_equal_points_are_equal(gpu):
 
 
 def test_a_matrix_that_is_not_positive_definite_gives_nan(gpu):
-    """Two equal neighbours, and nothing on the diagonal to tell them apart; others are fine."""
+    """Two equal neighbours, and nothing on the diagonal to separate them; others are fine."""
     X = np.array([[0.0, 0.0], [1, 2], [1, 2], [-1, 5]])
     indices = np.array([[1, 2], [1, 3]], np.int32)
     rows = np.zeros(2, np.int64)
@@ -119,24 +119,24 @@ def test_eigenvectors_stay_on_the_device(gpu):
 
 def test_layout_is_the_cpus(gpu):
     X = roll(300)
-    layouts, certificates = [], []
+    layouts, diagnostics = [], []
     for device in ("cpu", "gpu", "gpu"):
         estimator = LocallyLinearEmbedding(tol=1e-5, device=device, random_state=0)
         layouts.append(estimator.fit_transform(X))
-        certificates.append(estimator.diagnostics_)
+        diagnostics.append(estimator.diagnostics_)
     assert isinstance(layouts[1], np.ndarray)
     assert np.array_equal(layouts[1], layouts[2])
     assert subspace_angles(layouts[0], layouts[1]).max() < 2e-5
-    assert certificates[1]["converged"]
-    assert certificates[1]["eigenvalues"] == pytest.approx(certificates[0]["eigenvalues"], rel=1e-6)
+    assert diagnostics[1]["converged"]
+    assert diagnostics[1]["eigenvalues"] == pytest.approx(diagnostics[0]["eigenvalues"], rel=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:eigenvalues of LLE agree")
-def test_pieces_and_copies_survive(gpu):
-    """Three pieces that are joined, two of them of equal points."""
+def test_components_and_copies_survive(gpu):
+    """Three components that are connected, two of them of equal points."""
     X = np.concatenate([roll(60), np.full((20, 3), 50.0), np.full((20, 3), -50.0)])
     estimator = LocallyLinearEmbedding(n_neighbors=8, device="gpu", random_state=0)
-    with pytest.warns(UserWarning, match="3 closed pieces"):
+    with pytest.warns(UserWarning, match="3 closed classes"):
         embedding = estimator.fit_transform(X)
     assert estimator.diagnostics_["closed_classes"] == 3
     assert np.allclose(embedding.T @ embedding, np.eye(2), atol=1e-9)

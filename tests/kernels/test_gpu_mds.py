@@ -54,14 +54,14 @@ def test_later_distances(gpu, real, value, first_row, first_column):
     rows, columns = slice(first_row, first_row + 25), slice(first_column, None)
     norms = np.square(X).sum(axis=1)
     products = X[rows] @ X[columns].T
-    unit = 2 * np.sqrt(norms.max()) / 65535
+    step = 2 * np.sqrt(norms.max()) / 65535
     expected = np.zeros(products.shape, value)
-    cpu_distances.later_distances(products, X, norms, first_row, first_column, unit, expected)
+    cpu_distances.later_distances(products, X, norms, first_row, first_column, step, expected)
 
     room = gpu.xp.zeros((25, products.shape[1] + 9), value)  # rows further apart than they are long
     out = room[:, 4:-5]
     device = [gpu.xp.asarray(a) for a in (products, X, norms)]
-    distances.later_distances(*device, first_row, first_column, unit, out)
+    distances.later_distances(*device, first_row, first_column, step, out)
     got = to_host(room).astype(float)
     assert not got[:, :4].any()
     assert not got[:, -5:].any()
@@ -71,7 +71,7 @@ def test_later_distances(gpu, real, value, first_row, first_column):
         assert np.mean(got != expected) < 0.01
     else:
         np.testing.assert_allclose(got, expected, rtol=1e-9)
-    true = np.sqrt(((X[rows, None].astype(float) - X[columns]) ** 2).sum(axis=-1)) / unit
+    true = np.sqrt(((X[rows, None].astype(float) - X[columns]) ** 2).sum(axis=-1)) / step
     later = np.arange(first_column, 90) > np.arange(first_row, first_row + 25)[:, None]
     assert np.abs(got - true)[later].max() < 0.6
     assert not got[~later].any()

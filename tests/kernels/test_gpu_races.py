@@ -1,7 +1,7 @@
-"""Could threads of a kernel meet in one place, in a block or between blocks, whatever runs first?
+"""Are the kernels free of data races, within a block and between blocks?
 
-ThreadSanitizer tells from the accesses and what orders them, not from a wrong result: a missing
-barrier is seen even if the order in which the host runs the threads hides it.
+ThreadSanitizer judges by accesses and what orders them, not by a wrong result: a missing barrier is
+reported even if the order in which the host runs the threads hides it.
 """
 
 import os

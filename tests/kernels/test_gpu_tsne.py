@@ -12,8 +12,8 @@ from kernels import reference
 from kernels.backend import get_backend, to_host
 from kernels.cpu import tsne as cpu
 from kernels.gpu import tsne
+from pipeline.methods.pca.start import principal_coordinates
 from pipeline.methods.solvers.csr import csr_arrays
-from pipeline.methods.tsne import opentsne as tsne_methods
 from pipeline.methods.tsne.affinities import joint_probabilities
 from pipeline.methods.tsne.exact import TSNE, Divergence
 from pipeline.neighbors.graph import knn_graph
@@ -37,7 +37,7 @@ def random_similarities(n, seed=0):
     return sparse, sparse.toarray()
 
 
-def map_of(n, real, spread=10.0):
+def layout_of(n, real, spread=10.0):
     Y = np.random.default_rng(n).normal(scale=spread, size=(2, n)).astype(real)
     Y[:, n // 3] = Y[:, 0]  # coincident
     return Y
@@ -47,7 +47,7 @@ def map_of(n, real, spread=10.0):
 @pytest.mark.parametrize("n", [1, 2, 128, 700])
 @pytest.mark.parametrize("spread", [1e-4, 10.0])
 def test_repulsion_is_that_of_its_definition(gpu, real, tolerance, n, spread):
-    Y = map_of(n, real, spread)
+    Y = layout_of(n, real, spread)
     expected = reference.repulsive_sums(Y.astype(np.float64))
     on_gpu = map(to_host, tsne.repulsive_sums(gpu.xp.asarray(Y)))
     for F, Q in (on_gpu, cpu.repulsive_sums(Y)):
@@ -60,7 +60,7 @@ def test_repulsion_is_that_of_its_definition(gpu, real, tolerance, n, spread):
 @pytest.mark.parametrize("n", [1, 5, 300])
 def test_sums_over_entries_are_those_of_their_definition(gpu, real, tolerance, n):
     P, dense = random_similarities(n)
-    Y = map_of(n, real)
+    Y = layout_of(n, real)
     given = (*csr_arrays(P, CPU), Y)
     on_gpu = (*csr_arrays(P, gpu), gpu.xp.asarray(Y))
     Y = Y.astype(np.float64)
@@ -80,7 +80,7 @@ def test_sums_over_entries_are_those_of_their_definition(gpu, real, tolerance, n
 
 
 @pytest.fixture(scope="module", name="case")
-def divergence_and_map():
+def divergence_and_layout():
     X = np.random.default_rng(1).normal(size=(60, 5))
     P = joint_probabilities(knn_graph(X, k=15), 5, CPU)
     return P, np.random.default_rng(2).normal(size=(2, 60))
@@ -129,16 +129,16 @@ def test_affinities_are_the_cpus(gpu):
 def test_the_start_is_computed_on_the_gpu_too(gpu, monkeypatch):
     X = load_digits().data[:150]
     expected = TSNE(perplexity=8, device="cpu", random_state=0)._start(X)
-    real = tsne_methods.PCA.fit_transform
-    widths = []
-    monkeypatch.setattr(
-        tsne_methods.PCA,
-        "fit_transform",
-        lambda self, X: widths.append(X.shape[1]) or real(self, X),
-    )
-    model = TSNE(perplexity=8, device="gpu", random_state=0)
-    found = model._start(model._principal(X, gpu))
-    assert widths == [2]
+    backends = []
+
+    def spy(X, n_components, backend):
+        backends.append(backend)
+        return principal_coordinates(X, n_components, backend)
+
+    monkeypatch.setattr("pipeline.methods.tsne.base.principal_coordinates", spy)
+    found = TSNE(perplexity=8, device="gpu", random_state=0)._start(X)
+    assert backends == [gpu]
+    assert isinstance(found, np.ndarray)
     assert np.abs(found - expected).max() < 1e-12
 
 

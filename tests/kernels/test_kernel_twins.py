@@ -1,5 +1,7 @@
-"""Do the kernels of both devices look alike, load without a GPU, and compile for all cards?"""
+"""Do the kernels of both devices look alike, load without a GPU, and compile for all GPUs?"""
 
+import ast
+import graphlib
 import importlib
 import inspect
 import re
@@ -19,7 +21,7 @@ ROOT = Path(kernels.__file__).parent
 TOPICS = sorted(
     path.stem for path in (ROOT / "gpu").glob("*.py") if path.stem not in ("__init__", "cuda")
 )
-CARDS = ("75", "80", "86", "89", "90")  # Turing to Hopper
+ARCHITECTURES = ("75", "80", "86", "89", "90")  # of GPUs, Turing to Hopper
 NVCC = shutil.which("nvcc")
 
 
@@ -46,9 +48,35 @@ def test_twins_have_the_same_functions_and_parameters(topic):
     assert here
 
 
+def imports_of(path):
+    """Modules that a file imports anywhere, in functions and for annotations too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            yield node.module
+
+
+def test_kernels_import_no_pipeline_and_not_in_a_circle():
+    files = {
+        ".".join(path.relative_to(ROOT.parent).with_suffix("").parts): path
+        for path in ROOT.rglob("*.py")
+        if path.stem != "__init__"
+    }
+    imports = {name: set(imports_of(path)) for name, path in files.items()}
+    outside = {name.split(".")[0] for names in imports.values() for name in names} - {"kernels"}
+    assert outside - set(sys.stdlib_module_names) <= {"numpy", "scipy", "numba", "llvmlite", "cupy"}
+    order = graphlib.TopologicalSorter(
+        {name: names & files.keys() for name, names in imports.items()}
+    )
+    assert len(list(order.static_order())) == len(files)  # raises CycleError
+
+
 def test_no_module_needs_cupy_to_load():
-    modules = [f"kernels.gpu.{topic}" for topic in TOPICS]
-    code = f"import sys; sys.modules['cupy'] = None; import {', '.join(modules)}, pipeline.methods.embed"
+    modules = ", ".join([*(f"kernels.gpu.{topic}" for topic in TOPICS), "pipeline.methods.embed"])
+    code = f"import sys; sys.modules['cupy'] = None; import {modules}"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT.parent)
 
 
@@ -77,7 +105,7 @@ def test_sources_have_64_bit_indices_and_names_that_are_launched(topic):
 @pytest.mark.slow
 @pytest.mark.skipif(NVCC is None, reason="no nvcc here")
 @pytest.mark.parametrize("topic", TOPICS)
-def test_sources_compile_for_all_cards(topic, tmp_path):
+def test_sources_compile_for_all_architectures(topic, tmp_path):
     """Both precisions of what has them; warnings, spilled registers among them, are errors."""
     constants = importlib.import_module(f"kernels.gpu.{topic}").CONSTANTS
     for real, value in (("float", "unsigned short"), ("double", "double")):
@@ -85,7 +113,7 @@ def test_sources_compile_for_all_cards(topic, tmp_path):
         done = subprocess.run(
             [
                 *(NVCC, "-std=c++17", "--fatbin", "--threads", "2", "-Werror", "all-warnings"),
-                *(f"-gencode=arch=compute_{card},code=sm_{card}" for card in CARDS),
+                *(f"-gencode=arch=compute_{sm},code=sm_{sm}" for sm in ARCHITECTURES),
                 *("-Xptxas", "-warn-spills", "-o", str(tmp_path / "out.fatbin")),
                 *(f"-D{name}={text}" for name, text in macros.items()),
                 str(cuda.SOURCES / f"{topic}.cu"),

@@ -8,8 +8,8 @@ import pytest
 
 from kernels.pairs import STRIP, TOP, Pairs, pairs_bytes, strip_starts
 from pipeline.errors import InputError
-from pipeline.methods import pair_storage as storage
-from pipeline.methods.pair_storage import choose_storage, new_pairs
+from pipeline.runtime import pair_storage as storage
+from pipeline.runtime.pair_storage import choose_storage, new_pairs
 
 
 @pytest.mark.parametrize("n", [1, 2, STRIP - 1, STRIP, STRIP + 1, 3 * STRIP + 7])
@@ -60,7 +60,7 @@ def test_storage_is_where_there_is_room(room):
 @pytest.mark.parametrize("place", ["memory", "disk"])
 def test_pairs_are_written_and_read(place, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    pairs = new_pairs(300, unit=0.5, storage=place, name="MDS")
+    pairs = new_pairs(300, step=0.5, storage=place, name="MDS")
     for s in range(2):
         first, strip = pairs.strip(s)
         strip[:] = (np.add.outer(np.arange(len(strip)), np.arange(strip.shape[1])) + first) % TOP
