@@ -43,6 +43,13 @@ def low_rank():
     return (leading + 0.2 * random.normal(size=(400, 80))).astype(np.float32)
 
 
+def islands(sizes, seed=0):
+    """Gaussian blobs of these sizes, far apart, rows mixed."""
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    return 30 * random.normal(size=(len(sizes), 6))[labels] + random.normal(size=(len(labels), 6))
+
+
 CASES = {
     "blobs": blobs(),
     "lattice": lattice(),

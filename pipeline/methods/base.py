@@ -1,4 +1,4 @@
-"""What all estimators of this package share."""
+"""The base class of all estimators, and the inputs that several of them take."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LayoutEstimator(BaseEstimator):
     embedding_ : (n, n_components) array
     n_features_in_ : int
     diagnostics_ : dict
-        Figures on what was computed and verified, in plain numbers and strings.
+        Convergence, errors and the objective's value, in plain numbers and strings.
     """
 
     device = "cpu"  # of an estimator that does not take it as a parameter
@@ -47,7 +47,7 @@ class LayoutEstimator(BaseEstimator):
         y : None
             Ignored, there for scikit-learn's pipelines.
         graph : Graph, optional
-            Exact nearest neighbours of X; computed if needed and not given.
+            Exact nearest neighbours of X; computed where needed and missing.
 
         Returns
         -------
@@ -73,7 +73,7 @@ def centred(X: np.ndarray) -> np.ndarray:
     return X - X.mean(axis=0, dtype=np.float64)
 
 
-def neighbours(X: np.ndarray, graph: Graph | None, k: int, why: str, device: str) -> Graph:
+def nearest_neighbors(X: np.ndarray, graph: Graph | None, k: int, why: str, device: str) -> Graph:
     """The first k neighbours of every point, out of `graph` or computed now on a device.
 
     Raises
@@ -98,3 +98,30 @@ def neighbours(X: np.ndarray, graph: Graph | None, k: int, why: str, device: str
             f"compute the graph with k >= {k}"
         )
     return Graph(graph.indices[:, :k], graph.distances[:, :k])
+
+
+def check_init(init: Any, shape: tuple[int, int], names: tuple[str, ...], method: str) -> None:
+    """Refuse a start that is neither one of some names nor an array of the layout's shape.
+
+    Raises
+    ------
+    InputError
+    """
+    if isinstance(init, str):
+        if init not in names:
+            allowed = ", ".join(map(repr, names))
+            raise InputError(f"init is {init!r} but {method} knows {allowed} and an array")
+    elif np.shape(init) != shape:
+        raise InputError(
+            f"init of {method} has shape {np.shape(init)} but the layout needs {shape}; give one "
+            "row a point"
+        )
+
+
+def with_self_neighbors(graph: Graph) -> Graph:
+    """Prepend every point as its own first neighbour at distance 0, as UMAP's libraries count."""
+    itself = np.arange(len(graph.indices), dtype=np.int32)[:, None]
+    return Graph(
+        np.hstack([itself, graph.indices]),
+        np.hstack([np.zeros_like(itself, dtype=np.float32), graph.distances]),
+    )

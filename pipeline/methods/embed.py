@@ -1,22 +1,29 @@
-"""Lay features out in 2-D: whether it fits, and the result."""
+"""Embed: lay features out in 2-D by one method."""
 
 from __future__ import annotations
 
 import inspect
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from kernels.backend import get_backend
 from pipeline.errors import InputError
-from pipeline.methods.registry import METHODS, RESERVED, Bytes, check_params, engine_name
+from pipeline.images.subset import stratified_subset
+from pipeline.methods.base import LayoutEstimator
+from pipeline.methods.engine import Engine
+from pipeline.methods.registry import METHODS, check_params, engine_name
 from pipeline.neighbors.graph import Graph, check_features
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import log
 from pipeline.runtime.memory import available_memory
+
+SHARE = 0.9  # of the available memory, what a layout may need: estimates are off by up to a tenth
+OF = {"cpu": "", "gpu": " of the GPU"}  # whose memory, in messages
 
 
 class Layout(NamedTuple):
@@ -24,13 +31,16 @@ class Layout(NamedTuple):
 
     Attributes
     ----------
-    embedding : (n, 2) float32
+    rows : (m,) int64
+        The rows of the features that were laid out, ascending.
+    embedding : (m, 2) float32
     engine : str
     info : dict
-        Plain values: library, device, parameters, seed, seconds, warnings, and the estimator's
-        own figures such as kl_divergence or stress_1.
+        Plain values: library, device, parameters, seed, seconds, the estimator's diagnostics such
+        as kl_divergence or stress_1, and warnings: sentences on the result.
     """
 
+    rows: np.ndarray
     embedding: np.ndarray
     engine: str
     info: dict[str, Any]
@@ -42,6 +52,8 @@ def embed(
     method: str,
     engine: str = "auto",
     params: Mapping[str, Any] | None = None,
+    labels: np.ndarray | None = None,
+    subset: int | None = None,
     graph: Graph | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -58,10 +70,15 @@ def embed(
         A key of the method's engines, or "auto" for the first that runs on the device.
     params : mapping, optional
         Parameters of the engine's estimator, under scikit-learn's names.
+    labels : (n,) int array, optional
+        Classes that keep their shares in a subset.
+    subset : int, optional
+        Rows to lay out at most, drawn in random order; None is all.
     graph : Graph, optional
-        Exact neighbours of the features; computed where needed and not given.
+        Exact neighbours of all n rows, used where all are laid out; computed where needed and
+        missing.
     seed : int
-        The same seed gives the same layout.
+        The same seed gives the same layout, for any number of threads.
     device : {"auto", "cpu", "gpu"}
 
     Returns
@@ -71,55 +88,40 @@ def embed(
     Raises
     ------
     InputError
-        Anything named or given that cannot be used, or more points than memory allows.
+        Anything that cannot be used, or more points than memory allows.
     """
-    device = _resolved(device)
+    device = get_backend("auto").name if device == "auto" else device
     name = engine_name(method, engine, device)
     row = METHODS[method].engines[name]
-    given = check_params(method, params, engine=name)
-    where = row.device(device)
-    backend = backend_for(where)
-    X = check_features(features)
+    params = check_params(method, params, engine=name)
+    device = row.device(device)
+    backend = backend_for(device)
+    rows = _choose_rows(features, labels, subset, seed)
+    whole = len(rows) == len(features)
+    X = check_features(features if whole else features[rows])
     if np.array_equal(X, np.broadcast_to(X[0], X.shape)):
         raise InputError(f"all {len(X)} rows of the features are equal: nothing can be laid out")
-    preflight(*X.shape, method=method, engine=engine, params=params, device=device)
+    preflight(*X.shape, method=method, engine=name, params=params, device=device)
 
-    if "device" in inspect.signature(row.load()).parameters:
-        given["device"] = where
+    estimator = _estimator(row, params, seed=seed, device=device)
+    shared = graph if whole else None
     start = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, _refusals(f"{method} with engine {name}"):
         warnings.simplefilter("always")
-        estimator = row.load()(random_state=seed, **given)
-        try:
-            embedding = backend.retry_on_oom(lambda: estimator.fit_transform(X, graph=graph))
-        except InputError:
-            raise
-        except (ValueError, TypeError) as error:  # how scikit-learn's estimators refuse a value
-            raise InputError(f"{method} with engine {name}: {_line(error)}") from error
-    embedding = np.ascontiguousarray(embedding, dtype=np.float32)
-    lost = len(embedding) - np.isfinite(embedding).all(axis=1).sum()
-    if lost:
-        raise InputError(
-            f"{method} with engine {name} gave {lost} of {len(X)} points no finite place; try "
-            "other parameters"
-        )
+        embedding = backend.retry_on_oom(lambda: estimator.fit_transform(X, graph=shared))
+        embedding = _check_finite(embedding)
     info = {
         "library": row.library,
-        "device": where,
-        "parameters": {
-            k: _plain(v) for k, v in {**row.defaults(), **given}.items() if k not in RESERVED
-        },
+        "device": device,
+        "parameters": {k: _plain(v) for k, v in {**row.defaults(), **params}.items()},
         "seed": seed,
         "seconds": round(time.perf_counter() - start, 3),
         **estimator.diagnostics_,
-        "warnings": _worth_telling(caught),
+        "warnings": _sentences(caught),
     }
-    return Layout(embedding, name, info)
-
-
-def _resolved(device: str) -> str:
-    """The device that "auto" stands for here; anything else as it is."""
-    return get_backend("auto").name if device == "auto" else device
+    for sentence in info["warnings"]:
+        log.warning(f"{method}: {sentence}")
+    return Layout(rows, embedding, name, info)
 
 
 def preflight(
@@ -131,46 +133,99 @@ def preflight(
     params: Mapping[str, Any] | None = None,
     device: str = "auto",
 ) -> None:
-    """Say what a layout of n points in d dimensions will need, before anything is allocated.
+    """Log what a layout of n points in d dimensions will need, before anything is allocated.
 
     Raises
     ------
     InputError
-        It needs more memory than is free; the sentence names the largest subset that fits.
+        It needs more memory than is available; the sentence names the largest subset that fits.
     """
     name = engine_name(method, engine, device)
     row = METHODS[method].engines[name]
-    values = {**row.defaults(), **check_params(method, params, engine=name)}
-    on_gpu = row.device(device) == "gpu"
-    rooms = [(row.memory, available_memory(), "")]
-    if on_gpu and row.gpu_memory is not None:
-        rooms.append((row.gpu_memory, available_memory("gpu"), " of the GPU"))
+    params = check_params(method, params, engine=name)
+    device = row.device(device)
     message = f"{method}: {row.library}, {n:,} points"
-    for memory, available, where in rooms:
-        need, free = memory(n, d, values), 0.9 * available  # estimates are off by up to a tenth
+    owners = list(dict.fromkeys(("cpu", device)))  # a GPU's work takes memory of the host too
+    for owner in owners:
+        need, free = _memory(row, owner, n, d, params), SHARE * available_memory(owner)
         if need > free:
-            most = _largest(memory, d, values, free, n)
+            most = _largest_subset(row, owner, n, d, params, free)
             other = " or choose another engine" if len(METHODS[method].engines) > 1 else ""
             raise InputError(
-                f"{method} with engine {name} needs about {need / 1e9:.3g} GB{where} for {n:,} "
-                f"points but {free / 1e9:.3g} GB are free: set methods.{method}.subset to at most "
-                f"{most:,}{other}"
+                f"{method} with engine {name} needs about {need / 1e9:.3g} GB{OF[owner]} for "
+                f"{n:,} points but {free / 1e9:.3g} GB are free: set methods.{method}.subset to at "
+                f"most {most:,}{other}"
             )
-        message += f", about {need / 1e9:.1g} GB{where}"
-    if row.seconds is not None and not on_gpu:
-        minutes = row.seconds(n, d, values) / 60
-        message += f", projected {minutes:.1f} minutes on two cores" if minutes >= 1 else ""
+        message += f", about {need / 1e9:.1g} GB{OF[owner]}"
+    minutes = row.seconds(n, d, **params) / 60
+    if owners == ["cpu"] and minutes >= 1:
+        message += f", projected {minutes:.1f} minutes on two cores"
     log.info(message)
 
 
-def _largest(memory: Bytes, d: int, values: Mapping[str, Any], free: float, n: int) -> int:
+def _choose_rows(
+    features: np.ndarray, labels: np.ndarray | None, subset: int | None, seed: int
+) -> np.ndarray:
+    """The rows to lay out, ascending."""
+    n = len(features)
+    if labels is None:
+        labels = np.zeros(n, dtype=np.int64)
+    if len(labels) != n:
+        raise InputError(
+            f"the data set has {len(labels)} images but the features have {n} rows: "
+            "give the data set that the features were extracted from"
+        )
+    if subset is None or subset >= n:
+        return np.arange(n)
+    return stratified_subset(labels, subset, seed=seed)
+
+
+def _estimator(
+    engine: Engine, params: Mapping[str, Any], *, seed: int, device: str
+) -> LayoutEstimator:
+    cls = engine.load()
+    takes_device = "device" in inspect.signature(cls).parameters
+    return cls(random_state=seed, **params, **({"device": device} if takes_device else {}))
+
+
+def _memory(engine: Engine, owner: str, n: int, d: int, params: Mapping[str, Any]) -> float:
+    """Bytes that a layout of n points needs in the memory of the host (cpu) or of the GPU."""
+    return {"cpu": engine.memory, "gpu": engine.gpu_memory}[owner](n, d, **params)
+
+
+def _largest_subset(
+    engine: Engine, owner: str, n: int, d: int, params: Mapping[str, Any], free: float
+) -> int:
     """The largest number of points below n that fits, rounded down to two digits."""
     low, high = 0, n
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if memory(middle, d, values) <= free else (low, middle)
+        fits = _memory(engine, owner, middle, d, params) <= free
+        low, high = (middle, high) if fits else (low, middle)
     unit = 10 ** max(len(str(low)) - 2, 0)
     return low // unit * unit
+
+
+@contextmanager
+def _refusals(who: str) -> Iterator[None]:
+    """Turn scikit-learn's refusal of a value into an `InputError` that names method and engine."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{who}: {_one_line(error)}") from error
+
+
+def _check_finite(embedding: np.ndarray) -> np.ndarray:
+    """Return an embedding in float32, refused where it has coordinates that cannot be drawn."""
+    embedding = np.ascontiguousarray(embedding, dtype=np.float32)
+    lost = len(embedding) - np.isfinite(embedding).all(axis=1).sum()
+    if lost:
+        raise ValueError(
+            f"{lost} of {len(embedding)} points have non-finite coordinates; try other parameters"
+        )
+    return embedding
 
 
 def _plain(value: Any) -> Any:
@@ -180,11 +235,11 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _worth_telling(caught: list[warnings.WarningMessage]) -> list[str]:
+def _sentences(caught: list[warnings.WarningMessage]) -> list[str]:
     """What concerns the result, each once; what concerns programmers is left out."""
-    mine = [w.message for w in caught if issubclass(w.category, (UserWarning, RuntimeWarning))]
-    return list(dict.fromkeys(_line(message) for message in mine))
+    concerning = [w for w in caught if issubclass(w.category, (UserWarning, RuntimeWarning))]
+    return list(dict.fromkeys(_one_line(w.message) for w in concerning))
 
 
-def _line(message: object) -> str:
+def _one_line(message: object) -> str:
     return " ".join(str(message).split())

@@ -1,4 +1,4 @@
-"""How the estimators that hand their work to RAPIDS cuML load it and hear what it says."""
+"""Load RAPIDS cuML where there is a GPU, and turn its log into warnings."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def load(name: str) -> ModuleType:
 
 @contextlib.contextmanager
 def log_as_warnings() -> Iterator[None]:
-    """Turn what cuML's C++ side warns of, which it prints to stdout, into Python's warnings."""
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    """Turn warnings of cuML's C++ side, which it prints to stdout, into Python's."""
+    with contextlib.redirect_stdout(io.StringIO()) as output:
         yield
-    for line in LOGGED.findall(said.getvalue()):
+    for line in LOGGED.findall(output.getvalue()):
         warnings.warn(f"cuML: {line}", stacklevel=3)

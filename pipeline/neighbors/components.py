@@ -1,4 +1,4 @@
-"""The shortest edges between the pieces of a neighbour graph that falls apart."""
+"""Connected components of a neighbor graph, and the shortest edges that connect them."""
 
 from __future__ import annotations
 
@@ -10,106 +10,146 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
 from pipeline.neighbors.graph import Graph
+from pipeline.neighbors.tiles import strips
+from pipeline.runtime.log import Progress
 
-BLOCK = 256  # rows of a tile of products: 72 MB at 70,000 points
-ROWS = 16  # rows whose distances are taken in float64 together
+ROWS, COLUMNS = 512, 4096  # of a tile of products: 8 MB in float32
 
 
-class Crossings(NamedTuple):
-    """What joins the pieces of a graph.
+class ConnectingEdges(NamedTuple):
+    """The shortest edge between every two connected components of a graph.
 
     Attributes
     ----------
-    pieces : int
+    n_components : int
     rows, columns : (m,) int64
-        For every two pieces the nearest two points, one in each; m = pieces (pieces - 1) / 2.
+        The points that each edge connects; m = n_components (n_components - 1) / 2.
     distances : (m,) float64, Euclidean
     """
 
-    pieces: int
+    n_components: int
     rows: np.ndarray
     columns: np.ndarray
     distances: np.ndarray
 
 
-def crossings(graph: Graph, X: np.ndarray) -> Crossings:
-    """Find the shortest crossing edge of every two pieces of a graph whose edges go both ways.
+def count_components(indices: np.ndarray) -> int:
+    """Number of connected components of a graph whose edges go both ways.
+
+    Parameters
+    ----------
+    indices : (n, k) int
+        Neighbours of each point.
+    """
+    return _components(indices)[0]
+
+
+def connect_components(graph: Graph, X: np.ndarray) -> ConnectingEdges:
+    """Find the shortest edge between every two connected components of a graph.
 
     They are what scikit-learn adds before it computes paths (`_fix_connected_components`), found
-    without its distance matrix: tiles of float32 products leave few pairs in doubt, and float64
-    differences decide among these.
+    without its distance matrix.
 
     Parameters
     ----------
     graph : Graph
+        Its edges go both ways.
     X : (n, d) float array
         The points of the graph.
 
     Returns
     -------
-    Crossings
+    ConnectingEdges
     """
-    n, k = graph.indices.shape
-    arcs = csr_array(
-        (np.ones(n * k, np.int8), np.ravel(graph.indices), np.arange(n + 1) * k), shape=(n, n)
+    n_components, labels = _components(graph.indices)
+    edges = []
+    if n_components > 1:
+        order = np.argsort(labels, kind="stable")
+        members = np.split(order, np.searchsorted(labels[order], np.arange(1, n_components)))
+        search = NearestPairSearch(X)
+        progress = Progress("connecting components", n_components - 1)
+        for i in range(1, n_components):
+            edges += [search.nearest_pair(members[i], members[j]) for j in range(i)]
+            progress.update()
+    rows, columns, distances = zip(*edges, strict=True) if edges else ((), (), ())
+    return ConnectingEdges(
+        n_components,
+        np.array(rows, np.int64),
+        np.array(columns, np.int64),
+        np.array(distances, np.float64),
     )
-    pieces, labels = connected_components(arcs, directed=False)
-    if pieces == 1:
-        return Crossings(1, np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    order = np.argsort(labels, kind="stable")
-    members = np.split(order, np.searchsorted(labels[order], np.arange(1, pieces)))
-    rows, others = _in_doubt(X[order], [len(some) for some in members])
-    pair = labels[order[rows]] * np.int64(pieces) + others
-    edges = [
-        _nearest(X, order[rows[pair == one]], members[one % pieces]) for one in np.unique(pair)
-    ]
-    i, j, distance = zip(*edges, strict=True)
-    return Crossings(
-        pieces, np.array(i, np.int64), np.array(j, np.int64), np.array(distance, np.float64)
-    )
 
 
-def _in_doubt(X: np.ndarray, sizes: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that may hold the nearest point to an earlier piece, and which piece that is.
+class NearestPairSearch:
+    """Exact search for the nearest two points of two sets, by float32 products of tiles.
 
-    The rows of X are sorted by piece. A squared distance of centred rows of norm at most 1 that
-    is computed from d products is off by at most about 4 (d + 8) units of rounding (Higham 2002,
-    section 3.1); the bound is doubled because two of them are compared.
+    Parameters
+    ----------
+    X : (n, d) float array
+
+    Notes
+    -----
+    A squared distance of centred rows of norm at most 1 that is computed from d products is off
+    by at most about 4 (d + 8) units of rounding (Higham 2002, section 3.1). So only a pair that
+    comes within twice that of the least can be the nearest: float64 differences decide among
+    these.
     """
-    Z = X - X.mean(axis=0, dtype=np.float64)
-    Z = (Z / (np.linalg.norm(Z, axis=1).max() or 1)).astype(np.float32)
-    norms = np.square(Z).sum(axis=1)
-    slack = np.float32(8 * (X.shape[1] + 8) * 2.0**-24)
 
-    piece = np.repeat(np.arange(len(sizes)), sizes)
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    best = np.full((len(sizes), len(sizes)), np.inf, np.float32)
-    doubtful = []
-    for first in range(sizes[0], len(X), BLOCK):
-        mine = piece[first : first + BLOCK]
-        earlier = mine[-1]  # pieces before that of the block's last row
-        squared = Z[first : first + BLOCK] @ Z[: starts[earlier]].T
-        squared *= -2
-        squared += norms[: starts[earlier]]
-        nearest = np.minimum.reduceat(squared, starts[:earlier], axis=1)
-        nearest += norms[first : first + BLOCK, None]
-        nearest[np.arange(earlier) >= mine[:, None]] = np.inf
-        np.minimum.at(best[:, :earlier], mine, nearest)
-        i, other = np.nonzero(nearest <= best[mine, :earlier] + slack)
-        other, i = other[other < mine[i]], i[other < mine[i]]
-        doubtful.append((first + i, other, nearest[i, other]))
-    rows, others, squared = (np.concatenate(some) for some in zip(*doubtful, strict=True))
-    kept = squared <= best[piece[rows], others] + slack
-    return rows[kept], others[kept]
+    def __init__(self, X: np.ndarray) -> None:
+        mean = X.mean(axis=0, dtype=np.float64)
+        parts = strips(len(X))
+        largest = max(np.linalg.norm(X[strip] - mean, axis=1).max() for strip in parts)
+        self.X = X
+        self.Z = np.empty(X.shape, np.float32)
+        for strip in parts:  # no float64 copy of all points
+            self.Z[strip] = (X[strip] - mean) / (largest or 1)
+        self.squared_norms = np.einsum("ij,ij->i", self.Z, self.Z)
+        self.slack = np.float32(8 * (X.shape[1] + 8) * 2.0**-24)
 
+    def nearest_pair(self, rows: np.ndarray, columns: np.ndarray) -> tuple[int, int, float]:
+        """Find the nearest two points, one in each of two sets of rows of X.
 
-def _nearest(X: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> tuple[int, int, float]:
-    """The nearest pair between some rows and columns of X, the first of equals."""
-    theirs = X[columns].astype(np.float64)
-    best = (-1, -1, np.inf)
-    for some in np.split(rows, np.arange(ROWS, len(rows), ROWS)):
-        distances = cdist(X[some].astype(np.float64), theirs)
+        Parameters
+        ----------
+        rows, columns : (r,) int, (c,) int
+            Ascending; not empty, and without a point in common.
+
+        Returns
+        -------
+        row, column : int
+            Of equally near pairs the one of the lowest row, then of the lowest column.
+        distance : float
+            Euclidean, from differences in float64.
+        """
+        least = np.float32(np.inf)
+        best = (np.inf, -1, -1)
+        for b in (columns[strip] for strip in strips(len(columns), COLUMNS)):
+            Z_b = self.Z[b].T
+            for a in (rows[strip] for strip in strips(len(rows), ROWS)):
+                squared = self.Z[a] @ Z_b
+                squared *= -2
+                squared += self.squared_norms[a, None]
+                squared += self.squared_norms[b]
+                least = min(least, squared.min())
+                in_doubt = squared <= least + self.slack
+                i, j = np.flatnonzero(in_doubt.any(axis=1)), np.flatnonzero(in_doubt.any(axis=0))
+                if len(i):
+                    best = min(best, self._nearest_of_all(a[i], b[j]))
+        distance, row, column = best
+        return row, column, distance
+
+    def _nearest_of_all(self, rows: np.ndarray, columns: np.ndarray) -> tuple[float, int, int]:
+        """Distance, row and column of the nearest pair, from all distances in float64."""
+        distances = cdist(self.X[rows].astype(np.float64), self.X[columns].astype(np.float64))
         i, j = np.unravel_index(distances.argmin(), distances.shape)
-        if distances[i, j] < best[2]:
-            best = int(some[i]), int(columns[j]), float(distances[i, j])
-    return best
+        return float(distances[i, j]), int(rows[i]), int(columns[j])
+
+
+def _components(indices: np.ndarray) -> tuple[int, np.ndarray]:
+    """Number of connected components, and the number of each point's."""
+    n, k = indices.shape
+    edges = csr_array(
+        (np.ones(n * k, np.int8), np.ravel(indices), np.arange(n + 1) * k), shape=(n, n)
+    )
+    count, labels = connected_components(edges, directed=False)
+    return int(count), labels

@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from kernels.backend import Backend, to_host
 from pipeline.errors import InputError
-from pipeline.neighbors.lower_bound import lower_bound_embedding, safe_limit, strips
+from pipeline.neighbors.lower_bound import lower_bound_embedding, safe_limit
+from pipeline.neighbors.tiles import strips, sweep_products
 from pipeline.runtime.device import backend_for
-from pipeline.runtime.log import Progress, log
-from pipeline.runtime.memory import available_memory
-
-BLOCK = 4096  # rows of a tile of products: 64 MB in float32, enough for BLAS to run at full speed
-GPU_BLOCK = 8192  # likewise; what is kept of a row is read and written once a tile
+from pipeline.runtime.log import log
+from pipeline.runtime.memory import available_memory, refuse_shortage
 
 
 class Graph(NamedTuple):
@@ -82,77 +78,64 @@ def knn_graph(X: np.ndarray, *, k: int = 90, device: str = "auto") -> Graph:
 def _search(X: np.ndarray, k: int, backend: Backend) -> tuple[Any, Any]:
     """Neighbours and squared distances, (n, k) arrays of the backend, of checked features."""
     n, d = X.shape
-    if backend.name == "cpu":
-        block = BLOCK
-        memory = f"{memory_needed(n, d, k=k) / 1e9:.1f} GB beyond the features"
-    else:
-        block = _gpu_block(n, d, k, X.itemsize)
-        memory = f"{gpu_memory_needed(n, d, k, X.itemsize, block) / 1e9:.1f} GB of the GPU's memory"
+    tile = _tile(n, d, k, X.itemsize, backend)
+    needed = memory_needed(n, d, k=k, itemsize=X.itemsize, tile=tile)
     log.info(
         f"graph: {n:,} points x {d:,} features, k = {k}: up to {n * n * d / 1e12:.2g} TFLOP, "
-        f"{memory}"
+        f"{needed / 1e9:.1f} GB of {backend.memory}"
     )
     X = backend.to_device(X)
     xp, knn = backend.xp, backend.kernels("knn")
     width = min(n - 1, _width(k))
     Z, norms, scale = lower_bound_embedding(X, k=k, width=width, backend=backend)
     half_norms = (norms**2 / 2).astype(np.float32)
-    values, columns = _candidates(Z, half_norms, width, block, backend)
-
-    rows = xp.arange(n)
+    values, columns = _candidates(Z, half_norms, width, tile, backend)
     indices, squared = knn.rank_candidates(
-        X, rows, xp.arange(n + 1) * width, columns.reshape(-1), k
+        X, xp.arange(n), xp.arange(n + 1) * width, columns.reshape(-1), k
     )
-    # Scores below this may belong to a true neighbour, those above cannot.
-    limit = safe_limit(norms, np.sqrt(squared[:, -1]) * scale, Z.shape[1])
-    unproved = xp.flatnonzero(values[:, 0] <= limit) if width < n - 1 else rows[:0]
-    if len(unproved):
-        log.info(
-            f"graph: {len(unproved):,} rows are too close for the bound and are searched again"
-        )
-    for part in strips(len(unproved), _searched_together(n, block)):
-        some = unproved[part]
-        starts, near = _all_within(Z, half_norms, some, limit[some], xp)
-        indices[some], squared[some] = knn.rank_candidates(X, some, starts, near, k)
+    if width < n - 1:
+        # Scores below this may belong to a true neighbour, those above cannot.
+        limit = safe_limit(norms, np.sqrt(squared[:, -1]) * scale, Z.shape[1])
+        unproved = xp.flatnonzero(values[:, 0] <= limit)
+        if len(unproved):
+            log.info(
+                f"graph: {len(unproved):,} rows are too close for the bound and are searched again"
+            )
+        for part in strips(len(unproved), _searched_together(n, tile)):
+            rows = unproved[part]
+            starts, near = _all_within(Z, half_norms, rows, limit[rows], xp)
+            indices[rows], squared[rows] = knn.rank_candidates(X, rows, starts, near, k)
     return indices, squared
 
 
-def memory_needed(n: int, d: int, *, k: int = 90) -> int:
-    """Bytes that `knn_graph` needs on a CPU beside the features themselves."""
-    tiles = 2 * 4 * min(n, BLOCK) ** 2 + 24 * d * d  # with the covariance and its eigenvectors
-    workspace = 50e6  # of BLAS and of the strips that are centred in float64
-    return int(4 * n * d + tiles + n * (8 * _width(k) + 16 * k + 64) + workspace)
+def _tile(n: int, d: int, k: int, itemsize: int, backend: Backend) -> int:
+    """Rows of a tile: the first of the kernels' sizes for which there is room."""
+    free = available_memory(backend.name)
+    for tile in backend.kernels("knn").TILES:
+        needed = memory_needed(n, d, k=k, itemsize=itemsize, tile=tile)
+        if needed <= free:
+            return tile
+    refuse_shortage(f"a graph of {n:,} points x {d:,} features", needed, backend)
+    return tile
 
 
-def gpu_memory_needed(n: int, d: int, k: int, itemsize: int, block: int) -> int:
-    """Bytes that `knn_graph` needs of a GPU, the features (`itemsize` bytes a number) among them.
+def memory_needed(n: int, d: int, *, k: int, itemsize: int, tile: int) -> int:
+    """Bytes that `knn_graph` needs where it computes.
 
-    Beside them are their centred copy, candidates and results, and either two tiles or what is
-    searched again: products, scores, whether they are within the bound, and where those are (32
-    bytes a pair, should all be).
+    The features (`itemsize` bytes a number), their centred copy, candidates and results, and
+    either two tiles or what is searched again: products, scores, whether they are within the
+    bound, and where those are (32 bytes a pair, should all be).
     """
     kept = n * ((itemsize + 4) * d + 8 * _width(k) + 20 * k + 64)
-    tiles = max(2 * 4 * min(n, block) ** 2, 32 * n * _searched_together(n, block))
-    workspace = 100e6 + 3 * 8 * 1024 * d  # of cuBLAS and of a strip that is centred in float64
+    tiles = max(2 * 4 * min(n, tile) ** 2, 32 * n * _searched_together(n, tile))
+    # Of BLAS; a strip that is centred in float64, or the covariance and its eigenvectors.
+    workspace = 100e6 + 3 * 8 * max(1024, d) * d
     return int(kept + tiles + workspace)
 
 
-def _gpu_block(n: int, d: int, k: int, itemsize: int) -> int:
-    """Rows of a tile: as many as there is room for, up to where more would save nothing."""
-    free = available_memory("gpu")
-    for block in (GPU_BLOCK, GPU_BLOCK // 2, GPU_BLOCK // 4, GPU_BLOCK // 8):
-        if gpu_memory_needed(n, d, k, itemsize, block) <= free:
-            return block
-    raise InputError(
-        f"a graph of {n:,} points x {d:,} features needs "
-        f"{gpu_memory_needed(n, d, k, itemsize, block) / 1e9:.3g} GB of the GPU's memory, of which "
-        f"{free / 1e9:.3g} GB are free; set device to cpu"
-    )
-
-
-def _searched_together(n: int, block: int) -> int:
+def _searched_together(n: int, tile: int) -> int:
     """Rows that are searched again together: their products with all rows make half a tile."""
-    return max(1, min(512, block * block // (2 * n)))
+    return max(1, min(512, tile * tile // (2 * n)))
 
 
 def _width(k: int) -> int:
@@ -192,25 +175,17 @@ def check_features(X: np.ndarray) -> np.ndarray:
 
 
 def _candidates(
-    Z: Any, half_norms: Any, width: int, block: int, backend: Backend
+    Z: Any, half_norms: Any, width: int, tile: int, backend: Backend
 ) -> tuple[Any, Any]:
     """The `width` best-scoring columns of every row, from one sweep over half of all tiles."""
-    xp, knn = backend.xp, backend.kernels("knn")
-    n = len(Z)
-    values = xp.full((n, width), np.inf, np.float32)
-    columns = xp.full((n, width), -1, np.int32)
-    blocks = strips(n, block)
-    tiles = [(a, b) for i, a in enumerate(blocks) for b in blocks[i:]]
-    progress = Progress("graph", len(tiles))
-    for a, b in tiles:
-        products = Z[a] @ Z[b].T
-        if a == b:
-            xp.fill_diagonal(products, -np.inf)
-        else:
-            knn.keep_nearest(knn.transpose(products), half_norms[a], a.start, values[b], columns[b])
-        knn.keep_nearest(products, half_norms[b], b.start, values[a], columns[a])
-        backend.synchronize()  # else launches would be counted, not finished work
-        progress.update()
+    keep_nearest = backend.kernels("knn").keep_nearest
+    values = backend.xp.full((len(Z), width), np.inf, np.float32)
+    columns = backend.xp.full((len(Z), width), -1, np.int32)
+
+    def keep(a: slice, b: slice, products: Any) -> None:
+        keep_nearest(products, half_norms[b], b.start, values[a], columns[a])
+
+    sweep_products(Z, keep, size=tile, backend=backend, name="graph")
     return values, columns
 
 
@@ -221,18 +196,3 @@ def _all_within(Z: Any, half_norms: Any, rows: Any, limit: Any, xp: Any) -> tupl
     within = half_norms - products <= limit[:, None]
     starts = xp.concatenate([xp.zeros(1, np.int64), xp.cumsum(within.sum(axis=1))])
     return starts, xp.nonzero(within)[1].astype(np.int32)
-
-
-def components(indices: np.ndarray) -> int:
-    """Number of pieces that a graph falls into when its edges are walked both ways.
-
-    Parameters
-    ----------
-    indices : (n, k) int
-        Neighbours of each point.
-    """
-    n, k = indices.shape
-    edges = csr_array(
-        (np.ones(n * k, np.int8), np.ravel(indices), np.arange(n + 1) * k), shape=(n, n)
-    )
-    return int(connected_components(edges, directed=False)[0])

@@ -1,4 +1,14 @@
-"""Coordinates whose distances bound those of the features, and what rounding does to them."""
+"""Lower-bound embedding: fewer coordinates, whose distances never exceed those of the features.
+
+For centred rows z let q be the coordinates in p principal components and r the length of the
+rest, |z|^2 = |q|^2 + r^2. The rest of z_i - z_j is at least |r_i - r_j| long, so that
+
+    |z_i - z_j|^2  >=  |q_i - q_j|^2 + (r_i - r_j)^2,
+
+the squared distance of the p + 1 coordinates (q, r). A search that finds the k nearest of these
+may leave out, without a look at z, every point whose bound exceeds a distance already computed.
+What rounding does to the inequality is in `safe_limit`.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +17,29 @@ from typing import Any
 import numpy as np
 
 from kernels.backend import Backend
-
-MIN_ROWS_PER_FEATURE = (
-    8  # times as many points as features: then eigenvectors cost less than they save
-)
+from pipeline.neighbors.tiles import strips
 
 
 def lower_bound_embedding(
     X: Any, *, k: int, width: int, backend: Backend
 ) -> tuple[Any, Any, float]:
-    """Few coordinates whose distances never exceed those of X, by principal components.
+    """Lower-bound embedding of X: p principal components, and the length of the rest.
 
-    Split a centred row z into its part in the leading principal components, of coordinates q, and
-    the rest, of length r. Then |z_i - z_j|^2 >= |q_i - q_j|^2 + (r_i - r_j)^2, the squared
-    distance of (q, r): rotation keeps distances, and two vectors differ at least as much as their
-    lengths. Norms are kept: |(q, r)| = |z|.
+    Its distances never exceed those of X, and norms are kept: |(q, r)| = |z|.
 
     Parameters
     ----------
     X : (n, d) float32 or float64 array of the backend
     k, width : int
-        The coordinates are so many that for nearly all rows at most `width` others are bounded by
-        the distance of the k-th neighbour.
+        p is so large that for nearly all rows at most `width` others are bounded by the distance
+        of the k-th neighbour.
     backend : Backend
 
     Returns
     -------
     Z : (n, p + 1) float32 array of the backend
-        Or all d centred coordinates, where p would be more than half of them, n is too small for
-        the eigenvectors to pay, or a GPU computes: it multiplies all coordinates of 70,000 points
-        in less time than it takes to find the eigenvectors.
+        Or all d centred coordinates, where p would be more than half of them, or n is so small
+        that the eigenvectors do not pay (`MIN_ROWS_PER_FEATURE` of `kernels.cpu.knn`, `.gpu.knn`).
     norms : (n,) float64 array of the backend
     scale : float
         Z is this times as large as X. Centring keeps |a|^2 + |b|^2 - 2ab from cancelling for
@@ -48,7 +51,7 @@ def lower_bound_embedding(
     mean = X.mean(axis=0, dtype=np.float64)
     largest = max(float(abs(X[strip] - mean).max()) for strip in strips(n))
     scale = 2.0 ** -int(np.frexp(largest)[1]) if largest else 1.0
-    worth_it = n > MIN_ROWS_PER_FEATURE * d and backend.name == "cpu"
+    worth_it = n > backend.kernels("knn").MIN_ROWS_PER_FEATURE * d
     axes = _leading_components(X, mean, scale) if worth_it else np.empty((d, 0))
     Z = xp.empty(X.shape, np.float32)
     Q = np.empty((n, axes.shape[1]), np.float32)
@@ -129,13 +132,8 @@ def safe_limit(norms: Any, radius: Any, p: int) -> Any:
     -------
     (n,) float64
     """
-    unit = 2.0**-24
-    gamma = (p + 8) * unit / (1 - (p + 8) * unit)
+    u = 2.0**-24  # unit roundoff of float32
+    gamma = (p + 8) * u / (1 - (p + 8) * u)
     R = norms + radius
     slack = gamma * R**2 + 2e-6 * radius * R + 1e-12 * R**2 + 4 * p * np.finfo(np.float32).tiny
     return (radius**2 * (1 + 1e-12) - norms**2) / 2 + slack
-
-
-def strips(n: int, size: int = 1024) -> list[slice]:
-    """Cut n rows into slices of `size`, the last one shorter."""
-    return [slice(first, min(first + size, n)) for first in range(0, n, size)]

@@ -3,6 +3,9 @@
 import re
 from pathlib import Path
 
+from kernels.backend import Backend
+from pipeline.errors import InputError
+
 MEMINFO = Path("/proc/meminfo")
 # (limit, usage) of a container or a scheduler's job: cgroups version 2, then version 1.
 CGROUPS = (
@@ -31,6 +34,21 @@ def available_memory(device: str = "cpu") -> int:
         except (OSError, ValueError):  # no such cgroup, or its limit is the word "max"
             continue
     return max(free, 0)
+
+
+def refuse_shortage(what: str, needed: float, backend: Backend) -> None:
+    """Say that a GPU has too little memory; a host may swap, or free some meanwhile.
+
+    Raises
+    ------
+    InputError
+    """
+    if not backend.on_host:
+        free = available_memory(backend.name)
+        raise InputError(
+            f"{what} needs {needed / 1e9:.3g} GB of {backend.memory}, of which {free / 1e9:.3g} GB "
+            "are free; set device to cpu"
+        )
 
 
 def _free() -> int:

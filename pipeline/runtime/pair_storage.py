@@ -1,4 +1,4 @@
-"""Where the numbers of all pairs are kept: in memory, a GPU's too, or in a file that is mapped."""
+"""Where the numbers of all pairs are stored: in memory, a GPU's too, or in a mapped file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from pipeline.errors import InputError
 from pipeline.runtime.log import log
 from pipeline.runtime.memory import available_memory
 
-SHARE = 0.85  # of the memory or disk that is free, what the pairs may take
+CPU = get_backend("cpu")
+SHARE = 0.85  # of the host's free memory or disk, what the pairs may take
 
 
 def choose_storage(
-    n: int, *, storage: str = "auto", spare: float = 0.0, backend: Backend | None = None
+    n: int, *, storage: str = "auto", spare: float = 0.0, backend: Backend = CPU
 ) -> str:
-    """Resolve where n points' pairs are kept.
+    """Resolve where n points' pairs are stored.
 
     Parameters
     ----------
@@ -28,8 +29,8 @@ def choose_storage(
         "auto" is memory where the pairs fit beside `spare`, else disk where they fit there.
     spare : float
         Bytes of memory that the method needs for everything else.
-    backend : Backend, optional
-        Who computes with the pairs: a GPU has no memory but its own. None is the CPU.
+    backend : Backend
+        Who computes with the pairs: a GPU has no memory but its own.
 
     Returns
     -------
@@ -43,9 +44,12 @@ def choose_storage(
     """
     if storage not in ("auto", "memory", "disk"):
         raise InputError(f"storage is {storage!r} but must be one of auto, memory, disk")
-    need = pairs_bytes(n)
-    if (backend or get_backend("cpu")).name == "gpu":
-        return _choose_on_gpu(need + spare, storage)
+    choose = _choose_on_host if backend.on_host else _choose_on_gpu
+    return choose(pairs_bytes(n), spare, storage)
+
+
+def _choose_on_host(need: float, spare: float, storage: str) -> str:
+    """Memory can be swapped: who asks for it gets it."""
     if storage != "auto":
         return storage
     if need + spare <= SHARE * available_memory():
@@ -53,14 +57,14 @@ def choose_storage(
     return "disk" if need <= SHARE * shutil.disk_usage(tempfile.gettempdir()).free else "none"
 
 
-def _choose_on_gpu(need: float, storage: str) -> str:
-    """Unlike the CPU's, its memory cannot be swapped: even who asks for it may not get it."""
+def _choose_on_gpu(need: float, spare: float, storage: str) -> str:
+    """Memory cannot be swapped: even who asks for it may not get it."""
     if storage == "disk":
         raise InputError(
             "storage is 'disk' but a GPU keeps pairs in its own memory only; set storage to auto, "
             "or device to cpu"
         )
-    free = available_memory("gpu")
+    need, free = need + spare, available_memory("gpu")
     if need > free and storage == "memory":
         raise InputError(
             f"storage is 'memory' but the pairs need {need / 1e9:.3g} GB of the GPU, of which "
@@ -69,33 +73,37 @@ def _choose_on_gpu(need: float, storage: str) -> str:
     return "memory" if need <= free else "none"
 
 
-def new_pairs(
-    n: int, *, unit: float, storage: str, name: str, backend: Backend | None = None
-) -> Pairs:
-    """Room for the pairs of n points, not yet filled.
+def storage_shortage(backend: Backend) -> tuple[str, str]:
+    """Who has no room where `choose_storage` returns "none", and what a user can set instead."""
+    if backend.on_host:
+        return "neither memory nor the temporary folder has", "TMPDIR to a larger disk"
+    return "the GPU has no", "device to cpu"
+
+
+def new_pairs(n: int, *, step: float, storage: str, name: str, backend: Backend = CPU) -> Pairs:
+    """Allocate the pairs of n points.
 
     Parameters
     ----------
     n : int
-    unit : float
-        See `kernels.pairs.Pairs`.
+    step : float
+        The quantisation step, see `kernels.pairs.Pairs`.
     storage : {"memory", "disk"}
         The file on disk is a temporary one (TMPDIR) without a name: it is gone when this process
         ends, however it ends.
     name : str
         Starts the line that says what was chosen.
-    backend : Backend, optional
+    backend : Backend
         As in `choose_storage`; the values are an array of it, the starts NumPy's.
     """
     starts = strip_starts(n)
-    backend = backend or get_backend("cpu")
-    memory = "the GPU's memory" if backend.name == "gpu" else "memory"
-    place = memory if storage == "memory" else f"a temporary file in {tempfile.gettempdir()}"
+    in_memory = storage == "memory"
+    place = backend.memory if in_memory else f"a temporary file in {tempfile.gettempdir()}"
     log.info(
         f"{name}: {n * (n - 1) // 2:,} pairs in 16 bits, {2e-9 * starts[-1]:.2g} GB in {place}"
     )
-    if storage == "memory":
-        return Pairs(backend.xp.empty(int(starts[-1]), np.uint16), starts, n, unit)
+    if in_memory:
+        return Pairs(backend.xp.empty(int(starts[-1]), np.uint16), starts, n, step)
     with tempfile.TemporaryFile() as file:
         values = np.memmap(file, np.uint16, mode="w+", shape=(int(starts[-1]),))
-    return Pairs(values, starts, n, unit)
+    return Pairs(values, starts, n, step)

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
-from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from sklearn.neighbors import KNeighborsClassifier
 
 from pipeline.errors import InputError
+from pipeline.measures import quality
 from pipeline.measures.quality import (
     MEASURES,
     knn_accuracy,
-    layout_neighbors,
     measure,
+    measure_layouts,
     neighborhood_preservation,
 )
 from pipeline.neighbors.graph import Graph, knn_graph
@@ -63,36 +64,10 @@ def test_the_plane_itself_is_preserved_and_chance_is_not():
     assert shuffled == pytest.approx(15 / 599, abs=0.01)
 
 
-def test_neighbours_of_distinct_points_are_exact():
-    X = np.random.default_rng(2).normal(size=(300, 2))
-    expected = NearestNeighbors(n_neighbors=7).fit(X).kneighbors(return_distance=False)
-    assert np.array_equal(layout_neighbors(X, k=7), expected)
-
-
-def test_coincident_points_draw_their_neighbours_fairly():
-    """Two classes in one place, sorted by class: neither row order nor the tree may decide."""
-    X = np.zeros((400, 2))
-    labels = np.repeat([0, 1], 200)
-    near = layout_neighbors(X, k=15)
-    assert not (near == np.arange(400)[:, None]).any()
-    assert labels[near].mean() == pytest.approx(0.5, abs=0.05)
-    assert len(np.unique(near)) > 300
-    assert np.array_equal(near, layout_neighbors(X, k=15))
-
-
-def test_a_pile_of_points_keeps_its_distance_to_others():
-    """The shift that tells coincident points apart never reorders different places."""
-    X = np.array([[0, 0]] * 5 + [[0.9, 0], [1.81, 0]])
-    near = layout_neighbors(X, k=6)
-    assert set(near[5, :5]) == {0, 1, 2, 3, 4}  # all five, 0.90 away, before the one 0.91 away
-    assert near[5, 5] == 6
-    assert set(near[0, :4]) == {1, 2, 3, 4}
-
-
-def test_every_figure_is_documented():
+def test_every_measure_is_documented():
     X = np.random.default_rng(3).normal(size=(50, 2))
     found = measure(X, np.arange(50) % 3, graph=knn_graph(X, k=15))
-    assert set(found) == {*MEASURES, "k"}
+    assert set(found) == set(MEASURES)
     for name, row in MEASURES.items():
         assert row.low <= found[name] <= row.high
         assert row.better in ("higher", "lower")
@@ -113,5 +88,75 @@ def test_what_does_not_belong_together_is_one_sentence(arguments, words):
     given = {"layout": np.random.default_rng(0).normal(size=(30, 2)), "labels": np.zeros(30, int)}
     with pytest.raises(InputError) as error:
         measure(**{**given, **arguments})
+    for word in words:
+        assert word in str(error.value)
+
+
+# ---- several layouts of one feature set
+
+
+@pytest.fixture(name="features")
+def random_features():
+    return np.random.default_rng(5).normal(size=(120, 6)).astype(np.float32)
+
+
+def layout_of(rows, seed):
+    """Rows, random coordinates and three classes."""
+    xy = np.random.default_rng(seed).normal(size=(len(rows), 2)).astype(np.float32)
+    return rows, xy, rows % 3
+
+
+def test_layouts_are_measured_as_each_alone(features):
+    whole, subset = np.arange(120), np.arange(0, 120, 2)
+    layouts = {"pca": layout_of(whole, 0), "umap": layout_of(subset, 1)}
+    found = measure_layouts(layouts, features=features, k=7, device="cpu")
+    expected = {
+        name: measure(xy, labels, graph=knn_graph(features[rows], k=7), k=7)
+        for name, (rows, xy, labels) in layouts.items()
+    }
+    assert found == {"k": 7, "layouts": expected}
+    assert all(set(values) == set(MEASURES) for values in found["layouts"].values())
+
+
+def test_each_set_of_rows_has_its_own_graph_once(features, monkeypatch):
+    """That of all points is the graph handed in, or computed where it is missing."""
+    computed = []
+
+    def counted(X, **options):
+        computed.append(len(X))
+        return knn_graph(X, **options)
+
+    monkeypatch.setattr(quality, "knn_graph", counted)
+    whole, subset, reverse = np.arange(120), np.arange(60), np.arange(120)[::-1]
+    layouts = {
+        "pca": layout_of(whole, 0),
+        "tsne": layout_of(whole, 1),
+        "umap": layout_of(subset, 2),
+        "mds": layout_of(subset, 3),
+    }
+    missing = measure_layouts(layouts, features=features)
+    assert computed == [120, 60]
+    graph = knn_graph(features, k=20)
+    assert measure_layouts(layouts, features=features, graph=graph) == missing
+    assert computed == [120, 60, 60]
+    turned = {"pca": tuple(part[::-1] for part in layouts["pca"])}
+    found = measure_layouts(turned, features=features, graph=graph)["layouts"]["pca"]
+    assert found == missing["layouts"]["pca"]
+    assert np.array_equal(turned["pca"][0], reverse)
+    assert computed == [120, 60, 60, 120]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (np.arange(1, 121), ["pca", "row 120", "120 rows"]),
+        (np.arange(-1, 119), ["pca", "row -1"]),
+        (np.arange(119), ["pca", "120 points", "(119,)"]),
+    ],
+)
+def test_rows_that_the_features_do_not_have_are_one_sentence(features, rows, words):
+    _, xy, labels = layout_of(np.arange(120), 0)
+    with pytest.raises(InputError) as error:
+        measure_layouts({"pca": (rows, xy, labels)}, features=features)
     for word in words:
         assert word in str(error.value)

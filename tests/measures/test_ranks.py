@@ -10,8 +10,9 @@ from kernels.backend import to_host
 from kernels.cpu import ranks as cpu_ranks
 from kernels.gpu import ranks as gpu_ranks
 from pipeline.errors import InputError
-from pipeline.measures import quality
-from pipeline.measures.quality import layout_neighbors, ranks, trustworthiness
+from pipeline.measures import ranks as ranks_module
+from pipeline.measures.ranks import ranks, trustworthiness
+from pipeline.neighbors.layout import layout_neighbors
 
 
 def cloud(n, d, seed=0):
@@ -86,7 +87,7 @@ def test_nor_on_a_gpu(gpu):
 
 @pytest.mark.parametrize("block", [64, 4096])
 def test_ranks_are_those_of_all_distances(block, monkeypatch):
-    monkeypatch.setattr(quality, "BLOCK", block)
+    monkeypatch.setattr(ranks_module, "TILE", block)
     X, near = cloud(300, 7), others(300, 9)
     distances = cdist(X, X)
     np.fill_diagonal(distances, np.inf)
@@ -98,7 +99,7 @@ def test_ranks_are_those_of_all_distances(block, monkeypatch):
 
 
 def test_ranks_on_a_gpu(gpu, monkeypatch):
-    monkeypatch.setattr(quality, "BLOCK", 70)
+    monkeypatch.setattr(ranks_module, "TILE", 70)
     grid = np.stack(np.meshgrid(np.arange(14.0), np.arange(12.0)), axis=-1).reshape(-1, 2)
     for X in (cloud(160, 7), grid - grid.mean(axis=0)):  # the second has exact ties
         near = others(len(X), 9)

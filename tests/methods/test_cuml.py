@@ -20,16 +20,17 @@ from sklearn.manifold import trustworthiness
 from kernels.backend import to_host
 from kernels.gpu import cuda
 from pipeline.errors import InputError
-from pipeline.measures.quality import knn_accuracy, layout_neighbors
+from pipeline.measures.quality import knn_accuracy
 from pipeline.methods.embed import embed
 from pipeline.methods.pca import cuml as cuml_pca
 from pipeline.methods.pca import scikit_learn as pca
-from pipeline.methods.registry import METHODS, Engine, Method
 from pipeline.methods.tsne import cuml as cuml_tsne
 from pipeline.methods.tsne import opentsne as tsne
 from pipeline.methods.umap import cuml as cuml_umap
+from pipeline.methods.umap import resources as umap_resources
 from pipeline.methods.umap import umap_learn as umap
 from pipeline.neighbors.graph import Graph, knn_graph
+from pipeline.neighbors.layout import layout_neighbors
 
 PAIRS = {cuml_pca.PCA: pca.PCA, cuml_tsne.TSNE: tsne.TSNE, cuml_umap.UMAP: umap.UMAP}
 MINE = list(PAIRS)
@@ -117,7 +118,8 @@ def made_by(made, cls):
 
 def test_import_needs_no_cuml():
     code = (
-        "import sys; from pipeline.methods.pca import cuml; from pipeline.methods.tsne import cuml; from pipeline.methods.umap import cuml; "
+        "import sys; from pipeline.methods.pca import cuml; from pipeline.methods.tsne import cuml;"
+        "from pipeline.methods.umap import cuml;"
         "sys.exit(any(name in sys.modules for name in ('cuml', 'cupy')))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -150,7 +152,7 @@ def test_without_cuml_the_same_sentence(cls, X, monkeypatch):
         (cuml_tsne.TSNE, {"n_components": 1}, "n_components == 1, must be >= 2"),
         (cuml_tsne.TSNE, {"learning_rate": 0}, "learning_rate == 0"),
         (cuml_umap.UMAP, {"init": "pcs"}, "init is 'pcs'"),
-        (cuml_umap.UMAP, {"init": np.zeros((4, 2))}, r"init has shape \(4, 2\)"),
+        (cuml_umap.UMAP, {"init": np.zeros((4, 2))}, r"init of UMAP has shape \(4, 2\)"),
         (cuml_umap.UMAP, {"min_dist": 2}, "min_dist == 2, must be <= 1"),
     ],
 )
@@ -384,8 +386,7 @@ def test_a_graph_too_small_is_named(X, graph, made):
 
 
 def test_what_cuml_says_reaches_the_record(X, graph, made, monkeypatch, capfd):
-    row = Engine("pipeline.methods.umap.cuml:UMAP", "cuML", lambda n, d, p: 1e6, devices=("gpu",))
-    monkeypatch.setitem(METHODS, "umap", Method("UMAP", {"cuml": row}))
+    monkeypatch.setattr(umap_resources.CuML, "memory", lambda *_, **__: 1e6)
     layout = embed(X, method="umap", engine="cuml", graph=graph, device="gpu")
     assert layout.info["warnings"] == ["cuML: Spectral initialization failed"]
     assert layout.info["library"] == "cuML"

@@ -1,17 +1,23 @@
 """Does embed choose, check, refuse and report as it says?"""
 
+import inspect
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from kernels.gpu import cuda
 from pipeline.errors import InputError
+from pipeline.images.subset import stratified_subset
 from pipeline.methods import embed as embed_module
 from pipeline.methods.embed import embed, preflight
+from pipeline.methods.engine import Engine
 from pipeline.methods.pca.scikit_learn import PCA
-from pipeline.methods.registry import METHODS, Engine, Method, engine_name
+from pipeline.methods.registry import METHODS, Method, engine_name, get_engine
 from pipeline.neighbors.graph import Graph, knn_graph
+from pipeline.runtime.memory import available_memory
 
 GB = 10**9
 
@@ -23,8 +29,16 @@ def features():
 
 @pytest.fixture
 def memory(monkeypatch):
-    """Pretend that so many bytes are free."""
-    return lambda free: monkeypatch.setattr(embed_module, "available_memory", lambda: free)
+    """Pretend that so many bytes of the host are free."""
+
+    def pretend(free):
+        monkeypatch.setattr(
+            embed_module,
+            "available_memory",
+            lambda device: free if device == "cpu" else available_memory(device),
+        )
+
+    return pretend
 
 
 def test_a_layout_and_its_record(X):
@@ -46,7 +60,7 @@ def test_methods_in_the_order_of_the_figure():
         assert not method.parameters() & {"self", "random_state", "n_components", "n_jobs"}
 
 
-def test_parameters_and_figures_reach_the_record(X):
+def test_parameters_and_diagnostics_reach_the_record(X):
     info = embed(X, method="mds", params={"max_iter": 3}).info
     assert info["parameters"]["max_iter"] == 3
     assert info["parameters"]["eps"] == 1e-6
@@ -91,7 +105,39 @@ def test_a_start_given_as_an_array_is_named_in_the_record(X):
     assert json.loads(json.dumps(info))["parameters"]["init"] == "array (120, 2)"
 
 
-# ---- memory
+# ---- rows
+
+
+def test_all_rows_without_a_subset(X):
+    for subset in (None, 120, 500):
+        layout = embed(X, method="pca", subset=subset)
+        assert layout.rows.dtype == np.int64
+        assert np.array_equal(layout.rows, np.arange(120))
+
+
+def test_a_subset_keeps_the_shares_of_the_classes(X):
+    labels = np.repeat([0, 1], [80, 40])
+    layout = embed(X, method="pca", labels=labels, subset=30, seed=4)
+    assert np.array_equal(layout.rows, stratified_subset(labels, 30, seed=4))
+    assert np.array_equal(np.bincount(labels[layout.rows]), [20, 10])
+    assert np.array_equal(layout.embedding, embed(X[layout.rows], method="pca").embedding)
+    assert not np.array_equal(layout.rows, embed(X, method="pca", subset=30, seed=4).rows)
+
+
+def test_the_graph_of_all_rows_is_not_that_of_a_subset(X):
+    params = {"perplexity": 3, "max_iter": 20}
+    graph = knn_graph(X, k=9)
+    part = embed(X, method="tsne", params=params, subset=40, graph=graph)
+    alone = embed(X[part.rows], method="tsne", params=params)
+    assert np.array_equal(part.embedding, alone.embedding)
+
+
+def test_labels_of_other_features_are_refused(X):
+    with pytest.raises(InputError, match="7 images but the features have 120 rows"):
+        embed(X, method="pca", labels=np.zeros(7, int))
+
+
+# ---- memory and threads
 
 
 def test_too_many_points_is_one_sentence_with_the_largest_subset(memory):
@@ -134,17 +180,64 @@ def test_long_runs_are_projected(memory, capfd):
     assert "minutes" not in capfd.readouterr().err
 
 
+ENGINES = [
+    pytest.param(method, name, id=f"{method}-{name}")
+    for method, row in METHODS.items()
+    for name in row.engines
+]
+
+
+@pytest.mark.parametrize(("method", "name"), ENGINES)
+def test_resources_have_the_defaults_of_the_estimator(method, name):
+    engine = METHODS[method].engines[name]
+    defaults = engine.defaults()
+    for formula in (engine.memory, engine.gpu_memory, engine.seconds):
+        named = {
+            key: parameter.default
+            for key, parameter in inspect.signature(formula).parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY
+        }
+        assert named.items() <= defaults.items()
+        assert formula(70_000, 1280, **defaults) == formula(70_000, 1280) >= 0
+    assert engine.memory(70_000, 1280) > 0
+    if "gpu" in engine.devices:
+        assert engine.gpu_memory(70_000, 1280) > 0
+
+
+def test_resources_are_known_without_importing_an_estimator():
+    code = (
+        "import sys; from pipeline.methods.registry import METHODS;"
+        "[(e.memory(9, 9), e.gpu_memory(9, 9), e.useful_threads(9, 9, 4))"
+        " for method in METHODS.values() for e in method.engines.values()];"
+        "heavy = {'numpy', 'numba', 'sklearn'} & set(sys.modules); assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_threads_where_they_are_of_use():
+    for method in ("mds", "lle", "isomap", "tsne"):
+        engine = get_engine(method)
+        assert engine.useful_threads(70_000, 1280, 8) == 8
+        assert engine.useful_threads(2_000, 1280, 8) == 1
+    assert get_engine("umap").useful_threads(70_000, 1280, 8) == 1  # with a seed it has one thread
+    assert get_engine("isomap").useful_threads(70_000, 1280, 8, landmarks=100) == 1
+
+
 # ---- engines and devices
 
 
 def test_engine_auto_prefers_the_device_then_the_first(monkeypatch):
     cpu = METHODS["pca"].engines["sklearn"]
-    gpu = Engine(cpu.estimator, "a GPU library", cpu.memory, devices=("gpu",))
-    both = Method("PCA", {"sklearn": cpu, "fast": gpu})
+
+    class OnGPU(Engine):
+        devices = ("gpu",)
+
+    both = Method("PCA", {"sklearn": cpu, "fast": OnGPU()})
     monkeypatch.setitem(METHODS, "pca", both)
     assert engine_name("pca", device="gpu") == "fast"
     assert engine_name("pca", device="cpu") == "sklearn"
     assert engine_name("pca") == "sklearn"
+    assert get_engine("pca", device="gpu").devices == ("gpu",)
     only = Method("PCA", {"sklearn": cpu})
     monkeypatch.setitem(METHODS, "pca", only)
     assert engine_name("pca", device="gpu") == "sklearn"
@@ -292,10 +385,10 @@ def test_an_attempt_within_a_second_attempt_leaves_its_room_small(gpu):
         if not rooms:
             rooms.append(cuda._share)
             raise MemoryError
-        rooms.append(gpu.attempt(lambda: cuda._share))
+        rooms.append(gpu.retry_on_oom(lambda: cuda._share))
         rooms.append(cuda._share)
 
-    gpu.attempt(outer)
+    gpu.retry_on_oom(outer)
     assert rooms == [1.0, 0.25, 0.25]
 
 

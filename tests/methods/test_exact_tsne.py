@@ -14,12 +14,13 @@ from sklearn.utils.estimator_checks import check_estimator
 from kernels import reference
 from kernels.backend import get_backend
 from pipeline.errors import InputError
-from pipeline.measures.quality import knn_accuracy, layout_neighbors
+from pipeline.measures.quality import knn_accuracy
 from pipeline.methods.tsne import exact as exact_tsne
 from pipeline.methods.tsne import opentsne
 from pipeline.methods.tsne.affinities import joint_probabilities
 from pipeline.methods.tsne.exact import TSNE, Divergence, minimise
 from pipeline.neighbors.graph import Graph, knn_graph
+from pipeline.neighbors.layout import layout_neighbors
 
 CPU = get_backend("cpu")
 
@@ -76,7 +77,7 @@ def test_affinities_of_copies_are_equal():
 
 
 @pytest.fixture(scope="module", name="case")
-def divergence_and_map():
+def divergence_and_layout():
     X = np.random.default_rng(1).normal(size=(60, 5))
     P = joint_probabilities(knn_graph(X, k=15), 5, CPU)
     return P, np.random.default_rng(2).normal(size=(2, 60))
@@ -105,7 +106,7 @@ def test_first_iterations_are_opentsnes(digits, graph):
     assert np.abs(found - start).max() > np.abs(start).max()
 
 
-def test_a_map_on_a_line(digits, graph):
+def test_a_layout_on_a_line(digits, graph):
     layout = quick(n_components=1).fit_transform(digits[0], graph=graph)
     assert layout.shape == (600, 1)
     near = layout_neighbors(np.pad(layout, ((0, 0), (0, 1))))
@@ -140,7 +141,7 @@ def test_each_phase_has_its_learning_rate(case, monkeypatch):
 
 
 def test_no_point_moves_by_more_than_5(case):
-    """Before the map is centred, which moves all alike."""
+    """Before the layout is centred, which moves all alike."""
     P, Y = case
     start = Y - Y.mean(axis=1, keepdims=True)
     far = {"max_iter": 1, "early_exaggeration": 12.0, "rates": (1e9, 0.0)}
@@ -160,7 +161,7 @@ def test_divergence_is_as_low_as_opentsnes(digits, graph):
     assert knn_accuracy(layout_neighbors(layout), labels) > 0.93
 
 
-def test_divergence_is_that_of_the_map(digits, graph):
+def test_divergence_is_that_of_the_layout(digits, graph):
     estimator = quick(max_iter=300)
     Y = estimator.fit_transform(digits[0], graph=graph).T
     P = joint_probabilities(graph, 15, CPU).toarray()
@@ -213,7 +214,7 @@ def test_is_an_estimator_of_scikit_learn():
         ({"max_iter": 0}, "max_iter == 0"),
         ({"learning_rate": 0}, "learning_rate == 0"),
         ({"init": "spectral"}, "init is 'spectral'"),
-        ({"init": np.zeros((5, 2))}, r"\(5, 2\) but the map needs \(600, 2\)"),
+        ({"init": np.zeros((5, 2))}, r"\(5, 2\) but the layout needs \(600, 2\)"),
         ({"device": "tpu"}, "device is 'tpu'"),
     ],
 )

@@ -5,11 +5,11 @@ import re
 import numba
 import numpy as np
 import pytest
+from point_sets import islands
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import procrustes
 from scipy.spatial.distance import pdist, squareform
 from sklearn import datasets, manifold
-from sklearn.utils.graph import _fix_connected_components
 from threadpoolctl import threadpool_limits
 
 from kernels import reference
@@ -20,31 +20,24 @@ from kernels.pairs import STRIP, TOP, Pairs, strip_starts
 from pipeline.errors import InputError
 from pipeline.methods.isomap import exact as isomap
 from pipeline.methods.isomap.classical_scaling import (
-    certificate,
+    diagnostics,
     kernel_of_matrix,
     kernel_of_pairs,
-    scale,
+    largest_kernel_eigenpairs,
 )
 from pipeline.methods.isomap.exact import Isomap
-from pipeline.methods.isomap.geodesics import fill, network
-from pipeline.neighbors.components import crossings
+from pipeline.methods.isomap.geodesics import compute_geodesics, neighborhood_graph
+from pipeline.neighbors.components import connect_components
 from pipeline.neighbors.graph import Graph, knn_graph
 
 CPU = get_backend("cpu")
-PIECES = pytest.mark.filterwarnings("ignore:the graph of .* neighbours falls into")
+CONNECTED = pytest.mark.filterwarnings("ignore:the graph of .* connected components")
 RESOLUTION = 1.05 / TOP  # a stored distance is off by half of this share of the longest path
 
 
 def swiss_roll(n=700):
     """Points whose geodesics differ much from straight lines."""
     return datasets.make_swiss_roll(n, random_state=0)[0]
-
-
-def islands(sizes, seed=0):
-    """Gaussian blobs of these sizes, far apart, rows mixed."""
-    random = np.random.default_rng(seed)
-    labels = random.permutation(np.repeat(np.arange(len(sizes)), sizes))
-    return 30 * random.normal(size=(len(sizes), 6))[labels] + random.normal(size=(len(labels), 6))
 
 
 @pytest.fixture(scope="module", name="X")
@@ -55,7 +48,7 @@ def roll():
 @pytest.fixture(scope="module", name="net")
 def network_of_the_roll(X):
     graph = knn_graph(X, k=8)
-    return network(graph, crossings(graph, X))
+    return neighborhood_graph(graph, connect_components(graph, X))
 
 
 # ---- The shortest paths
@@ -82,7 +75,7 @@ def test_group_distances_are_floyd_and_warshalls(sources, group):
     some = random.permutation(90)[:sources]
     batches = -(-sources // (16 * group))
     expected = reference.group_distances(matrix, some, group)
-    assert np.isinf(expected).any()  # pieces that a source does not reach
+    assert np.isinf(expected).any()  # components that a source does not reach
     expected[np.isinf(expected)] = UNREACHED
     for priority in (np.zeros((batches, 90)), random.integers(0, UNREACHED, (batches, 90))):
         found = shortest_paths.group_distances(*arcs, some, group, priority.astype(np.int32))
@@ -108,8 +101,8 @@ def geodesics_of(net):
     """All paths as `Isomap` keeps them, as a matrix."""
     n = len(net.points)
     pairs = Pairs(np.zeros(strip_starts(n)[-1], np.uint16), strip_starts(n), n, 1.0)
-    unit = fill(net, np.arange(n), pairs.strip, CPU)
-    return unit * np.array([isomap._row(pairs, i) for i in range(n)], np.float64)
+    step = compute_geodesics(net, np.arange(n), pairs.strip, CPU)
+    return step * np.array([isomap._row(pairs, i) for i in range(n)], np.float64)
 
 
 def test_all_geodesics_are_dijkstras(net):
@@ -124,7 +117,7 @@ def test_all_geodesics_are_dijkstras(net):
 
 def test_longer_paths_than_expected_are_computed_again(net, capfd):
     expected = dijkstra(net.edges)
-    found = geodesics_of(net._replace(longest=0.8 * expected.max()))
+    found = geodesics_of(net._replace(diameter=0.8 * expected.max()))
     assert "again" in capfd.readouterr().err
     assert np.abs(found - expected).max() < 1e-5 * expected.max()
 
@@ -133,7 +126,7 @@ def test_the_network_has_each_edge_both_ways_once(X):
     """Edges of length zero stay, those to a common neighbour are not counted twice."""
     twins = np.repeat(X[:40], 2, axis=0)
     graph = knn_graph(twins, k=5)
-    net = network(graph, crossings(graph, twins))
+    net = neighborhood_graph(graph, connect_components(graph, twins))
     i, j = np.repeat(np.arange(80), 5), graph.indices.ravel()
     expected = {(a, b) for a, b in zip(i, j, strict=True)} | {
         (b, a) for a, b in zip(i, j, strict=True)
@@ -147,57 +140,13 @@ def test_the_network_has_each_edge_both_ways_once(X):
     assert (edges.data == 0).sum() >= 80
 
 
-# ---- Pieces
+# ---- Several connected components
 
 
-def two_lines(bend):
-    """Sixty points each: equally near everywhere, or bent so that only the middles are near."""
-    x = np.arange(60.0)
-    return np.concatenate([np.stack([x, 0 * x], 1), np.stack([x, 10 + bend * np.abs(x - 30)], 1)])
-
-
-@pytest.mark.parametrize(
-    ("X", "pieces"),
-    [
-        (islands((60,)), 1),
-        (islands((40, 300, 9, 17)), 4),
-        (islands((50, 30)) + 1e4, 2),
-        (two_lines(bend=0), 2),
-        (two_lines(bend=0.2), 2),
-    ],
-)
-def test_crossings_are_scikit_learns(X, pieces):
-    """The first of equally short ones, too."""
-    graph = knn_graph(X, k=6)
-    found = crossings(graph, X)
-    assert found.pieces == pieces
-    n = len(X)
-    matrix = np.zeros((n, n))
-    matrix[np.repeat(np.arange(n), 6), graph.indices.ravel()] = 1
-    labels = np.full(n, -1)
-    for piece, i in enumerate(range(n)):  # by walking from each point in turn
-        if labels[i] < 0:
-            reached = np.isfinite(dijkstra(matrix, directed=False, unweighted=True, indices=i))
-            labels[reached] = piece
-    labels = np.unique(labels, return_inverse=True)[1]
-    joined = _fix_connected_components(X, np.zeros((n, n)), pieces, labels)
-    expected = np.triu(joined)
-    assert len(found.rows) == np.count_nonzero(expected) == pieces * (pieces - 1) // 2
-    assert np.allclose(joined[found.rows, found.columns], found.distances, rtol=1e-9)
-
-
-def test_crossings_of_equal_points_have_length_zero():
-    X = np.repeat([[0.0, 0.0], [0.0, 0.0], [3.0, 4.0]], 5, axis=0)
-    pieces = np.repeat([0, 5, 10], 5)[:, None]
-    others = (pieces + (np.arange(15)[:, None] % 5 + [1, 2]) % 5).astype(np.int32)
-    found = crossings(Graph(others, np.zeros((15, 2), np.float32)), X)
-    assert sorted(found.distances) == [0, 5, 5]
-
-
-@PIECES
+@CONNECTED
 @pytest.mark.filterwarnings("ignore:The number of connected components")
 @pytest.mark.filterwarnings("ignore:Changing the sparsity structure")
-def test_three_pieces_are_laid_out_as_by_scikit_learn():
+def test_three_components_are_laid_out_as_by_scikit_learn():
     X = islands((90, 60, 50))
     estimator = Isomap(n_neighbors=7, random_state=0)
     found = estimator.fit_transform(X)
@@ -206,8 +155,8 @@ def test_three_pieces_are_laid_out_as_by_scikit_learn():
     assert estimator.diagnostics_["components"] == 3
 
 
-def test_pieces_are_warned_of():
-    with pytest.warns(UserWarning, match="12 neighbours falls into 2 pieces"):
+def test_several_components_are_warned_of():
+    with pytest.warns(UserWarning, match="12 neighbours has 2 connected components"):
         Isomap(random_state=0).fit(islands((40, 40)))
 
 
@@ -246,7 +195,7 @@ def as_pairs(D):
     pairs = Pairs(np.empty(strip_starts(n)[-1], np.uint16), strip_starts(n), n, D.max() / TOP)
     for s in range(-(-n // STRIP)):
         first, strip = pairs.strip(s)
-        strip[:] = np.rint(D[first : first + STRIP, first:] / pairs.unit)
+        strip[:] = np.rint(D[first : first + STRIP, first:] / pairs.step)
     return pairs
 
 
@@ -257,13 +206,15 @@ def test_largest_eigenpairs_are_those_of_a_dense_solver(distances, kept, k):
         kernel = kernel_of_pairs(as_pairs(distances), CPU, name="test")
     else:
         kernel = kernel_of_matrix(distances, CPU)
-    found = scale(kernel, k=k, tol=1e-8, max_iter=100, random=np.random.RandomState(0))
+    found, negative_sum = largest_kernel_eigenpairs(
+        kernel, k=k, tol=1e-8, max_iter=100, random=np.random.RandomState(0)
+    )
     values, vectors = reference.classical_scaling(distances, k)
     everything = reference.classical_scaling(distances, 300)[0]
     assert np.allclose(found.values, values, rtol=1e-6)
-    assert np.linalg.svd(found.vectors @ vectors)[1].min() > 1 - 1e-8
+    assert np.linalg.svd(found.vectors.T @ vectors)[1].min() > 1 - 1e-8
     assert found.converged
-    facts = certificate(kernel, found)
+    facts = diagnostics(kernel, found, negative_sum)
     assert facts["eigen_residual"] < 1e-7
     assert kernel.trace == pytest.approx(everything.sum(), rel=1e-5)
     assert kernel.squared_norm == pytest.approx(np.square(everything).sum(), rel=1e-5)
@@ -277,11 +228,13 @@ def test_largest_eigenpairs_are_those_of_a_dense_solver(distances, kept, k):
 def test_residuals_are_true(distances):
     """Also when the iteration was cut short."""
     kernel = kernel_of_matrix(distances, CPU)
-    found = scale(kernel, k=2, tol=1e-12, max_iter=2, random=np.random.RandomState(0))
+    found, _ = largest_kernel_eigenpairs(
+        kernel, k=2, tol=1e-12, max_iter=2, random=np.random.RandomState(0)
+    )
     assert not found.converged
     J = np.eye(300) - 1 / 300
     B = -0.5 * J @ distances**2 @ J
-    expected = np.linalg.norm(B @ found.vectors.T - found.vectors.T * found.values, axis=0)
+    expected = np.linalg.norm(B @ found.vectors - found.vectors * found.values, axis=0)
     assert np.allclose(found.residuals, expected, rtol=1e-6)
     assert expected.min() > 1e-6 * found.values[0]
 
@@ -384,7 +337,7 @@ def test_neighbours_come_from_the_graph(X):
         Isomap(n_neighbors=21).fit(X, graph=graph)
 
 
-@PIECES
+@CONNECTED
 def test_duplicate_rows_survive(X):
     twins = np.repeat(X[:60], 15, axis=0)  # more equals than neighbours
     found = Isomap(random_state=0).fit_transform(twins)
@@ -400,6 +353,12 @@ def test_duplicate_rows_survive(X):
         ({"landmarks": 31}, "landmarks is 31 but there are only 30"),
         ({"storage": "tape"}, "storage is 'tape'"),
         ({"n_neighbors": 30}, "k = 30 .* choose a smaller k"),
+        ({"n_neighbors": 0}, "n_neighbors is 0 but"),
+        ({"landmarks": 0}, "landmarks is 0 but"),
+        ({"max_iter": 0}, "max_iter is 0 but .* at least 1"),
+        ({"max_iter": 2.5}, "max_iter is 2.5 but .* integer"),
+        ({"tol": 0}, "tol is 0 but must be a positive number"),
+        ({"tol": float("nan")}, "tol is nan but"),
     ],
 )
 def test_unusable_parameters_are_named(X, parameters, words):
@@ -407,7 +366,7 @@ def test_unusable_parameters_are_named(X, parameters, words):
         Isomap(**parameters).fit(X[:30])
 
 
-@PIECES
+@CONNECTED
 def test_equal_rows_are_refused():
     with pytest.raises(InputError, match="all 20 rows of the features are the same"):
         Isomap(n_neighbors=3).fit(np.ones((20, 4)))

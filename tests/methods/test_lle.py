@@ -13,13 +13,9 @@ from sklearn.manifold import _locally_linear as theirs
 from kernels import reference
 from kernels.cpu import lle
 from pipeline.errors import InputError
+from pipeline.methods.lle.closed_classes import closed_classes, connect_closed_classes
 from pipeline.methods.lle.exact import LocallyLinearEmbedding, participation
-from pipeline.methods.lle.weights import (
-    closed_classes,
-    joining_neighbours,
-    products_with,
-    weight_matrix,
-)
+from pipeline.methods.lle.weights import products_with, weight_matrix
 from pipeline.methods.solvers.chebyshev import lowest_eigenpairs
 from pipeline.neighbors.graph import knn_graph
 
@@ -34,7 +30,7 @@ def roll(n=400):
     return X + 0.01 * random.normal(size=X.shape)
 
 
-def pieces(*sizes, far=100.0):
+def clouds(*sizes, far=100.0):
     """Gaussian clouds of the given sizes, along a line."""
     random = np.random.default_rng(1)
     return np.concatenate(
@@ -162,7 +158,7 @@ def test_error_bounds_the_angle_and_residuals_bound_the_values():
     for tol in (0.3, 1e-2, 1e-4):
         found = solve(M, NONE, tol=tol)
         assert found.converged
-        assert np.sin(angle(found.vectors[:, :2], Q[:, :2])) <= found.error(2) <= tol
+        assert np.sin(angle(found.vectors[:, :2], Q[:, :2])) <= found.angle_bound(2) <= tol
         distance = np.abs(found.values[:, None] - eigenvalues).min(axis=1)
         assert (distance <= found.residuals + 1e-12).all()
         assert np.allclose(
@@ -184,7 +180,7 @@ def test_equal_eigenvalues_are_found_though_no_gap_exists():
     M, Q = matrix_with(np.concatenate([np.full(3, 0.1), np.linspace(5, 9, 297)]))
     found = solve(M, NONE)
     assert found.converged
-    assert found.error(2) == 1
+    assert found.angle_bound(2) == 1
     assert np.linalg.norm(Q[:, :3].T @ found.vectors[:, :2], axis=0) == pytest.approx(1)
 
 
@@ -192,7 +188,7 @@ def test_a_block_that_spans_everything_is_exact():
     M, Q = matrix_with(np.array([0.0, 1, 2, 3]))
     found = solve(M, Q[:, :1], b=3, wanted=3)
     assert found.converged
-    assert found.error(3) == 0
+    assert found.angle_bound(3) == 0
     assert np.allclose(found.values, [1, 2, 3])
 
 
@@ -201,7 +197,7 @@ def test_gives_up_and_says_so():
     found = solve(M, NONE, max_products=60)
     assert not found.converged
     assert found.products == 60
-    assert found.error(2) > 1e-6
+    assert found.angle_bound(2) > 1e-6
 
 
 # ---- the layout
@@ -290,7 +286,7 @@ def test_participation_of_a_spike_and_of_a_constant():
     assert participation(vectors) == pytest.approx([1 / 50, 1, 10 / 50])
 
 
-def test_certificate_is_plain(X):
+def test_diagnostics_are_plain(X):
     estimator = LocallyLinearEmbedding(random_state=0).fit(X)
     known = estimator.diagnostics_
     assert json.loads(json.dumps(known, allow_nan=False)) == known
@@ -300,7 +296,7 @@ def test_certificate_is_plain(X):
     assert known["participation"] == pytest.approx(list(participation(estimator.embedding_)))
 
 
-# ---- graphs in several pieces
+# ---- graphs of several connected components
 
 
 def test_closed_classes_of_small_graphs():
@@ -312,15 +308,15 @@ def test_closed_classes_of_small_graphs():
     assert [list(some) for some in closed_classes(both, np.array([[2, 5]]))] == [[*range(6)]]
 
 
-def test_pieces_are_joined_by_their_shortest_edges():
-    """From points that all of a piece lead to, to another piece."""
+def test_closed_classes_are_connected_by_their_shortest_edges():
+    """From points that all of a component lead to, to another component."""
     sizes = (90, 40, 60)
-    X = pieces(*sizes, far=20.0)
+    X = clouds(*sizes, far=20.0)
     indices = knn_graph(X, k=8).indices
     labels = np.repeat(np.arange(3), sizes)
     classes = closed_classes(indices)
     assert sum(map(len, classes)) < len(X)  # some points lead in, but nobody leads to them
-    joins = joining_neighbours(X, indices)
+    joins = connect_closed_classes(X, indices)
     assert len(closed_classes(indices, joins)) == 1
     D = cdist(X, X)
     for members, (point, other) in zip(classes[1:], joins, strict=False):
@@ -329,20 +325,20 @@ def test_pieces_are_joined_by_their_shortest_edges():
         assert D[point, other] == D[np.ix_(members, outside)].min()
 
 
-def test_a_point_that_leads_to_two_pieces_joins_them():
+def test_a_point_that_leads_to_two_classes_connects_them():
     X = np.array([[0.0], [1], [2], [20], [21], [22], [12]])
     indices = np.array([[1, 2], [0, 2], [1, 0], [4, 5], [3, 5], [4, 3], [3, 2]])
-    assert joining_neighbours(X, indices).tolist() == [[3, 6]]
+    assert connect_closed_classes(X, indices).tolist() == [[3, 6]]
 
 
 def test_every_round_of_joins_halves_the_classes():
-    X = pieces(*[20] * 9, far=30.0)
-    joins = joining_neighbours(X, knn_graph(X, k=6).indices)
+    X = clouds(*[20] * 9, far=30.0)
+    joins = connect_closed_classes(X, knn_graph(X, k=6).indices)
     assert len(joins) <= 8 + 4 + 2 + 1
 
 
 def test_joined_points_are_rebuilt_from_all_their_neighbours():
-    X = pieces(30, 30)
+    X = clouds(30, 30)
     indices = knn_graph(X, k=5).indices
     joins = np.array([[3, 40], [3, 41], [50, 2]])
     W = weight_matrix(X, indices, joins, reg=1e-3).toarray()
@@ -357,11 +353,11 @@ def test_joined_points_are_rebuilt_from_all_their_neighbours():
 
 @pytest.mark.filterwarnings("ignore:eigenvalues of LLE agree")
 @pytest.mark.parametrize("sizes", [(100, 100, 100), (200, 15, 14)])
-def test_three_pieces_are_three_places(sizes):
-    """Pieces are apart; scikit-learn's layout of them is an arbitrary one of many."""
+def test_three_components_are_three_clusters(sizes):
+    """Components are apart; scikit-learn's layout of them is an arbitrary one of many."""
     estimator = LocallyLinearEmbedding(random_state=0)
-    with pytest.warns(UserWarning, match="12 neighbours has 3 closed pieces"):
-        embedding = estimator.fit_transform(pieces(*sizes))
+    with pytest.warns(UserWarning, match="12 neighbours has 3 closed classes"):
+        embedding = estimator.fit_transform(clouds(*sizes))
     assert estimator.diagnostics_["converged"]
     assert estimator.diagnostics_["components"] == estimator.diagnostics_["closed_classes"] == 3
     labels = np.repeat(np.arange(3), sizes)
@@ -374,7 +370,7 @@ def test_copies_of_points_survive():
     """Twenty points, each twenty times: every copy has only copies for neighbours."""
     X = np.repeat(np.random.default_rng(6).normal(size=(20, 3)), 20, axis=0)
     estimator = LocallyLinearEmbedding(random_state=0)
-    with pytest.warns(UserWarning, match="20 closed pieces"):
+    with pytest.warns(UserWarning, match="20 closed classes"):
         embedding = estimator.fit_transform(X)
     assert estimator.diagnostics_["converged"]
     assert np.isfinite(embedding).all()

@@ -11,8 +11,13 @@ from kernels import reference
 from kernels.backend import get_backend
 from kernels.pairs import TOP
 from pipeline.errors import InputError
-from pipeline.methods.mds import distances as dissimilarities
+from pipeline.methods.mds.distances import (
+    centred_points,
+    euclidean_distances,
+    precomputed_distances,
+)
 from pipeline.methods.mds.exact import MDS
+from pipeline.methods.mds.initialization import classical_scaling
 from pipeline.methods.mds.smacof import (
     guttman_transform,
     minimise_stress,
@@ -24,13 +29,12 @@ from pipeline.methods.pca.scikit_learn import PCA
 CPU = get_backend("cpu")
 
 
-def kept_pairs(X, storage):
+def stored_distances(X, storage):
     precision = np.float64 if storage == "exact" else np.float32
-    points = dissimilarities.centred_points(X, precision, CPU)
-    return dissimilarities.euclidean(points, storage=storage)
+    return euclidean_distances(centred_points(X, precision, CPU), storage=storage)
 
 
-KEPT = ["exact", "memory"]
+STORAGE = ["exact", "memory"]
 UNFINISHED = pytest.mark.filterwarnings("ignore:MDS stopped after max_iter")
 
 
@@ -54,10 +58,10 @@ def test_distances_are_rounded_to_half_a_unit(n):
     X = features(n)
     X[0] = X[1] * (1 + 1e-6)  # nothing of this distance is left in |x|^2 + |y|^2 - 2 xy
     for storage, error in (("exact", 1e-9), ("memory", 0.53)):
-        kept = kept_pairs(X, storage)
-        expected = reference.later_distances(X, kept.unit)
-        for s in range(len(kept.pairs.starts) - 1):
-            first, strip = kept.pairs.strip(s)
+        stored = stored_distances(X, storage)
+        expected = reference.later_distances(X, stored.step)
+        for s in range(len(stored.pairs.starts) - 1):
+            first, strip = stored.pairs.strip(s)
             later = np.triu(np.ones(strip.shape, bool), 1)
             off = strip[later] - expected[first : first + len(strip), first:][later]
             assert np.abs(off).max(initial=0) <= error
@@ -66,25 +70,25 @@ def test_distances_are_rounded_to_half_a_unit(n):
 
 def test_distances_far_from_the_origin(X):
     """Centring keeps the digits that inner products of these rows would lose."""
-    near, far = (kept_pairs(Z, "memory") for Z in (X, X + 1e7))
+    near, far = (stored_distances(Z, "memory") for Z in (X, X + 1e7))
     off = near.pairs.strip(0)[1].astype(int) - far.pairs.strip(0)[1]
     assert np.abs(np.triu(off, 1)).max() <= 1
 
 
-@pytest.mark.parametrize("storage", KEPT)
-def test_a_matrix_is_kept_as_it_is(X, storage):
+@pytest.mark.parametrize("storage", STORAGE)
+def test_a_matrix_is_stored_as_it_is(X, storage):
     D = cdist(X, X)
-    kept = dissimilarities.given(D, storage=storage, backend=CPU)
-    first, strip = kept.pairs.strip(1)
-    error = 1e-12 if storage == "exact" else 0.51 * kept.unit
-    assert np.abs(strip * kept.unit - D[first:, first:]).max() <= error
+    stored = precomputed_distances(D, storage=storage, backend=CPU)
+    first, strip = stored.pairs.strip(1)
+    error = 1e-12 if storage == "exact" else 0.51 * stored.step
+    assert np.abs(strip * stored.step - D[first:, first:]).max() <= error
 
 
 @pytest.mark.parametrize("p", [1, 2, 5])
 def test_classical_scaling_is_pca(X, p):
-    points = dissimilarities.centred_points(X, np.float64, CPU)
-    found = dissimilarities.classical_scaling(points, p) * points.unit / points.scale
-    assert np.allclose(found, PCA(p).fit_transform(X))
+    found = classical_scaling(cdist(X, X), p)
+    expected = PCA(p).fit_transform(X)
+    assert np.allclose(found * np.sign((found * expected).sum(axis=0)), expected)
 
 
 # ---- A pass over all pairs
@@ -102,35 +106,35 @@ def test_pass_is_the_guttman_transform(n, p):
         ("memory", np.float64, 1e-4),
         ("memory", np.float32, 1e-4),
     ):
-        kept = dissimilarities.given(D, storage=storage, backend=CPU)
-        G, stress = guttman_transform(kept, (X / kept.unit).astype(dtype))
-        assert np.abs(G * kept.unit - sums / n).max() <= error * np.abs(sums / n).max()
-        assert stress * kept.unit**2 == pytest.approx(squares, rel=error)
+        stored = precomputed_distances(D, storage=storage, backend=CPU)
+        G, stress = guttman_transform(stored, (X / stored.step).astype(dtype))
+        assert np.abs(G * stored.step - sums / n).max() <= error * np.abs(sums / n).max()
+        assert stress * stored.step**2 == pytest.approx(squares, rel=error)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_stress_is_what_the_transform_implies(X, dtype):
     """sigma(X) = sum delta^2 + n |X|^2 - 2n <X, G(X)>, to the rounding of the pass."""
-    kept = kept_pairs(X, "memory")
-    M = (X[:, :2] / kept.unit).astype(dtype)
+    stored = stored_distances(X, "memory")
+    M = (X[:, :2] / stored.step).astype(dtype)
     M -= M.mean(axis=0)
-    G, stress = guttman_transform(kept, M)
-    nowhere = guttman_transform(kept, np.zeros_like(M))[1]
+    G, stress = guttman_transform(stored, M)
+    sum_sq_delta = guttman_transform(stored, np.zeros_like(M))[1]
     M = M.astype(np.float64)
-    implied = nowhere + len(M) * (M**2).sum() - 2 * len(M) * (M * G).sum()
-    assert abs(stress - implied) < (1e-7 if dtype == np.float32 else 1e-14) * nowhere
+    implied = sum_sq_delta + len(M) * (M**2).sum() - 2 * len(M) * (M * G).sum()
+    assert abs(stress - implied) < (1e-7 if dtype == np.float32 else 1e-14) * sum_sq_delta
 
 
 def test_gradient_by_finite_differences(X):
-    kept = kept_pairs(X, "exact")
-    M = np.random.default_rng(2).normal(size=(330, 2)) / kept.unit
-    gradient = 2 * len(M) * (M - M.mean(axis=0) - guttman_transform(kept, M)[0])
-    step = 1e-4 / kept.unit
+    stored = stored_distances(X, "exact")
+    M = np.random.default_rng(2).normal(size=(330, 2)) / stored.step
+    gradient = 2 * len(M) * (M - M.mean(axis=0) - guttman_transform(stored, M)[0])
+    step = 1e-4 / stored.step
     for i, c in [(0, 0), (7, 1), (255, 0), (256, 1), (329, 0)]:
         shift = np.zeros_like(M)
         shift[i, c] = step
-        rise = guttman_transform(kept, M + shift)[1] - guttman_transform(kept, M - shift)[1]
-        drift = 2 * len(M) * (M.mean(axis=0)[c])  # the formula is that of a centred map
+        rise = guttman_transform(stored, M + shift)[1] - guttman_transform(stored, M - shift)[1]
+        drift = 2 * len(M) * (M.mean(axis=0)[c])  # the formula is that of a centred layout
         assert rise / (2 * step) == pytest.approx(gradient[i, c], rel=1e-6), drift
 
 
@@ -152,32 +156,32 @@ def test_borg_and_groenens_step():
 def test_plain_steps_are_scikit_learns(X, storage, error):
     D = cdist(X, X)
     start = np.random.default_rng(3).uniform(size=(330, 2))
-    kept = kept_pairs(X, storage)
-    M = ((start - start.mean(axis=0)) / kept.unit).astype(kept.precision)
+    stored = stored_distances(X, storage)
+    M = ((start - start.mean(axis=0)) / stored.step).astype(stored.precision)
     for steps in (1, 10):
         expected, stress = manifold.smacof(D, init=start, n_init=1, max_iter=steps, eps=0)
-        ours = minimise_stress(kept, M, max_iter=steps, eps=0, memory=0)
-        assert np.abs(ours.X * kept.unit - expected).max() <= error * np.abs(expected).max()
-        assert ours.stress * kept.unit**2 == pytest.approx(stress, rel=error)
+        ours = minimise_stress(stored, M, max_iter=steps, eps=0, memory=0)
+        assert np.abs(ours.X * stored.step - expected).max() <= error * np.abs(expected).max()
+        assert ours.stress * stored.step**2 == pytest.approx(stress, rel=error)
 
 
 def test_plain_steps_stop_as_scikit_learn_stops(X):
     start = np.random.default_rng(3).uniform(size=(330, 2))
     *_, passes = manifold.smacof(cdist(X, X), init=start, n_init=1, eps=1e-4, return_n_iter=True)
-    kept = kept_pairs(X, "exact")
-    ours = minimise_stress(kept, (start - start.mean(axis=0)) / kept.unit, eps=1e-4, memory=0)
+    stored = stored_distances(X, "exact")
+    ours = minimise_stress(stored, (start - start.mean(axis=0)) / stored.step, eps=1e-4, memory=0)
     assert ours.converged
     assert ours.n_iter == passes
 
 
 def test_the_last_step_is_a_plain_one_that_gains_no_more_than_eps(X):
-    kept = kept_pairs(X, "exact")
+    stored = stored_distances(X, "exact")
     start = 1e4 * X[:, :2]
-    end = minimise_stress(kept, start, eps=1e-5)
-    before = minimise_stress(kept, start, eps=1e-5, max_iter=end.n_iter - 1)
+    end = minimise_stress(stored, start, eps=1e-5)
+    before = minimise_stress(stored, start, eps=1e-5, max_iter=end.n_iter - 1)
     assert end.converged
     assert not before.converged
-    assert np.array_equal(end.X, guttman_transform(kept, before.X)[0])
+    assert np.array_equal(end.X, guttman_transform(stored, before.X)[0])
     assert before.stress - end.stress <= 1e-5 * sum_of_squares(end.X)
 
 
@@ -194,9 +198,11 @@ def test_not_worse_than_scikit_learn_in_fewer_passes(X, storage):
 @pytest.mark.parametrize("p", [1, 2])
 def test_stress_never_rises(X, p):
     """From a random start, which in one dimension makes quasi-Newton steps fail."""
-    kept = kept_pairs(X, "exact")
+    stored = stored_distances(X, "exact")
     start = 1e4 * np.random.default_rng(4).normal(size=(330, p))
-    stress = [minimise_stress(kept, start, max_iter=steps, eps=0).stress for steps in range(1, 25)]
+    stress = [
+        minimise_stress(stored, start, max_iter=steps, eps=0).stress for steps in range(1, 25)
+    ]
     assert (np.diff(stress) <= 0).all()
     assert stress[-1] < 0.9 * stress[0]
 
@@ -229,7 +235,7 @@ def test_points_of_as_many_dimensions_keep_their_distances(p, storage):
     X = random.normal(size=(80, p)) @ random.normal(size=(p, 9))
     estimator = MDS(p, storage=storage)
     found, expected = pdist(estimator.fit_transform(X)), pdist(X)
-    error = 1e-12 if storage == "auto" else 1e-5  # half a unit is 2 / 131070
+    error = 1e-12 if storage == "auto" else 1e-5  # half a step is 2 / 131070
     assert np.abs(found - expected).max() <= error * expected.max()
     assert estimator.diagnostics_["stress_1"] <= 2 * error
     assert estimator.diagnostics_["converged"]
@@ -250,7 +256,7 @@ def test_starts_from_classical_scaling(X):
     assert ours.stress_ == pytest.approx(theirs.stress_, rel=1e-12)
 
 
-def test_random_starts_are_scikit_learns_and_the_best_is_kept(X):
+def test_random_starts_are_scikit_learns_and_the_lowest_stress_wins(X):
     alone = [MDS(1, init="random", random_state=seed).fit(X).stress_ for seed in range(2)]
     assert alone[0] != alone[1]
     random = np.random.RandomState(0)
@@ -262,32 +268,32 @@ def test_random_starts_are_scikit_learns_and_the_best_is_kept(X):
 
 
 @pytest.mark.parametrize("storage", ["auto", "memory"])
-def test_certificate(X, storage):
+def test_diagnostics(X, storage):
     estimator = MDS(storage=storage)
-    found, given = pdist(estimator.fit_transform(X)), pdist(X)
-    stress = ((found - given) ** 2).sum()
+    found, expected = pdist(estimator.fit_transform(X)), pdist(X)
+    stress = ((found - expected) ** 2).sum()
     stress_1 = np.sqrt(stress / (found**2).sum())
     exactly = 1e-12 if storage == "auto" else 1e-6
-    certificate = estimator.diagnostics_
+    diagnostics = estimator.diagnostics_
     assert estimator.stress_ == pytest.approx(stress, rel=exactly)
-    assert certificate["stress_1"] == pytest.approx(stress_1, rel=exactly)
-    assert certificate["identity"] < 1e-13
-    assert certificate["rounding"] < (1e-13 if storage == "auto" else 1e-8)
-    assert certificate["gradient"] < 1e-2
-    assert certificate["converged"]
-    assert certificate["n_iter"] == estimator.n_iter_
+    assert diagnostics["stress_1"] == pytest.approx(stress_1, rel=exactly)
+    assert diagnostics["identity"] < 1e-13
+    assert diagnostics["rounding"] < (1e-13 if storage == "auto" else 1e-8)
+    assert diagnostics["gradient"] < 1e-2
+    assert diagnostics["converged"]
+    assert diagnostics["n_iter"] == estimator.n_iter_
     normalised = MDS(normalized_stress=True, storage=storage).fit(X)
     assert normalised.stress_ == pytest.approx(stress_1, rel=exactly)
 
 
 @UNFINISHED
-def test_wherever_pairs_are_kept_the_map_is_the_same(X):
-    maps = [
+def test_wherever_pairs_are_stored_the_layout_is_the_same(X):
+    layouts = [
         MDS(max_iter=20, storage=storage).fit(X).embedding_
         for storage in ("memory", "disk", "recompute")
     ]
-    assert np.array_equal(maps[0], maps[1])
-    assert np.array_equal(maps[0], maps[2])
+    assert np.array_equal(layouts[0], layouts[1])
+    assert np.array_equal(layouts[0], layouts[2])
 
 
 @UNFINISHED
@@ -295,17 +301,17 @@ def test_wherever_pairs_are_kept_the_map_is_the_same(X):
 def test_the_number_of_threads_changes_no_bit(n, p, storage):
     """Enough points for several folds, and for BLAS to share even an inner product."""
     X = features(n)
-    maps = []
+    layouts = []
     before = numba.get_num_threads()
     for threads in (1, min(2, before)):
         numba.set_num_threads(threads)
         with threadpool_limits(threads):
-            maps.append(MDS(p, max_iter=8, storage=storage).fit(X).embedding_)
+            layouts.append(MDS(p, max_iter=8, storage=storage).fit(X).embedding_)
     numba.set_num_threads(before)
-    assert np.array_equal(*maps)
+    assert np.array_equal(*layouts)
 
 
-def test_precomputed_distances_give_the_map_of_the_features(X):
+def test_precomputed_distances_give_the_layout_of_the_features(X):
     D = squareform(pdist(X))
     found = MDS(metric="precomputed").fit(D)
     expected = MDS().fit(X)
@@ -320,7 +326,7 @@ def test_precomputed_points_on_a_line():
 
 
 def test_precomputed_without_a_triangle_inequality():
-    """Classical scaling has a negative eigenvalue; the best map is the balance of three pulls."""
+    """Classical scaling has a negative eigenvalue; the best layout balances three pulls."""
     D = np.array([[0.0, 1, 5], [1, 0, 1], [5, 1, 0]])
     found = MDS(3, metric="precomputed", eps=1e-12).fit(D)
     assert found.stress_ == pytest.approx(3.0)  # distances 2, 2 and 4, by hand

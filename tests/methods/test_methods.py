@@ -4,6 +4,7 @@ import subprocess
 import sys
 import warnings
 
+import numba
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
@@ -11,18 +12,24 @@ from scipy.special import entr
 from sklearn import decomposition, manifold
 from sklearn.manifold import trustworthiness
 from sklearn.utils.estimator_checks import check_estimator
+from threadpoolctl import threadpool_limits
 
+from kernels.backend import get_backend
 from pipeline.errors import InputError
-from pipeline.measures.quality import knn_accuracy, layout_neighbors
+from pipeline.measures.quality import knn_accuracy
 from pipeline.methods.isomap.scikit_learn import Isomap
 from pipeline.methods.lle.scikit_learn import LocallyLinearEmbedding
 from pipeline.methods.mds.scikit_learn import MDS
 from pipeline.methods.pca.scikit_learn import PCA
+from pipeline.methods.pca.start import principal_coordinates
 from pipeline.methods.tsne.opentsne import TSNE
 from pipeline.methods.umap.umap_learn import UMAP, _umap_learn
 from pipeline.neighbors.graph import Graph, knn_graph
+from pipeline.neighbors.layout import layout_neighbors
 
-# Settings that keep a test short; LLE and Isomap see all three blobs as one piece.
+CPU = get_backend("cpu")
+
+# Settings that keep a test short; LLE and Isomap see all three blobs as one component.
 QUICK = {
     PCA: {},
     TSNE: {"perplexity": 15, "n_jobs": 1, "random_state": 0},
@@ -35,7 +42,7 @@ LABELS = np.arange(360) % 3
 
 
 def three_blobs():
-    """Three Gaussian blobs in 10 dimensions, apart but still one piece of the graph."""
+    """Three Gaussian blobs in 10 dimensions, apart but still one component of the graph."""
     random = np.random.default_rng(0)
     centres = np.zeros((3, 10))
     centres[0, 0], centres[1, 1], centres[2, 2] = 4, 4.5, 5
@@ -103,9 +110,9 @@ def test_pca_is_the_svd(X, solver):
     Z = X.astype(np.float64) - X.mean(axis=0, dtype=np.float64)
     _, S, Vt = np.linalg.svd(Z, full_matrices=False)
     estimator = PCA(svd_solver=solver)
-    found = estimator.fit_transform(X)
+    layout = estimator.fit_transform(X)
     signs = np.sign(Vt[np.arange(2), np.abs(Vt[:2]).argmax(axis=1)])
-    assert np.allclose(found, Z @ (Vt[:2] * signs[:, None]).T, atol=1e-9)
+    assert np.allclose(layout, Z @ (Vt[:2] * signs[:, None]).T, atol=1e-9)
     assert np.allclose(estimator.explained_variance_ratio_, (S**2 / (S**2).sum())[:2])
     largest = np.abs(estimator.components_).argmax(axis=1)
     assert (estimator.components_[[0, 1], largest] > 0).all()
@@ -116,6 +123,39 @@ def test_pca_far_from_the_origin(X):
     far = X.astype(np.float64) + 1e7
     near = decomposition.PCA(2, svd_solver="full").fit_transform(far - 1e7)
     assert np.allclose(PCA().fit_transform(far), near, atol=1e-5)
+
+
+@pytest.mark.parametrize("p", [1, 2, 5, 12])
+def test_principal_coordinates_are_pca(X, p):
+    found = principal_coordinates(X + 100, p, CPU)
+    assert found.shape == (360, p)
+    assert np.allclose(found[:, :10], PCA(min(p, 10)).fit_transform(X + 100), atol=1e-9)
+    assert not found[:, 10:].any()  # there are no more dimensions
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_principal_coordinates_do_not_overflow(X, scale):
+    X = X.astype(np.float64)
+    found = principal_coordinates(X * scale, 2, CPU) / scale
+    assert np.allclose(found, principal_coordinates(X, 2, CPU))
+
+
+def test_starts_and_pca_have_the_same_bits_for_any_number_of_threads():
+    """Enough features for LAPACK to share its work, enough rows for two tiles."""
+    X = np.random.default_rng(6).normal(size=(9_000, 400))
+    results = []
+    before = numba.get_num_threads()
+    try:
+        for threads in (1, min(2, before)):
+            numba.set_num_threads(threads)
+            with threadpool_limits(threads):
+                model = PCA(5).fit(X)
+                start = principal_coordinates(X, 5, CPU)
+            results.append((model.embedding_, model.explained_variance_ratio_, start))
+    finally:
+        numba.set_num_threads(before)
+    for one, two in zip(*results, strict=True):
+        assert np.array_equal(one, two)
 
 
 # ---- t-SNE
@@ -262,8 +302,8 @@ def test_lle_spans_the_lowest_eigenvectors(X, layouts):
 
 @pytest.mark.filterwarnings("ignore:Changing the sparsity structure")
 @pytest.mark.parametrize("cls", [LocallyLinearEmbedding, Isomap])
-def test_pieces_are_counted(cls):
-    """Three blobs 100 apart are three pieces, with the graph given and without."""
+def test_components_are_counted(cls):
+    """Three blobs 100 apart are three components, with a graph and without."""
     X = three_blobs() + 100 * np.eye(10, dtype=np.float32)[LABELS]
     for graph in (None, knn_graph(X, k=12)):
         estimator = cls(n_neighbors=12)
@@ -282,7 +322,7 @@ def test_constant_columns_and_duplicate_rows_survive(cls, X):
 
 def test_methods_import_no_heavy_library():
     code = (
-        "import sys; sys.modules['psutil'] = sys.modules['tqdm'] = None;"
+        "import sys; sys.modules['psutil'] = None;"
         "from pipeline.methods.registry import METHODS;"
         "[engine.load() for method in METHODS.values() for engine in method.engines.values()];"
         "heavy = {'tensorflow', 'keras', 'openTSNE', 'umap', 'datashader', 'matplotlib'};"

@@ -10,7 +10,6 @@ from kernels.cpu import knn
 from pipeline.errors import InputError
 from pipeline.neighbors import graph as graph_module
 from pipeline.neighbors import lower_bound as bounds
-from pipeline.neighbors.graph import components
 from pipeline.neighbors.lower_bound import safe_limit
 
 CPU = get_backend("cpu")
@@ -27,7 +26,7 @@ def lower_bound_embedding(X, **options):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("k", [1, 15, 90])
 def test_graph_is_brute_force(case, k, monkeypatch):
-    monkeypatch.setattr(bounds, "MIN_ROWS_PER_FEATURE", 2)  # few coordinates, where they suffice
+    monkeypatch.setattr(knn, "MIN_ROWS_PER_FEATURE", 2)  # few coordinates, where they suffice
     X = CASES[case]
     found = knn_graph(X, k=k)
     indices, squared = reference.knn(X, k)
@@ -43,7 +42,7 @@ def test_every_point_is_a_neighbour_when_k_is_n_minus_1():
 def test_tiles_and_their_transposes_meet(monkeypatch):
     """Blocks that do not divide n, several of them, each used for its rows and its columns."""
     X = blobs(500)
-    monkeypatch.setattr(graph_module, "BLOCK", 64)
+    monkeypatch.setattr(knn, "TILES", (64,))
     assert np.array_equal(knn_graph(X, k=20).indices, reference.knn(X, 20)[0])
 
 
@@ -55,7 +54,7 @@ def test_a_memory_mapped_file(tmp_path):
 
 @pytest.mark.parametrize("width", [40, 60, 200])
 def test_few_coordinates_bound_distances_from_below(width, monkeypatch):
-    monkeypatch.setattr(bounds, "MIN_ROWS_PER_FEATURE", 1)
+    monkeypatch.setattr(knn, "MIN_ROWS_PER_FEATURE", 1)
     X = low_rank()
     Z, norms, scale = lower_bound_embedding(X, k=15, width=width)
     assert Z.shape[1] <= 41
@@ -73,7 +72,7 @@ def test_few_coordinates_bound_distances_from_below(width, monkeypatch):
 
 
 def test_more_coordinates_for_fewer_candidates(monkeypatch):
-    monkeypatch.setattr(bounds, "MIN_ROWS_PER_FEATURE", 1)
+    monkeypatch.setattr(knn, "MIN_ROWS_PER_FEATURE", 1)
     X = low_rank()
     few, more = (lower_bound_embedding(X, k=15, width=w)[0].shape[1] for w in (200, 40))
     assert few < more < 80
@@ -83,7 +82,7 @@ def test_more_coordinates_for_fewer_candidates(monkeypatch):
 
 def test_a_weak_bound_costs_time_and_no_neighbour(monkeypatch, capfd):
     """Hardly any row is proved at once, all are found."""
-    monkeypatch.setattr(bounds, "MIN_ROWS_PER_FEATURE", 1)
+    monkeypatch.setattr(knn, "MIN_ROWS_PER_FEATURE", 1)
     monkeypatch.setattr(bounds, "_components_needed", lambda *_: 2)
     X = low_rank()
     assert np.array_equal(knn_graph(X, k=15).indices, reference.knn(X, 15)[0])
@@ -165,10 +164,3 @@ def test_bad_features_are_one_sentence(X, k, words):
     for word in words:
         assert word in str(error.value)
     assert "\n" not in str(error.value)
-
-
-def test_components_are_counted():
-    two = np.array([[1, 2], [0, 2], [0, 1], [4, 5], [3, 5], [3, 4]])
-    assert components(two) == 2
-    one_way = np.array([[1], [2], [3], [2]])  # nobody points back to 0
-    assert components(one_way) == 1

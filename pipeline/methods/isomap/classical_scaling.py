@@ -14,14 +14,15 @@ import numpy as np
 
 from kernels.backend import Backend
 from kernels.pairs import Pairs
-from pipeline.methods.solvers.lanczos import Eigenpairs, largest_eigenpairs
+from pipeline.methods.solvers.eigenpairs import Eigenpairs
+from pipeline.methods.solvers.lanczos import largest_eigenpairs
 from pipeline.runtime.log import Progress
 
-BLOCK = 8  # vectors multiplied together: enough for Lanczos's method to start well from chance
+BLOCK = 8  # vectors multiplied together: enough for Lanczos's method to start well at random
 
 
 class Kernel(NamedTuple):
-    """B = -1/2 J D^2 J of n points.
+    """The doubly centred kernel B = -1/2 J D^2 J of n points.
 
     Attributes
     ----------
@@ -44,7 +45,7 @@ class Kernel(NamedTuple):
 
 
 def kernel_of_pairs(pairs: Pairs, backend: Backend, *, name: str) -> Kernel:
-    """The kernel of distances that are kept as pairs.
+    """The kernel of distances that are stored as pairs.
 
     Parameters
     ----------
@@ -52,10 +53,10 @@ def kernel_of_pairs(pairs: Pairs, backend: Backend, *, name: str) -> Kernel:
     backend : Backend
         Whose memory the pairs are in.
     name : str
-        Starts the lines that say how far a long product is.
+        Of the progress of a long product.
     """
     xp, kernels = backend.xp, backend.kernels("squared_pairs")
-    values, starts, n, unit = pairs._replace(starts=backend.to_device(pairs.starts))
+    values, starts, n, step = pairs._replace(starts=backend.to_device(pairs.starts))
     strips = len(starts) - 1
 
     def times_squares(vectors: Any) -> Any:
@@ -65,16 +66,15 @@ def kernel_of_pairs(pairs: Pairs, backend: Backend, *, name: str) -> Kernel:
             last = min(first + kernels.STRIPS, strips)
             kernels.squared_products(values, starts, n, first, last, vectors, sums)
             progress.update(last - first)
-        return sums.sum(axis=0) * unit**2
+        return sums.sum(axis=0) * step**2
 
     row_sums = times_squares(xp.ones((1, n)))[0]
-    sum_fourth_powers = xp.empty(strips)
+    strip_sums = xp.empty(strips)
     for first in range(0, strips, kernels.STRIPS):
         last = min(first + kernels.STRIPS, strips)
-        kernels.fourth_powers(values, starts, n, first, last, sum_fourth_powers)
-    return _kernel(
-        n, times_squares, row_sums, 2 * float(sum_fourth_powers.sum()) * unit**4, backend
-    )
+        kernels.fourth_powers(values, starts, n, first, last, strip_sums)
+    sum_fourth_powers = 2 * float(strip_sums.sum()) * step**4
+    return _kernel(n, times_squares, row_sums, sum_fourth_powers, backend)
 
 
 def kernel_of_matrix(distances: Any, backend: Backend) -> Kernel:
@@ -111,10 +111,10 @@ def _kernel(
     return Kernel(n, multiply, mean / 2, squared_norm, backend)
 
 
-def scale(
+def largest_kernel_eigenpairs(
     kernel: Kernel, *, k: int, tol: float, max_iter: int, random: np.random.RandomState
-) -> Eigenpairs:
-    """The k largest eigenpairs of a kernel; k < n, `tol` and `max_iter` as in Lanczos's method."""
+) -> tuple[Eigenpairs, float]:
+    """The k largest eigenpairs of a kernel, k < n; see `solvers.lanczos.largest_eigenpairs`."""
     block = min(max(BLOCK, k), kernel.n - 1)
     start = random.normal(size=(block, kernel.n))
     start -= start.mean(axis=1, keepdims=True)
@@ -128,8 +128,15 @@ def scale(
     )
 
 
-def certificate(kernel: Kernel, found: Eigenpairs) -> dict[str, Any]:
+def diagnostics(kernel: Kernel, pairs: Eigenpairs, negative_sum: float) -> dict[str, Any]:
     """What is known of a solution.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    pairs : Eigenpairs
+    negative_sum : float
+        Of the absolute values of all negative eigenvalues, estimated.
 
     Returns
     -------
@@ -139,14 +146,13 @@ def certificate(kernel: Kernel, found: Eigenpairs) -> dict[str, Any]:
         eigenvalues in the sum of all absolute values, estimated; n_iter: products; converged;
         reconstruction_error: |B - what the eigenpairs make| / n in the Frobenius norm.
     """
-    missed = kernel.squared_norm - float(np.square(found.values).sum())
-    negative = found.negative_sum
+    missed = kernel.squared_norm - float(np.square(pairs.values).sum())
     return {
-        "eigenvalues": [float(value) for value in found.values],
-        "eigen_residual": float(found.residuals.max() / found.values[0]),
-        "explained": float(found.values.sum() / kernel.trace),
-        "negative_share": negative / (kernel.trace + 2 * negative),
-        "n_iter": found.products,
-        "converged": found.converged,
+        "eigenvalues": [float(value) for value in pairs.values],
+        "eigen_residual": float(pairs.residuals.max() / pairs.values[0]),
+        "explained": float(pairs.values.sum() / kernel.trace),
+        "negative_share": negative_sum / (kernel.trace + 2 * negative_sum),
+        "n_iter": pairs.products,
+        "converged": pairs.converged,
         "reconstruction_error": max(missed, 0.0) ** 0.5 / kernel.n,
     }

@@ -1,12 +1,12 @@
-"""Isomap on all pairs of points: shortest paths through the neighbour graph, drawn to scale."""
+"""Isomap on all pairs of points: shortest paths through the neighbor graph, classically scaled."""
 
 from __future__ import annotations
 
 import time
 import warnings
+from numbers import Integral, Real
 from types import ModuleType
 
-import numba
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
@@ -17,29 +17,34 @@ from threadpoolctl import threadpool_limits
 from kernels.backend import Backend, to_host
 from kernels.pairs import STRIP, Pairs, pairs_bytes
 from pipeline.errors import InputError
-from pipeline.methods.base import LayoutEstimator, neighbours
+from pipeline.methods.base import LayoutEstimator, nearest_neighbors
+from pipeline.methods.isomap import geodesics
 from pipeline.methods.isomap.classical_scaling import (
     BLOCK,
     Kernel,
-    certificate,
+    diagnostics,
     kernel_of_matrix,
     kernel_of_pairs,
-    scale,
+    largest_kernel_eigenpairs,
 )
-from pipeline.methods.isomap.geodesics import Network, fill, fill_memory, network
-from pipeline.methods.pair_storage import choose_storage, new_pairs
-from pipeline.methods.solvers.lanczos import Eigenpairs
-from pipeline.neighbors.components import crossings
+from pipeline.methods.isomap.geodesics import (
+    NeighborhoodGraph,
+    compute_geodesics,
+    neighborhood_graph,
+)
+from pipeline.methods.isomap.landmarks import principal_axes, triangulate
+from pipeline.methods.solvers.eigenpairs import Eigenpairs
+from pipeline.neighbors.components import connect_components
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import log
+from pipeline.runtime.pair_storage import choose_storage, new_pairs, storage_shortage
 
 CHECKED = 8  # sources whose paths are computed again by Dijkstra's method
-COLUMNS = 4096  # points placed together between landmarks
 
 
 class Isomap(LayoutEstimator):
-    """Classical scaling of shortest paths through the neighbour graph (Tenenbaum et al. 2000).
+    """Isomap: classical scaling of shortest paths in the neighbour graph (Tenenbaum et al. 2000).
 
     Every pair of points counts, as in scikit-learn; shortest paths are exact, and kept as 16-bit
     fractions of the longest.
@@ -71,10 +76,10 @@ class Isomap(LayoutEstimator):
     reconstruction_error_ : float
         What `sklearn.manifold.Isomap.reconstruction_error` returns; with landmarks, of these.
     diagnostics_ : dict
-        What `classical_scaling.certificate` returns, and components: pieces of the neighbour graph
-        before the shortest edges between them joined them; arcs: edges counted both ways;
-        path_error: largest difference between 8 sources' paths and Dijkstra's, as a share of the
-        longest; storage or landmarks; seconds_paths and seconds_eigen.
+        What `classical_scaling.diagnostics` returns, and components: connected components of the
+        neighbour graph before the shortest edges between them connected them; arcs: edges counted
+        both ways; path_error: largest difference between 8 sources' paths and Dijkstra's, as a
+        share of the longest; storage or landmarks; seconds_paths and seconds_eigen.
     """
 
     def __init__(
@@ -100,135 +105,138 @@ class Isomap(LayoutEstimator):
 
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`."""
-        n, m = len(X), self.landmarks
-        if not 1 <= self.n_components < (n if m is None else min(m, n)):
+        n = len(X)
+        self._check_parameters(n)
+        random = check_random_state(self.random_state)
+        backend = backend_for(self.device)
+        storage = None if self.landmarks is not None else self._choose_storage(n, backend)
+        connected = self._neighborhood_graph(X, graph)
+        layout = np.empty((n, self.n_components))
+        # Sums of more BLAS threads round otherwise, and what is left to BLAS is small.
+        with threadpool_limits(1, user_api="blas"):
+            if storage is None:
+                layout[connected.points] = self._from_landmarks(connected, random, backend)
+            else:
+                layout[connected.points] = self._from_all_pairs(connected, storage, random, backend)
+        largest = np.abs(layout).argmax(axis=0)
+        layout *= np.where(layout[largest, np.arange(self.n_components)] < 0, -1, 1)
+        return layout
+
+    def _check_parameters(self, n: int) -> None:
+        m = self.landmarks
+        for name in ("n_components", "n_neighbors", "max_iter", "landmarks"):
+            value = getattr(self, name)
+            if name == "landmarks" and value is None:
+                continue
+            if not isinstance(value, Integral) or int(value) < 1:
+                raise InputError(f"{name} is {value!r} but Isomap needs an integer of at least 1")
+        if not isinstance(self.tol, Real) or not 0 < float(self.tol) < np.inf:
+            raise InputError(f"tol is {self.tol!r} but must be a positive number; 1e-6 is usual")
+        if not self.n_components < (n if m is None else min(m, n)):
             raise InputError(
                 f"n_components is {self.n_components} but must be at least 1 and less than the "
                 f"{n} points{'' if m is None else f' and the {m} landmarks'}"
             )
         if m is not None and m > n:
             raise InputError(f"landmarks is {m} but there are only {n} points; choose fewer")
-        random = check_random_state(self.random_state)
-        backend = backend_for(self.device)
-        where = None if m is not None else self._choose_storage(n, backend)
-        near = neighbours(
-            X, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}", self.device
-        )
-        joins = crossings(near, X)
-        if joins.pieces > 1:
-            warnings.warn(
-                f"the graph of {self.n_neighbors} neighbours falls into {joins.pieces} pieces, "
-                "which Isomap joins by the shortest edges between them; more neighbours may do",
-                stacklevel=2,
-            )
-        net = network(near, joins)
-        self.diagnostics_ = {"components": joins.pieces, "arcs": int(net.edges.nnz)}
-        layout = np.empty((n, self.n_components))
-        # Sums of more BLAS threads round otherwise, and what is left to BLAS is small.
-        with threadpool_limits(1, user_api="blas"):
-            if where is None:
-                layout[net.points] = self._from_landmarks(net, random, backend)
-            else:
-                layout[net.points] = self._from_all_pairs(net, where, random, backend)
-        largest = np.abs(layout).argmax(axis=0)
-        layout *= np.where(layout[largest, np.arange(self.n_components)] < 0, -1, 1)
-        return layout
 
     def _choose_storage(self, n: int, backend: Backend) -> str:
-        spare = _beside_pairs(n, self.n_neighbors, backend)
-        where = choose_storage(n, storage=self.storage, spare=spare, backend=backend)
-        if where == "none":
-            on_gpu = backend.name == "gpu"
-            nowhere = "the GPU has no" if on_gpu else "neither memory nor the temporary folder has"
+        spare = _memory_beside_pairs(n, self.n_neighbors, backend)
+        storage = choose_storage(n, storage=self.storage, spare=spare, backend=backend)
+        if storage == "none":
+            has_no, remedy = storage_shortage(backend)
             raise InputError(
                 f"Isomap keeps every pair of {n:,} points, {pairs_bytes(n) / 1e9:.2g} GB, for "
-                f"which {nowhere} room; set landmarks, for example to 2000"
-                f"{', or device to cpu' if on_gpu else ''}"
+                f"which {has_no} room; set landmarks, for example to 2000, or {remedy}"
             )
-        return where
+        return storage
+
+    def _neighborhood_graph(self, X: np.ndarray, graph: Graph | None) -> NeighborhoodGraph:
+        """The connected graph of all neighbours; a warning where edges had to connect it."""
+        near = nearest_neighbors(
+            X, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}", self.device
+        )
+        connections = connect_components(near, X)
+        count = connections.n_components
+        if count > 1:
+            warnings.warn(
+                f"the graph of {self.n_neighbors} neighbours has {count} connected components, "
+                "which Isomap connects by the shortest edges between them; more neighbours may do",
+                stacklevel=3,
+            )
+        connected = neighborhood_graph(near, connections)
+        self.diagnostics_ = {"components": count, "arcs": int(connected.edges.nnz)}
+        return connected
 
     def _from_all_pairs(
-        self, net: Network, where: str, random: RandomState, backend: Backend
+        self, graph: NeighborhoodGraph, storage: str, random: RandomState, backend: Backend
     ) -> np.ndarray:
-        n = len(net.points)
-        pairs = new_pairs(n, unit=1.0, storage=where, name="isomap", backend=backend)
+        n = len(graph.points)
+        pairs = new_pairs(n, step=1.0, storage=storage, name="isomap", backend=backend)
         start = time.perf_counter()
-        pairs = pairs._replace(unit=fill(net, np.arange(n), pairs.strip, backend))
+        step = compute_geodesics(graph, np.arange(n), pairs.strip, backend)
+        pairs = pairs._replace(step=step)
         backend.synchronize()
         seconds = time.perf_counter() - start
         checked = np.linspace(0, n - 1, min(CHECKED, n)).astype(int)
-        rows = [_row(pairs, i, backend.xp) * pairs.unit for i in checked]
+        rows = [_row(pairs, i, backend.xp) * step for i in checked]
         self.diagnostics_ |= {
-            "storage": where,
-            "path_error": _path_error(net, checked, rows),
+            "storage": storage,
+            "path_error": _path_error(graph, checked, rows),
             "seconds_paths": seconds,
         }
-        found = self._scale(kernel_of_pairs(pairs, backend, name="isomap"), random)
-        return found.vectors.T * np.sqrt(np.maximum(found.values, 0))
+        solution = self._eigenpairs(kernel_of_pairs(pairs, backend, name="isomap"), random)
+        return solution.vectors * np.sqrt(np.maximum(solution.values, 0))
 
-    def _from_landmarks(self, net: Network, random: RandomState, backend: Backend) -> np.ndarray:
-        """De Silva & Tenenbaum (2004): coordinates from squared distances to landmarks.
-
-        Their formula subtracts the landmarks' mean squared distances first, which only moves the
-        layout; it is centred on all points at the end.
-        """
-        n, m = len(net.points), self.landmarks
+    def _from_landmarks(
+        self, graph: NeighborhoodGraph, random: RandomState, backend: Backend
+    ) -> np.ndarray:
+        """Landmark MDS (de Silva & Tenenbaum 2004) of the paths to random landmarks."""
+        n, m = len(graph.points), self.landmarks
         sources = np.sort(random.choice(n, m, replace=False))
         log.info(
             f"isomap: {m:,} landmarks x {n:,} points in 16 bits, {2e-9 * m * n:.2g} GB in memory"
         )
-        xp, to_device = backend.xp, backend.to_device
-        rows = xp.empty((m, n), np.uint16)
+        rows = backend.xp.empty((m, n), np.uint16)
         start = time.perf_counter()
-        unit = fill(net, sources, lambda s: (0, rows[s * STRIP : (s + 1) * STRIP]), backend)
+        step = compute_geodesics(
+            graph, sources, lambda s: (0, rows[s * STRIP : (s + 1) * STRIP]), backend
+        )
         backend.synchronize()
         seconds = time.perf_counter() - start
         checked = np.linspace(0, m - 1, min(CHECKED, m)).astype(int)
-        some_rows = to_host(rows[to_device(checked)])
+        checked_rows = to_host(rows[backend.to_device(checked)]) * step
         self.diagnostics_ |= {
             "landmarks": m,
-            "path_error": _path_error(net, sources[checked], some_rows * unit),
+            "path_error": _path_error(graph, sources[checked], checked_rows),
             "seconds_paths": seconds,
         }
-        among = rows[:, to_device(sources)].astype(np.float64) * unit
-        found = self._scale(kernel_of_matrix(among, backend), random)
-        lengths = np.sqrt(np.maximum(found.values, 0))[:, None]
-        axes = np.divide(
-            found.vectors, lengths, out=np.zeros_like(found.vectors), where=lengths > 0
-        )
-        axes = to_device(axes)
-        layout = np.empty((n, self.n_components))
-        for first in range(0, n, COLUMNS):
-            some = slice(first, first + COLUMNS)
-            squares = xp.square(rows[:, some].astype(np.float64) * unit)
-            layout[some] = -0.5 * to_host(axes @ squares).T
-        return _principal(layout)
+        among = rows[:, backend.to_device(sources)].astype(np.float64) * step
+        solution = self._eigenpairs(kernel_of_matrix(among, backend), random)
+        return principal_axes(triangulate(rows, step, solution, backend))
 
-    def _scale(self, kernel: Kernel, random: RandomState) -> Eigenpairs:
+    def _eigenpairs(self, kernel: Kernel, random: RandomState) -> Eigenpairs:
         start = time.perf_counter()
-        found = scale(
+        pairs, negative_sum = largest_kernel_eigenpairs(
             kernel, k=self.n_components, tol=self.tol, max_iter=self.max_iter, random=random
         )
-        if not found.converged:
+        if not pairs.converged:
             warnings.warn(
                 f"Isomap stopped after max_iter = {self.max_iter} products before tol was reached",
                 stacklevel=4,
             )
-        self.diagnostics_ |= certificate(kernel, found)
+        self.diagnostics_ |= diagnostics(kernel, pairs, negative_sum)
         self.diagnostics_["seconds_eigen"] = time.perf_counter() - start
         self.reconstruction_error_ = self.diagnostics_["reconstruction_error"]
-        return found
+        return pairs
 
 
-def _beside_pairs(n: int, k: int, backend: Backend) -> int:
+def _memory_beside_pairs(n: int, k: int, backend: Backend) -> int:
     """Bytes needed beyond the features, the graph and the pairs, in the memory of the pairs."""
-    on_gpu = backend.name == "gpu"
-    # At its making, by the CPU: arcs, sorted and unsorted, with 64-bit indices.
-    network = (16 if on_gpu else 150) * k * n
-    searches = 1 if on_gpu else numba.get_num_threads()
+    graph = 150 * k * n  # while it is made: edges, sorted and unsorted, with 64-bit indices
     parts = backend.kernels("squared_pairs").PARTS
     products = 8 * n * BLOCK * (parts + 40)  # partial sums; Lanczos's basis, its copy
-    return network + max(fill_memory(n, searches, backend), products)
+    return graph + max(geodesics.memory_needed(n, backend), products)
 
 
 def _row(pairs: Pairs, i: int, xp: ModuleType = np) -> np.ndarray:
@@ -243,14 +251,7 @@ def _row(pairs: Pairs, i: int, xp: ModuleType = np) -> np.ndarray:
     return to_host(row)
 
 
-def _path_error(net: Network, vertices: np.ndarray, rows: ArrayLike) -> float:
+def _path_error(graph: NeighborhoodGraph, vertices: np.ndarray, rows: ArrayLike) -> float:
     """Largest difference between rows and Dijkstra's distances, as a share of the longest path."""
-    errors = np.abs(rows - dijkstra(net.edges, indices=vertices))
-    return float(errors.max() / net.longest)
-
-
-def _principal(layout: np.ndarray) -> np.ndarray:
-    """Centred and turned to its axes of largest variance, as the layout of all pairs is."""
-    centred = layout - layout.mean(axis=0)
-    _, axes = np.linalg.eigh(centred.T @ centred)
-    return centred @ axes[:, ::-1]
+    errors = np.abs(rows - dijkstra(graph.edges, indices=vertices))
+    return float(errors.max() / graph.diameter)

@@ -1,4 +1,4 @@
-"""Shortest paths through the neighbour graph, from all points or from some."""
+"""Geodesic distances: shortest paths through the neighbor graph, from all points or from some."""
 
 from __future__ import annotations
 
@@ -13,34 +13,38 @@ from scipy.sparse.csgraph import connected_components, dijkstra, reverse_cuthill
 from kernels.backend import Backend
 from kernels.pairs import STRIP, TOP
 from pipeline.errors import InputError
-from pipeline.neighbors.components import Crossings
+from pipeline.neighbors.components import ConnectingEdges
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.log import Progress, log
 
 FAR, ROUNDS = 8, 3  # how many far vertices show how long the longest path is, and how often
 MARGIN = 1.05  # the longest of all is hardly more than 5 % longer than theirs
 
+# From the number of a strip of 256 sources to the first vertex wanted and where to write: a
+# (sources of the strip, vertices from the first on) uint16 array of the backend.
+Strip = Callable[[int], tuple[int, Any]]
 
-class Network(NamedTuple):
-    """A neighbour graph whose edges go both ways, vertices in an order good for caches.
+
+class NeighborhoodGraph(NamedTuple):
+    """A connected neighbor graph whose edges go both ways, vertices in an order good for caches.
 
     Attributes
     ----------
     edges : (n, n) csr_array of float64
-        Lengths as given; an edge of length zero is there, too.
+        Euclidean lengths; an edge of length zero is stored, too.
     points : (n,) int
         The point that each vertex is: reverse Cuthill-McKee order, in which neighbours are near.
-    longest : float
-        Hardly any path is longer.
+    diameter : float
+        Estimate of the longest shortest path; hardly any is longer.
     """
 
     edges: csr_array
     points: np.ndarray
-    longest: float
+    diameter: float
 
 
-def network(graph: Graph, joins: Crossings) -> Network:
-    """The neighbours of all points, taken both ways, and the edges that join its pieces.
+def neighborhood_graph(graph: Graph, connections: ConnectingEdges) -> NeighborhoodGraph:
+    """The edges to all neighbours and those between connected components, each both ways once.
 
     Raises
     ------
@@ -48,33 +52,33 @@ def network(graph: Graph, joins: Crossings) -> Network:
         All points coincide.
     """
     n, k = graph.indices.shape
-    i = np.concatenate([np.repeat(np.arange(n), k), joins.rows])
-    j = np.concatenate([np.ravel(graph.indices), joins.columns])
-    length = np.concatenate([np.ravel(graph.distances), joins.distances]).astype(np.float64)
+    i = np.concatenate([np.repeat(np.arange(n), k), connections.rows])
+    j = np.concatenate([np.ravel(graph.indices), connections.columns])
+    length = np.concatenate([np.ravel(graph.distances), connections.distances]).astype(np.float64)
     _, first = np.unique(np.minimum(i, j) * np.int64(n) + np.maximum(i, j), return_index=True)
     i, j, length = i[first], j[first], length[first]
     points = reverse_cuthill_mckee(_both_ways(i, j, length, n), symmetric_mode=True)
     vertex = np.empty(n, np.int64)
     vertex[points] = np.arange(n)
     edges = _both_ways(vertex[i], vertex[j], length, n)
-    longest = _longest_path(edges)
-    if longest == 0:
+    diameter = _estimated_diameter(edges)
+    if diameter == 0:
         raise InputError(
             f"all {n} rows of the features are the same, so there is nothing to lay out; "
             "extract them again"
         )
-    return Network(edges, points, longest)
+    return NeighborhoodGraph(edges, points, diameter)
 
 
 def _both_ways(i: np.ndarray, j: np.ndarray, length: np.ndarray, n: int) -> csr_array:
-    both = np.concatenate([i, j]), np.concatenate([j, i])
-    edges = csr_array((np.concatenate([length, length]), both), shape=(n, n))
+    ends = np.concatenate([i, j]), np.concatenate([j, i])
+    edges = csr_array((np.concatenate([length, length]), ends), shape=(n, n))
     edges.sort_indices()
     return edges
 
 
-def _longest_path(edges: csr_array) -> float:
-    """A little more than the longest path found from far vertices, and from those far from them."""
+def _estimated_diameter(edges: csr_array) -> float:
+    """A little more than the longest path from far vertices, and from those far from them."""
     there = dijkstra(edges, indices=dijkstra(edges, indices=0).argmax())
     back = dijkstra(edges, indices=there.argmax())
     middle = dijkstra(edges, indices=np.maximum(there, back).argmin())
@@ -87,88 +91,87 @@ def _longest_path(edges: csr_array) -> float:
     return MARGIN * longest
 
 
-def fill(
-    network: Network,
-    sources: np.ndarray,
-    rows: Callable[[int], tuple[int, Any]],
-    backend: Backend,
+def compute_geodesics(
+    graph: NeighborhoodGraph, sources: np.ndarray, strip: Strip, backend: Backend
 ) -> float:
-    """Compute the distances from some vertices, in strips of 256.
+    """Write the lengths of the shortest paths from some vertices as 16-bit fixed-point numbers.
 
     Parameters
     ----------
-    network : Network
+    graph : NeighborhoodGraph
     sources : (m,) int64
         Vertices; nearby ones should follow each other.
-    rows : callable
-        From the number of a strip to the first vertex wanted and where to write: (sources of the
-        strip, vertices from the first on) uint16 array of the backend.
+    strip : callable
+        See `Strip`.
     backend : Backend
         Who computes; the distances have the same bits on all.
 
     Returns
     -------
     float
-        The distance that 1 stands for.
+        The quantisation step: a distance is the number written times this.
 
     Raises
     ------
     InputError
         Between some vertices there is no path.
     """
-    pieces, _ = connected_components(network.edges, directed=False)
-    if pieces > 1:
+    count, _ = connected_components(graph.edges, directed=False)
+    if count > 1:
         raise InputError(
-            f"the network falls into {pieces} pieces without a path between them; make it with "
-            "the edges that `joining.crossings` finds"
+            f"the neighborhood graph has {count} connected components without a path between "
+            "them; make it with the edges that `components.connect_components` finds"
         )
-    longest = network.longest
-    while not _fill(network, longest / TOP, sources, rows, backend):
+    longest = graph.diameter
+    while not _all_fit(graph.edges, longest / TOP, sources, strip, backend):
         longest *= MARGIN
         log.info("isomap paths: one is longer than expected, all are computed again")
     return longest / TOP
 
 
-def _fill(
-    network: Network,
-    unit: float,
-    sources: np.ndarray,
-    rows: Callable[[int], tuple[int, Any]],
-    backend: Backend,
+def _all_fit(
+    edges: csr_array, step: float, sources: np.ndarray, strip: Strip, backend: Backend
 ) -> bool:
-    """Whether all distances could be written in this unit; stops at the first that cannot."""
+    """Compute all distances, as long as they fit 16 bits in this quantisation step."""
     kernels = backend.kernels("shortest_paths")
-    lanes, chunk = kernels.LANES, _chunk(kernels)
-    edges = network.edges
-    most = TOP + 0.75  # a longer edge stays too long for 16 bits, but not for 32
-    lengths = np.rint(np.minimum(edges.data / unit, most) * 2.0**kernels.FRACTION_BITS)
-    graph = [
-        backend.to_device(edges.indptr.astype(np.int64)),
-        backend.to_device(edges.indices.astype(np.int32)),
-        backend.to_device(lengths.astype(np.int32)),
-    ]
+    batch, chunk = kernels.SOURCES_PER_BATCH, _chunk(kernels)
+    arrays = _fixed_point(edges, step, backend)
     progress = Progress("isomap paths", -(-len(sources) // STRIP))
     for first in range(0, len(sources), chunk):
-        some = backend.to_device(sources[first : first + chunk])
+        near = backend.to_device(sources[first : first + chunk])
         priority = backend.xp.zeros((1, edges.shape[0]), np.int32)
         for group in kernels.GROUPS:
-            priority = kernels.group_distances(*graph, some, group, priority)
-        for left in range(0, len(some), STRIP):
-            mine, batches = some[left : left + STRIP], slice(left // lanes, (left + STRIP) // lanes)
-            strip = rows((first + left) // STRIP)
-            if not kernels.source_distances(*graph, mine, priority[batches], *strip):
+            priority = kernels.group_distances(*arrays, near, group, priority)
+        for left in range(0, len(near), STRIP):
+            batches = slice(left // batch, (left + STRIP) // batch)
+            out = strip((first + left) // STRIP)
+            if not kernels.source_distances(
+                *arrays, near[left : left + STRIP], priority[batches], *out
+            ):
                 return False
             progress.update()
     return True
 
 
+def _fixed_point(edges: csr_array, step: float, backend: Backend) -> list[Any]:
+    """Row pointers, columns and lengths of the edges as `kernels.cpu.shortest_paths` takes them."""
+    fraction = 2.0 ** backend.kernels("shortest_paths").FRACTION_BITS
+    most = TOP + 0.75  # a longer edge stays too long for 16 bits, but not for 32
+    lengths = np.rint(np.minimum(edges.data / step, most) * fraction)
+    return [
+        backend.to_device(edges.indptr.astype(np.int64)),
+        backend.to_device(edges.indices.astype(np.int32)),
+        backend.to_device(lengths.astype(np.int32)),
+    ]
+
+
 def _chunk(kernels: ModuleType) -> int:
-    """Sources whose visiting orders are found together: one batch of the largest groups."""
-    return kernels.LANES * kernels.GROUPS[0]
+    """Sources whose priorities are computed together: one batch of the largest groups."""
+    return kernels.SOURCES_PER_BATCH * kernels.GROUPS[0]
 
 
-def fill_memory(n: int, searches: int, backend: Backend) -> int:
-    """Bytes that `fill` needs beside the network and what it writes, with so many at a time."""
+def memory_needed(n: int, backend: Backend) -> int:
+    """Bytes that `compute_geodesics` needs beside the graph and what it writes."""
     kernels = backend.kernels("shortest_paths")
-    orders = _chunk(kernels) // kernels.GROUPS[-1]
-    return 4 * n * (2 * orders + (kernels.LANES + 2) * searches)
+    priorities = _chunk(kernels) // kernels.GROUPS[-1]
+    return 4 * n * (2 * priorities + (kernels.SOURCES_PER_BATCH + 2) * backend.threads)

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 import numpy as np
 from sklearn.utils import check_random_state
 
-from pipeline.methods.base import LayoutEstimator, centred, neighbours
-from pipeline.neighbors.graph import Graph, components
+from pipeline.methods.base import LayoutEstimator, centred, nearest_neighbors
+from pipeline.neighbors.components import count_components
+from pipeline.neighbors.graph import Graph
 
 
 class Isomap(LayoutEstimator):
-    """Classical scaling of shortest paths through the neighbour graph (Tenenbaum et al. 2000).
+    """Isomap: classical scaling of shortest paths in the neighbour graph (Tenenbaum et al. 2000).
 
     Parameters
     ----------
@@ -28,8 +29,8 @@ class Isomap(LayoutEstimator):
     reconstruction_error_ : float
         What `sklearn.manifold.Isomap.reconstruction_error` returns.
     diagnostics_ : dict
-        With "components", the number of pieces of the neighbour graph before scikit-learn joined
-        them by their shortest crossing edges.
+        With "components", the number of connected components of the neighbour graph before
+        scikit-learn connected them by the shortest edges between them.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Isomap(LayoutEstimator):
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`.
 
-        scikit-learn finds the neighbours itself; the graph only counts the pieces.
+        scikit-learn finds the neighbours itself; the graph only counts its components.
         """
         from sklearn import manifold
 
@@ -65,11 +66,11 @@ class Isomap(LayoutEstimator):
         with _global_random_state(self.random_state):
             layout = engine.fit_transform(Z)
         self.reconstruction_error_ = float(engine.reconstruction_error())
-        near = neighbours(
+        near = nearest_neighbors(
             Z, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}", self.device
         )
         self.diagnostics_ = {
-            "components": components(near.indices),
+            "components": count_components(near.indices),
             "reconstruction_error": self.reconstruction_error_,
         }
         return layout

@@ -11,15 +11,13 @@ from sklearn.utils import check_random_state
 
 from kernels.backend import Backend, to_host
 from pipeline.errors import InputError
-from pipeline.methods.base import LayoutEstimator, neighbours
-from pipeline.methods.lle.weights import (
-    closed_classes,
-    joining_neighbours,
-    products_with,
-    weight_matrix,
-)
-from pipeline.methods.solvers.chebyshev import Eigenpairs, lowest_eigenpairs
-from pipeline.neighbors.graph import Graph, components
+from pipeline.methods.base import LayoutEstimator, nearest_neighbors
+from pipeline.methods.lle.closed_classes import closed_classes, connect_closed_classes
+from pipeline.methods.lle.weights import products_with, weight_matrix
+from pipeline.methods.solvers.chebyshev import lowest_eigenpairs
+from pipeline.methods.solvers.eigenpairs import Eigenpairs
+from pipeline.neighbors.components import count_components
+from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import log
 
@@ -28,7 +26,7 @@ MOST_CLASSES = 64  # whose eigenvectors are separated from all others; more woul
 
 
 class LocallyLinearEmbedding(LayoutEstimator):
-    """Keep the weights that rebuild each point from its neighbours (Roweis & Saul 2000).
+    """Locally linear embedding: keep the weights that rebuild points (Roweis & Saul 2000).
 
     The layout is spanned by the eigenvectors of M = (I - W)^T (I - W) with the lowest eigenvalues
     above 0, where row i of W holds the weights of point i. At 70,000 points these are 1e7 to 1e11
@@ -48,7 +46,7 @@ class LocallyLinearEmbedding(LayoutEstimator):
         Products of M with blocks of 16 or more vectors at most; about 2,000 are usual at 8,000
         points and 8,000 at 70,000.
     device : {"auto", "cpu", "gpu"}
-        Of weights and products; pieces of the graph and the order of points are the CPU's.
+        Of weights and products; classes of the graph and the order of points are the CPU's.
     random_state : int, RandomState or None
         Draws the start, which decides the last digits.
 
@@ -70,14 +68,14 @@ class LocallyLinearEmbedding(LayoutEstimator):
     -----
     M has one eigenvalue 0 for each closed class of the directed graph: points that reach each
     other along neighbours, and nothing else. One closed class has the constant eigenvector,
-    which is left out as usual. With more, eigenvectors of 0 tell the classes apart and nothing
+    which is left out as usual. With more, eigenvectors of 0 separate the classes and show nothing
     within them: scikit-learn leaves out one, so that the layout is an arbitrary view of the rest;
     leaving out all shows the inside of one class and every other class as one point. Here
-    each closed class but the largest is given one more neighbour, by its shortest edge to
-    another class, until one is left. The layout then places the pieces relative to each other,
-    still drawing them, as all nearly closed ones, as points or lines; a warning says so. It is
-    unique unless they are so far apart that the weights of their joins vanish in rounding, of
-    which another warning tells.
+    each closed class but the largest gets one more neighbour, by its shortest edge to the
+    outside, until one is left. The layout then has the classes in relation to each other, but
+    draws them, as all nearly closed ones, as points or lines; a warning says so. It is unique
+    unless they are so far apart that the weights of these edges vanish in rounding, for which
+    there is another warning.
     """
 
     def __init__(
@@ -102,33 +100,33 @@ class LocallyLinearEmbedding(LayoutEstimator):
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         self._check_parameters(len(X))
         backend = backend_for(self.device)
-        near = neighbours(
+        near = nearest_neighbors(
             X, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}", self.device
         )
         indices = np.ascontiguousarray(near.indices)
         classes = len(closed_classes(indices))
-        joins = joining_neighbours(X, indices)
+        joins = connect_closed_classes(X, indices)
         if len(joins):
             warnings.warn(
-                f"the graph of {self.n_neighbors} neighbours has {classes} closed pieces, which "
+                f"the graph of {self.n_neighbors} neighbours has {classes} closed classes, which "
                 "LLE draws as points or lines; they were connected by their nearest points, more "
                 "neighbours may connect them better",
                 stacklevel=3,
             )
         W = weight_matrix(X, indices, joins, reg=self.reg, backend=backend)
-        found = self._eigenpairs(W, classes, backend)
-        embedding = found.vectors[:, : self.n_components]
+        pairs = self._eigenpairs(W, classes, backend)
+        embedding = pairs.vectors[:, : self.n_components]
         peaks = embedding[np.abs(embedding).argmax(axis=0), np.arange(self.n_components)]
         embedding = embedding * np.sign(peaks)
-        self.reconstruction_error_ = float(found.values[: self.n_components].sum())
+        self.reconstruction_error_ = float(pairs.values[: self.n_components].sum())
         self.diagnostics_ = {
-            **self._convergence(found),
+            **self._convergence(pairs),
             "participation": [float(share) for share in participation(embedding)],
-            "components": components(indices),
+            "components": count_components(indices),
             "closed_classes": classes,
             "joins": len(joins),
             "reconstruction_error": self.reconstruction_error_,
-            **_work(W, found),
+            **_work(W, pairs),
         }
         return embedding
 
@@ -155,7 +153,7 @@ class LocallyLinearEmbedding(LayoutEstimator):
             f"{(9 * 8 * width * n + 48 * W.nnz) / 1e9:.2g} GB beyond the features"
         )
         start = check_random_state(self.random_state).standard_normal((n, width))
-        found = lowest_eigenpairs(
+        pairs = lowest_eigenpairs(
             products_with(W[order][:, order], backend),
             backend.to_device(start),
             wanted=self.n_components,
@@ -166,13 +164,13 @@ class LocallyLinearEmbedding(LayoutEstimator):
             xp=backend.xp,
         )
         vectors = np.empty_like(start)
-        vectors[order] = to_host(found.vectors)
-        return found._replace(vectors=vectors)
+        vectors[order] = to_host(pairs.vectors)
+        return pairs._replace(vectors=vectors)
 
-    def _convergence(self, found: Eigenpairs) -> dict:
+    def _convergence(self, pairs: Eigenpairs) -> dict:
         """What was reached, with a warning if that is not what was asked for."""
-        error = found.error(self.n_components)
-        if not found.converged:
+        error = pairs.angle_bound(self.n_components)
+        if not pairs.converged:
             warnings.warn(
                 f"LLE stopped after max_iter = {self.max_iter} products before its plane was "
                 f"known to tol = {self.tol:g} (sine of the angle, bounded by {error:.2g}): the "
@@ -181,16 +179,16 @@ class LocallyLinearEmbedding(LayoutEstimator):
             )
         elif error > self.tol:
             warnings.warn(
-                "eigenvalues of LLE agree to rounding, so that its plane is not unique: pieces are "
-                "far apart or points equal; more neighbours may connect them",
+                "eigenvalues of LLE agree to rounding, so that its plane is not unique: components "
+                "are far apart or points equal; more neighbours may connect them",
                 stacklevel=4,
             )
         return {
-            "converged": found.converged,
-            "n_iter": found.products,
+            "converged": pairs.converged,
+            "n_iter": pairs.products,
             "error": error,
-            "eigen_residual": float(found.residuals[: self.n_components].max()),
-            "eigenvalues": [float(value) for value in found.values[: self.n_components + 1]],
+            "eigen_residual": float(pairs.residuals[: self.n_components].max()),
+            "eigenvalues": [float(value) for value in pairs.values[: self.n_components + 1]],
         }
 
 
@@ -203,8 +201,8 @@ def participation(vectors: np.ndarray) -> np.ndarray:
     return squared.sum(axis=0) ** 2 / (len(vectors) * np.square(squared).sum(axis=0))
 
 
-def _work(W: csr_array, found: Eigenpairs) -> dict:
+def _work(W: csr_array, pairs: Eigenpairs) -> dict:
     """Operations and bytes of all products: two entries of W each, with a row of the block."""
-    width = found.vectors.shape[1]
-    entries = 2 * found.products * W.nnz
+    width = pairs.vectors.shape[1]
+    entries = 2 * pairs.products * W.nnz
     return {"flops": 2 * width * entries, "bytes": (8 * width + 12) * entries}

@@ -6,12 +6,13 @@ import warnings
 
 import numpy as np
 
-from pipeline.methods.base import LayoutEstimator, centred, neighbours
-from pipeline.neighbors.graph import Graph, components
+from pipeline.methods.base import LayoutEstimator, centred, nearest_neighbors
+from pipeline.neighbors.components import count_components
+from pipeline.neighbors.graph import Graph
 
 
 class LocallyLinearEmbedding(LayoutEstimator):
-    """Keep the weights that rebuild each point from its neighbours (Roweis & Saul 2000).
+    """Locally linear embedding: keep the weights that rebuild points (Roweis & Saul 2000).
 
     Parameters
     ----------
@@ -25,8 +26,8 @@ class LocallyLinearEmbedding(LayoutEstimator):
         Each column has length 1: coordinates are about n ** -0.5.
     reconstruction_error_ : float
     diagnostics_ : dict
-        With "components", the number of pieces of the neighbour graph: LLE has one constant
-        solution for each piece, so that with two or more it draws a piece as a point.
+        With "components", the number of connected components of the neighbour graph: LLE has one
+        constant solution for each, so that with two or more it draws a component as a point.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class LocallyLinearEmbedding(LayoutEstimator):
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`.
 
-        scikit-learn finds the neighbours itself; the graph only counts the pieces.
+        scikit-learn finds the neighbours itself; the graph only counts its components.
         """
         from sklearn import manifold
 
@@ -59,18 +60,18 @@ class LocallyLinearEmbedding(LayoutEstimator):
         engine = manifold.LocallyLinearEmbedding(**self.get_params())
         layout = engine.fit_transform(Z)
         self.reconstruction_error_ = float(engine.reconstruction_error_)
-        near = neighbours(
+        near = nearest_neighbors(
             Z, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}", self.device
         )
-        pieces = components(near.indices)
-        if pieces > 1:
+        count = count_components(near.indices)
+        if count > 1:
             warnings.warn(
-                f"the graph of {self.n_neighbors} neighbours falls into {pieces} pieces, which "
-                "LLE draws as points or lines; more neighbours may join them",
+                f"the graph of {self.n_neighbors} neighbours has {count} connected components, "
+                "which LLE draws as points or lines; more neighbours may connect them",
                 stacklevel=2,
             )
         self.diagnostics_ = {
-            "components": pieces,
+            "components": count,
             "reconstruction_error": self.reconstruction_error_,
         }
         return layout

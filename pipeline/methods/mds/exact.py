@@ -1,59 +1,58 @@
-"""Metric multidimensional scaling on all pairs, exactly, for tens of thousands of points."""
+"""Metric multidimensional scaling of all pairs, exactly, for tens of thousands of points."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.linalg import eigh
 from sklearn.utils import check_random_state
 
 from kernels.backend import Backend, to_host
-from kernels.pairs import TOP
 from pipeline.errors import InputError
-from pipeline.methods.base import LayoutEstimator
-from pipeline.methods.mds import distances as dissimilarities
-from pipeline.methods.mds import smacof
+from pipeline.methods.base import LayoutEstimator, check_init
+from pipeline.methods.mds import initialization, smacof
 from pipeline.methods.mds.distances import (
     Dissimilarities,
     centred_points,
-    classical_scaling,
+    euclidean_distances,
+    precomputed_distances,
 )
-from pipeline.methods.pair_storage import choose_storage
+from pipeline.methods.pca.start import project
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
+from pipeline.runtime.pair_storage import choose_storage
 
-EXACT = 4096  # points up to which pairs are kept in float64: 70 MB
+EXACT = 4096  # points up to which pairs are stored in float64: 70 MB
 
 
 class MDS(LayoutEstimator):
-    """Make map distances equal to dissimilarities, all pairs alike (SMACOF; de Leeuw 1977).
+    """Metric multidimensional scaling: minimise raw stress by SMACOF (de Leeuw 1977).
+
+    All pairs count, with equal weights.
 
     Parameters
     ----------
     n_components : int
     n_init : int
-        Random starts tried, the best is kept; only with init="random".
+        Random starts, of which the lowest stress is kept; only with init="random".
     init : {"classical_mds", "random"} or (n, n_components) array
         Classical scaling of Euclidean distances is PCA up to signs (Gower 1966) and is computed
         so. The size of a start does not matter.
     max_iter : int
         Passes over all pairs for one start.
     eps : float
-        Stop when the stress falls by no more than this share of the sum of squared map distances,
-        in a plain step of SMACOF as in a quasi-Newton step.
+        Stop when the stress falls by no more than this share of the sum of squared distances in
+        the layout, in a plain step of SMACOF as in a quasi-Newton step.
     metric : {"euclidean", "precomputed"}
         With "precomputed", X is the (n, n) matrix of dissimilarities.
     normalized_stress : bool or "auto"
         Whether `stress_` is Kruskal's stress-1; "auto" is False.
     storage : {"auto", "memory", "disk", "recompute"}
-        Where each pair's dissimilarity is kept, in 16 bits: n^2 bytes in all. "recompute" keeps
+        Where each pair's dissimilarity is stored, in 16 bits: n^2 bytes in all. "recompute" stores
         none, at the price of n^2 d operations more in each pass. "auto" takes the first of these
-        that has room; up to 4,096 points it keeps float64 in memory. A GPU has its own memory, and
-        no disk.
+        that has room; up to 4,096 points it stores float64 in memory. A GPU has its own memory,
+        and no disk.
     device : {"auto", "cpu", "gpu"}
     random_state : int, RandomState or None
         Draws the random starts, as scikit-learn does.
@@ -67,18 +66,18 @@ class MDS(LayoutEstimator):
     n_features_in_ : int
     diagnostics_ : dict
         stress_1
-            Root of the squared error as a share of the squared map distances (Kruskal 1964),
-            whatever `stress_` is; summed in float64 over all pairs.
+            Kruskal's stress-1 (1964): root of the squared errors' share of the squared distances
+            in the layout, whatever `stress_` is; summed in float64 over all pairs.
         n_iter, converged
         storage
             "exact" for pairs in float64, else as the parameter.
         identity
-            How far that sum is from the stress that the Guttman transform G implies,
+            Difference between that sum and the stress that the Guttman transform G implies,
             sum of delta^2 + n|X|^2 - 2n <X, G(X)>, as a share of the sum of delta^2.
         rounding
-            How far the stress that the steps were judged by is from it, as the same share.
+            Difference between that sum and the stress of the last step, as the same share.
         gradient
-            |X - G(X)| / |X|: what a further plain step would change.
+            |X - G(X)| / |X|: the relative change by a further plain step.
         flops, bytes
             Of the distances and all passes over them.
     """
@@ -115,23 +114,15 @@ class MDS(LayoutEstimator):
 
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph is not used: every pair counts."""
-        self._check_parameters()
+        self._check_parameters(len(X))
+        n, d = X.shape
         backend = backend_for(self.device)
-        storage = self._resolved_storage(len(X), X.shape[1], backend)
-        pairs: Dissimilarities
-        if self.metric == "precomputed":
-            _check_matrix(X)
-            starts = self._starts(len(X), partial(_scaled_classically, X))
-            pairs = dissimilarities.given(X, storage=storage, backend=backend)
-        else:
-            precision = np.dtype(np.float64 if storage == "exact" else np.float32)
-            points = centred_points(X, precision, backend)
-            starts = self._starts(len(X), partial(classical_scaling, points))
-            pairs = dissimilarities.euclidean(points, storage=storage)
+        storage = self._resolved_storage(n, d, backend)
+        dissimilarities, starts = self._prepare(X, storage, backend)
         results = [
             smacof.minimise_stress(
-                pairs,
-                backend.to_device(_sized(start, pairs.precision)),
+                dissimilarities,
+                backend.to_device(initialization.rescale(start, dissimilarities.precision)),
                 max_iter=self.max_iter,
                 eps=self.eps,
             )
@@ -143,27 +134,57 @@ class MDS(LayoutEstimator):
                 f"MDS stopped after max_iter = {self.max_iter} passes before eps was reached",
                 stacklevel=3,
             )
-        stress, figures = _verified(best, pairs)
+        stress, errors = smacof.stress_diagnostics(best, dissimilarities)
+        step = dissimilarities.step
         self.n_iter_ = best.n_iter
-        is_stress_1 = self.normalized_stress is True
-        self.stress_ = figures["stress_1"] if is_stress_1 else stress * pairs.unit**2
-
-        n, d = X.shape
-        count = n * (n - 1) // 2
-        passes = sum(result.n_iter + 1 for result in results)
-        products = passes if storage == "recompute" else int(self.metric == "euclidean")
+        self.stress_ = errors["stress_1"] if self.normalized_stress is True else stress * step**2
         self.diagnostics_ = {
             "n_iter": best.n_iter,
             "converged": best.converged,
             "storage": storage,
-            **figures,
-            "flops": count * (passes * (7 * self.n_components + 5) + products * 2 * d),
-            "bytes": count * passes * (8 if storage == "exact" else 2),
+            **errors,
+            **self._work(n, d, storage, passes=sum(result.n_iter + 1 for result in results)),
         }
-        X = to_host(best.X)
-        return (X - X.mean(axis=0, dtype=np.float64)) * pairs.unit
+        layout = to_host(best.X)
+        return (layout - layout.mean(axis=0, dtype=np.float64)) * step
 
-    def _check_parameters(self) -> None:
+    def _prepare(
+        self, X: np.ndarray, storage: str, backend: Backend
+    ) -> tuple[Dissimilarities, list[np.ndarray]]:
+        """The dissimilarities, and starts of shape (n, n_components) and any size."""
+        if self.metric == "precomputed":
+            initialization.check_matrix(X)
+            starts = self._user_starts(len(X)) or [
+                initialization.classical_scaling(X, self.n_components)
+            ]
+            return precomputed_distances(X, storage=storage, backend=backend), starts
+        precision = np.dtype(np.float64 if storage == "exact" else np.float32)
+        points = centred_points(X, precision, backend)
+        # Classical scaling of Euclidean distances is PCA.
+        starts = self._user_starts(len(X)) or [
+            project(points.Z, self.n_components, backend) / points.step
+        ]
+        return euclidean_distances(points, storage=storage), starts
+
+    def _user_starts(self, n: int) -> list[np.ndarray]:
+        """Random starts or the array that `init` asks for; none for classical scaling."""
+        if not isinstance(self.init, str):
+            return [initialization.check_start(self.init)]
+        if self.init == "random":
+            random = check_random_state(self.random_state)
+            return [random.uniform(size=(n, self.n_components)) for _ in range(self.n_init)]
+        return []
+
+    def _work(self, n: int, d: int, storage: str, *, passes: int) -> dict[str, int]:
+        """Floating-point operations and bytes of the distances and all passes over them."""
+        pairs = n * (n - 1) // 2
+        products = passes if storage == "recompute" else int(self.metric == "euclidean")
+        return {
+            "flops": pairs * (passes * (7 * self.n_components + 5) + products * 2 * d),
+            "bytes": pairs * passes * (8 if storage == "exact" else 2),
+        }
+
+    def _check_parameters(self, n: int) -> None:
         for name in ("n_components", "n_init", "max_iter"):
             value = getattr(self, name)
             if not isinstance(value, Integral) or int(value) < 1:
@@ -177,8 +198,9 @@ class MDS(LayoutEstimator):
         ):
             value = getattr(self, name)
             if not any(value is word or value == word for word in words):
-                known = ", ".join(map(str, words))
-                raise InputError(f"{name} of MDS is {value!r} but must be one of {known}")
+                allowed = ", ".join(map(str, words))
+                raise InputError(f"{name} of MDS is {value!r} but must be one of {allowed}")
+        check_init(self.init, (n, self.n_components), ("classical_mds", "random"), "MDS")
         if self.n_init != 1 and not (isinstance(self.init, str) and self.init == "random"):
             raise InputError(
                 f"n_init is {self.n_init} but only init='random' has more than one start"
@@ -188,19 +210,6 @@ class MDS(LayoutEstimator):
                 "storage 'recompute' of MDS needs features but metric is 'precomputed'; choose "
                 "memory or disk"
             )
-
-    def _starts(self, n: int, classical_scaling: Callable[[int], np.ndarray]) -> list[np.ndarray]:
-        """(n, n_components) coordinates that the passes start from, of any size."""
-        if not isinstance(self.init, str):
-            return [_checked_start(self.init, (n, self.n_components))]
-        if self.init == "random":
-            random = check_random_state(self.random_state)
-            return [random.uniform(size=(n, self.n_components)) for _ in range(self.n_init)]
-        if self.init == "classical_mds":
-            return [classical_scaling(self.n_components)]
-        raise InputError(
-            f"init is {self.init!r} but MDS knows 'classical_mds', 'random' and an array"
-        )
 
     def _resolved_storage(self, n: int, d: int, backend: Backend) -> str:
         if self.storage == "recompute":
@@ -214,71 +223,3 @@ class MDS(LayoutEstimator):
                 "larger disk, device to cpu, or give fewer points"
             )
         return "recompute" if place == "none" else place
-
-
-def _check_matrix(D: np.ndarray) -> None:
-    """Refuse what is no matrix of dissimilarities, and say where."""
-    n = len(D)
-    if D.shape[1] != n:
-        raise InputError(f"precomputed dissimilarities must be square but have shape {D.shape}")
-    for wrong, what in (
-        (D < 0, "be non-negative"),
-        (np.abs(D - D.T) > 1e-6 * np.abs(D).max(), "be symmetric"),
-        (np.diag(np.diag(D)) != 0, "have a diagonal of zeros"),
-    ):
-        if wrong.any():
-            i, j = np.argwhere(wrong)[0]
-            raise InputError(
-                f"precomputed dissimilarities must {what} but [{i}, {j}] is {D[i, j]:g} and "
-                f"[{j}, {i}] is {D[j, i]:g}; correct the matrix"
-            )
-
-
-def _scaled_classically(D: np.ndarray, p: int) -> np.ndarray:
-    """Classical scaling (Torgerson 1952); coordinates without a positive eigenvalue are 0."""
-    n = len(D)
-    B = np.square(D, dtype=np.float64) / -2
-    B -= B.mean(axis=0)
-    B -= B.mean(axis=1, keepdims=True)
-    values, vectors = eigh(B, subset_by_index=(max(n - p, 0), n - 1), overwrite_a=True)
-    X = vectors[:, ::-1] * np.sqrt(np.maximum(values[::-1], 0))
-    return np.pad(X, ((0, 0), (0, p - X.shape[1])))
-
-
-def _checked_start(init: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    start = np.asarray(init)
-    if start.shape != shape:
-        raise InputError(
-            f"init of MDS has shape {start.shape} but the map has {shape}; give one row a point"
-        )
-    start = start.astype(np.float64)
-    if not np.isfinite(start).all() or (start == start[0]).all():
-        raise InputError("init of MDS must be finite and have points in different places")
-    return start
-
-
-def _sized(start: np.ndarray, precision: np.dtype) -> np.ndarray:
-    """The start centred and of about the size of the 16-bit numbers, where floats are safe.
-
-    Guttman's transform does not depend on the size, so neither do the steps after the first.
-    """
-    start = start - start.mean(axis=0)
-    largest = np.abs(start).max() or 1.0
-    return (start * (TOP / 4 / largest)).astype(precision)
-
-
-def _verified(found: smacof.Result, pairs: Dissimilarities) -> tuple[float, dict[str, float]]:
-    """Stress summed again in float64, in the pairs' unit, and what it says; see `MDS`."""
-    X = found.X.astype(np.float64)
-    G, stress = smacof.guttman_transform(pairs, X)
-    nowhere = smacof.guttman_transform(pairs, np.zeros_like(X))[1]  # sum of delta^2
-    size = smacof.sum_of_squares(X)
-    if size == 0:  # all points coincide, and so do their images
-        return stress, {"stress_1": 0.0, "identity": 0.0, "rounding": 0.0, "gradient": 0.0}
-    implied = nowhere + size - 2 * len(X) * float((X * G).sum())
-    return stress, {
-        "stress_1": float(np.sqrt(stress / size)),
-        "identity": abs(implied - stress) / nowhere,
-        "rounding": abs(found.stress - stress) / nowhere,
-        "gradient": float(np.linalg.norm(X - G) / np.linalg.norm(X)),
-    }

@@ -6,26 +6,28 @@ import warnings
 
 import numpy as np
 
+from kernels.backend import get_backend
 from pipeline.errors import InputError
-from pipeline.methods.base import LayoutEstimator, centred
-from pipeline.methods.pca.scikit_learn import PCA
+from pipeline.methods.base import LayoutEstimator, centred, check_init
+from pipeline.methods.pca.start import principal_coordinates
 from pipeline.neighbors.graph import Graph
 
 
 class MDS(LayoutEstimator):
-    """Make map distances equal to feature distances, all pairs alike (SMACOF; de Leeuw 1977).
+    """Metric multidimensional scaling: minimise raw stress by SMACOF (de Leeuw 1977).
 
     Parameters
     ----------
     n_components : int
     n_init : int
-        Random starts tried, the best is kept; only with init="random".
+        Random starts, of which the lowest stress is kept; only with init="random".
     init : {"classical_mds", "random"} or (n, n_components) array
         Classical scaling of Euclidean distances is PCA up to signs (Gower 1966) and is computed
         so, without scikit-learn's eigenvalues of an N x N matrix.
     max_iter : int
     eps : float
-        Stop when the stress falls by less than this share of the sum of squared map distances.
+        Stop when the stress falls by less than this share of the sum of squared distances in
+        the layout.
     normalized_stress : bool or "auto"
         Whether `stress_` is Kruskal's stress-1; "auto" is False.
     random_state : int, RandomState or None
@@ -36,8 +38,7 @@ class MDS(LayoutEstimator):
     stress_ : float
     n_iter_ : int
     diagnostics_ : dict
-        With "stress_1", the root of the squared error as a share of the squared map distances
-        (Kruskal 1964), whatever `stress_` is.
+        "n_iter", "converged" and "stress_1", Kruskal's stress-1 (1964), whatever `stress_` is.
     """
 
     def __init__(
@@ -77,8 +78,7 @@ class MDS(LayoutEstimator):
         self.stress_ = float(engine.stress_)
         self.n_iter_ = int(engine.n_iter_)
         # The sum of squared distances of all pairs is n times that to the mean.
-        map_ = layout - layout.mean(axis=0)
-        squared = len(map_) * float(np.square(map_).sum())
+        squared = len(layout) * float(np.square(layout - layout.mean(axis=0)).sum())
         is_stress_1 = self.normalized_stress is True
         stress_1 = self.stress_ if is_stress_1 else (self.stress_ / squared) ** 0.5
         converged = self.n_iter_ < self.max_iter
@@ -95,16 +95,14 @@ class MDS(LayoutEstimator):
         return layout
 
     def _start(self, Z: np.ndarray) -> np.ndarray | None:
+        shape = (len(Z), self.n_components)
+        check_init(self.init, shape, ("classical_mds", "random"), "MDS")
         if isinstance(self.init, str) and self.init == "random":
             return None
         if self.n_init != 1:
             raise InputError(
                 f"n_init is {self.n_init} but only init='random' has more than one start"
             )
-        if isinstance(self.init, np.ndarray):
-            return self.init
-        if self.init == "classical_mds":
-            return PCA(self.n_components).fit_transform(Z)
-        raise InputError(
-            f"init is {self.init!r} but MDS knows 'classical_mds', 'random' and an array"
-        )
+        if isinstance(self.init, str):
+            return principal_coordinates(Z, self.n_components, get_backend("cpu"))
+        return self.init

@@ -1,4 +1,4 @@
-"""Stress majorisation: the smallest stress reachable from a start, in few passes over all pairs."""
+"""SMACOF: majorisation of raw stress, accelerated by quasi-Newton steps."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pipeline.runtime.log import Progress
 
 
 class Result(NamedTuple):
-    """A map and how it was reached.
+    """A local minimum of stress, or where the passes ended.
 
     Attributes
     ----------
     X : (n, p) array of the backend
     stress : float
-        Sum over all pairs of (dissimilarity - map distance)^2.
+        Sum over all pairs of (dissimilarity - distance in the layout)^2.
     n_iter : int
         Passes over all pairs after that at the start.
     converged : bool
@@ -38,7 +38,7 @@ def guttman_transform(dissimilarities: Dissimilarities, X: Any) -> tuple[Any, fl
     ----------
     dissimilarities : Dissimilarities
     X : (n, p) float32 or float64 array of the dissimilarities' backend
-        Coordinates in the dissimilarities' unit; the pass has their precision.
+        Coordinates in quantisation steps; the pass has their precision.
 
     Returns
     -------
@@ -80,13 +80,13 @@ def minimise_stress(
     ----------
     dissimilarities : Dissimilarities
     X : (n, p) float32 or float64 array of the dissimilarities' backend
-        Start, in the dissimilarities' unit; its dtype is that of the map.
+        Start, in quantisation steps; its dtype is that of the layout.
     max_iter : int
         Passes over all pairs, those of undone steps included.
     eps : float
         Stop when a quasi-Newton step, and after it a plain step, lower the stress by no more than
-        this share of the sum of squared map distances. With memory = 0 this is scikit-learn's
-        rule.
+        this share of the sum of squared distances in the layout. With memory = 0 this is
+        scikit-learn's rule.
     memory : int
         Steps that L-BFGS remembers; 0 is plain SMACOF.
 
@@ -120,6 +120,33 @@ def minimise_stress(
             return Result(X, stress, n_iter, True)
         plain = small or not steps
     return Result(X, stress, max_iter, False)
+
+
+def stress_diagnostics(
+    result: Result, dissimilarities: Dissimilarities
+) -> tuple[float, dict[str, float]]:
+    """Sum the stress of a layout again in float64, and check it by the Guttman transform.
+
+    Returns
+    -------
+    float
+        Raw stress, in squared quantisation steps.
+    dict
+        stress_1, identity, rounding and gradient: see `pipeline.methods.mds.exact.MDS`.
+    """
+    X = result.X.astype(np.float64)
+    G, stress = guttman_transform(dissimilarities, X)
+    _, sum_sq_delta = guttman_transform(dissimilarities, np.zeros_like(X))
+    sum_sq_distances = sum_of_squares(X)
+    if sum_sq_distances == 0:  # all points coincide, and so do their images
+        return stress, {"stress_1": 0.0, "identity": 0.0, "rounding": 0.0, "gradient": 0.0}
+    implied = sum_sq_delta + sum_sq_distances - 2 * len(X) * float((X * G).sum())
+    return stress, {
+        "stress_1": float(np.sqrt(stress / sum_sq_distances)),
+        "identity": abs(implied - stress) / sum_sq_delta,
+        "rounding": abs(result.stress - stress) / sum_sq_delta,
+        "gradient": float(np.linalg.norm(X - G) / np.linalg.norm(X)),
+    }
 
 
 def quasi_newton(gradient: Any, steps: deque) -> Any:

@@ -14,7 +14,7 @@ from pipeline.neighbors.graph import Graph
 
 
 class PCA(pca.PCA):
-    """Project on the directions of largest variance (Pearson 1901; Hotelling 1933).
+    """Principal component analysis (Pearson 1901; Hotelling 1933).
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class PCA(pca.PCA):
     svd_solver : {"covariance_eigh"}
         Eigenvectors of the covariance, in float64: what cuML calls "full".
     random_state : None
-        Ignored: the result has no chance in it. The largest entry of each component is positive.
+        Ignored: nothing is random. The largest entry of each component is positive.
 
     Attributes
     ----------
@@ -53,6 +53,6 @@ class PCA(pca.PCA):
 
 
 def _signs(components: np.ndarray) -> np.ndarray:
-    """What makes the largest entry of each component positive: scikit-learn's convention."""
+    """Signs that make the largest entry of each component positive, as in scikit-learn."""
     largest = np.abs(components).argmax(axis=1)
     return np.where(components[np.arange(len(components)), largest] < 0, -1.0, 1.0)

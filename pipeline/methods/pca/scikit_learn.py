@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from pipeline.methods.base import LayoutEstimator, centred
 from pipeline.neighbors.graph import Graph
 
 
 class PCA(LayoutEstimator):
-    """Project on the directions of largest variance (Pearson 1901; Hotelling 1933).
+    """Principal component analysis (Pearson 1901; Hotelling 1933).
 
     Parameters
     ----------
@@ -19,7 +20,7 @@ class PCA(LayoutEstimator):
     svd_solver : {"covariance_eigh", "full"}
         scikit-learn's names; both are exact, the first is far faster for n > d.
     random_state : None
-        Ignored: the result has no chance in it. The largest entry of each component is positive.
+        Ignored: nothing is random. The largest entry of each component is positive.
 
     Attributes
     ----------
@@ -39,12 +40,15 @@ class PCA(LayoutEstimator):
         # Centred first: the covariance solver subtracts n m m' afterwards, which cancels.
         Z = centred(X)
         engine = decomposition.PCA(n_components=self.n_components, svd_solver=self.svd_solver)
-        layout = engine.fit_transform(Z)
+        # The last bits of LAPACK's eigenvectors depend on the number of BLAS threads, and more
+        # than one make small problems slower.
+        with threadpool_limits(1, user_api="blas"):
+            layout = engine.fit_transform(Z)
         self._keep(X, engine, engine.components_)
         return layout
 
     def _keep(self, X: np.ndarray, engine: Any, components: np.ndarray) -> None:
-        """Set the attributes out of a fitted PCA of scikit-learn's kind."""
+        """Set the attributes of scikit-learn's PCA."""
         self.components_ = components
         self.mean_ = np.mean(X, axis=0, dtype=np.float64)
         self.explained_variance_ = engine.explained_variance_

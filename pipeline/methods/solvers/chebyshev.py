@@ -4,57 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.linalg import eigh, eigh_tridiagonal
 from threadpoolctl import threadpool_limits
 
 from kernels.backend import to_host
+from pipeline.methods.solvers.eigenpairs import Eigenpairs
 from pipeline.runtime.log import Progress
 
-# Logarithm of what a filter gains: a large one costs products before the cut is known, a small
-# one costs subspaces. From 3 to 8, 5 took the least time.
+# Logarithm of the factor by which a filter raises the wanted part: a large one costs products
+# before the cut is known, a small one costs subspaces. From 3 to 8, 5 took the least time.
 GAIN = 5.0
 
 # apply(V, scale, shift, decay, out) sets out = scale M V + shift V + decay out, all (n, b).
 Apply = Callable[[Any, float, float, float, Any], None]
-
-
-class Eigenpairs(NamedTuple):
-    """The lowest eigenpairs found, and how well.
-
-    Attributes
-    ----------
-    values : (b,) float64
-        Ritz values, ascending; those after the wanted ones are upper bounds of eigenvalues.
-    vectors : (n, b) float64
-        Orthonormal; where the start was, on a GPU or not, as nothing else here.
-    residuals : (b,) float64
-        Lengths of M v - value v: an eigenvalue of M is at most that far from each value.
-    gap : float
-        Distance from the last wanted value to the next, less the residual of that one; not
-        positive as long as the two are not told apart.
-    products : int
-        Products of M with blocks of b vectors.
-    converged : bool
-    """
-
-    values: np.ndarray
-    vectors: Any
-    residuals: np.ndarray
-    gap: float
-    products: int
-    converged: bool
-
-    def error(self, wanted: int) -> float:
-        """Bound on the sine of the largest angle to the wanted eigenvectors (Davis & Kahan 1970).
-
-        It holds unless an eigenvalue was missed, to whose eigenvector every column of the start
-        would have to be orthogonal.
-        """
-        worst = float(np.linalg.norm(self.residuals[:wanted]))
-        return min(1.0, worst / self.gap) if self.gap > 0 else 1.0
 
 
 def lowest_eigenpairs(
@@ -68,12 +33,12 @@ def lowest_eigenpairs(
     name: str = "eigenvectors",
     xp: ModuleType = np,
 ) -> Eigenpairs:
-    """Find the lowest eigenvectors of a positive semi-definite M beside known ones.
+    """Chebyshev-filtered subspace iteration for the lowest eigenpairs of a semi-definite M.
 
-    Subspace iteration in which a Chebyshev polynomial of M, small between the largest Ritz value
-    of the block and the largest eigenvalue, takes the place of a power of M (Zhou & Saad 2007).
-    Each polynomial has the degree that raises 0 over that interval by exp(GAIN), so degrees grow
-    by themselves while the Ritz values fall.
+    A Chebyshev polynomial of M, small between the largest Ritz value of the block and the largest
+    eigenvalue, takes the place of a power of M (Zhou & Saad 2007). Each polynomial has the degree
+    that raises 0 over that interval by exp(GAIN), so degrees grow by themselves while the Ritz
+    values fall.
 
     Parameters
     ----------
@@ -87,12 +52,13 @@ def lowest_eigenpairs(
     null : (n, p) float64
         Orthonormal eigenvectors to leave out; b + p <= n.
     tol : float
-        Largest sine of the angle between wanted and found eigenvectors; see `Eigenpairs.error`.
-        Residuals of a few units of rounding are accepted too: equal eigenvalues have no gap.
+        Largest sine of the angle between wanted and true eigenvectors; see
+        `Eigenpairs.angle_bound`. Residuals of a few units of rounding are accepted too: equal
+        eigenvalues have no gap.
     max_products : int
         Where to give up.
     name : str
-        Starts the lines of progress.
+        Of the progress.
     xp : module
         NumPy or CuPy, whose arrays `start` and `null` are and `apply` is given. Blocks of n rows
         stay there; only what is as small as b x b is solved on the host.
@@ -100,6 +66,8 @@ def lowest_eigenpairs(
     Returns
     -------
     Eigenpairs
+        All b of the block, ascending; those after the wanted ones are upper bounds of eigenvalues.
+        The vectors are an array of `xp`, all else is NumPy's.
     """
     with threadpool_limits(1, user_api="blas"):  # whose sums depend on its number of threads
         V = _orthonormal(start, null, xp)
@@ -112,29 +80,26 @@ def lowest_eigenpairs(
             MV = xp.zeros_like(V)
             apply(V, 1.0, 0.0, 0.0, MV)
             products += degree + 1
-            found = _ritz_pairs(V, MV, wanted, products, xp)
-            exact = found.residuals[:wanted].max() <= 4 * np.finfo(float).eps * upper
-            if exact or found.error(wanted) <= tol:
-                return found._replace(converged=True)
+            pairs = _ritz_pairs(V, MV, products, xp)
+            error = pairs.angle_bound(wanted)
+            exact = pairs.residuals[:wanted].max() <= 4 * np.finfo(float).eps * upper
+            if exact or error <= tol:
+                return pairs._replace(converged=True)
             if products >= max_products:
-                return found
-            V, cut = found.vectors, max(found.values[-1], np.finfo(float).eps * upper)
-            if (error := found.error(wanted)) < 1:
+                return pairs
+            V, cut = pairs.vectors, max(pairs.values[-1], np.finfo(float).eps * upper)
+            if error < 1:
                 gain = min(GAIN, max(1.0, np.log(error / tol) + 1))  # no more than is missing
 
 
-def _ritz_pairs(V: Any, MV: Any, wanted: int, products: int, xp: ModuleType) -> Eigenpairs:
+def _ritz_pairs(V: Any, MV: Any, products: int, xp: ModuleType) -> Eigenpairs:
     """The best approximations to eigenvectors within the span of V (Rayleigh & Ritz)."""
     H = to_host(V.T @ MV)
     values, Q = eigh((H + H.T) / 2)
     rotation = xp.asarray(Q)
     vectors = V @ rotation
     residuals = to_host(xp.linalg.norm(MV @ rotation - vectors * xp.asarray(values), axis=0))
-    if wanted < len(values):
-        gap = values[wanted] - residuals[wanted] - values[wanted - 1]
-    else:
-        gap = np.inf  # V and the null space span everything
-    return Eigenpairs(values, vectors, residuals, float(gap), products, converged=False)
+    return Eigenpairs(values, vectors, residuals, products, converged=False)
 
 
 def _filter(
@@ -147,17 +112,16 @@ def _filter(
     """
     centre, half = (upper + cut) / 2, (upper - cut) / 2
     first = ratio = -half / centre
-    now, other = V, xp.zeros_like(V)
-    apply(now, first / half, -first * centre / half, 0.0, other)
-    now, other = other, now.copy()
+    current, previous = xp.zeros_like(V), V.copy()
+    apply(V, first / half, -first * centre / half, 0.0, current)
     progress = Progress(f"{name}, filter of degree {degree}", degree - 1)
     for _ in range(degree - 1):  # a GPU is never waited for
         following = 1 / (2 / first - ratio)
         scale = 2 * following / half
-        apply(now, scale, -scale * centre, -ratio * following, other)
-        now, other, ratio = other, now, following
+        apply(current, scale, -scale * centre, -ratio * following, previous)
+        current, previous, ratio = previous, current, following
         progress.update()
-    return now
+    return current
 
 
 def _orthonormal(V: Any, null: Any, xp: ModuleType) -> Any:
@@ -175,14 +139,14 @@ def _upper_bound(apply: Apply, V: Any, xp: ModuleType, steps: int = 24) -> tuple
     residual is a safe bound in practice (Zhou & Li 2011), 1 % more makes it safer.
     """
     diagonal, off = [], [xp.zeros(V.shape[1])]
-    before, now = xp.zeros_like(V), V
+    previous, current = xp.zeros_like(V), V
     for _ in range(steps):
-        new = off[-1] * -before
-        apply(now, 1.0, 0.0, 1.0, new)
-        diagonal.append((now * new).sum(axis=0))
-        new -= diagonal[-1] * now
-        off.append(xp.linalg.norm(new, axis=0))
-        before, now = now, new / xp.maximum(off[-1], np.finfo(float).tiny)
+        following = off[-1] * -previous
+        apply(current, 1.0, 0.0, 1.0, following)
+        diagonal.append((current * following).sum(axis=0))
+        following -= diagonal[-1] * current
+        off.append(xp.linalg.norm(following, axis=0))
+        previous, current = current, following / xp.maximum(off[-1], np.finfo(float).tiny)
     bounds = []
     for a, b in zip(to_host(xp.stack(diagonal)).T, to_host(xp.stack(off)).T, strict=True):
         values, Q = eigh_tridiagonal(a, b[1:-1])

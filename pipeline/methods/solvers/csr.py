@@ -1,4 +1,4 @@
-"""A sparse matrix as kernels take it."""
+"""Compressed sparse rows as the kernels take them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from kernels.backend import Backend
 
 
 def csr_arrays(matrix: csr_array, backend: Backend) -> list[Any]:
-    """Where each row starts in int64, columns in int32, and values: arrays of the backend.
+    """Row pointers (int64), column indices (int32) and values of a matrix, arrays of the backend.
 
-    SciPy's own integers are of either size, as it sees fit.
+    SciPy's own integers have 32 or 64 bits, depending on the sizes of the matrix.
     """
     starts, columns = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)
     return [backend.to_device(part) for part in (starts, columns, matrix.data)]

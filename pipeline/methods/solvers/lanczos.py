@@ -1,40 +1,17 @@
-"""The algebraically largest eigenpairs of a symmetric operator that is only known by products."""
+"""The algebraically largest eigenpairs of a symmetric operator, by block Lanczos iteration."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from kernels.backend import to_host
+from pipeline.methods.solvers.eigenpairs import Eigenpairs
 
 DROP = 1e-12  # directions this small against the operator are rounding, not part of its range
-
-
-class Eigenpairs(NamedTuple):
-    """What `largest_eigenpairs` found.
-
-    Attributes
-    ----------
-    values : (k,) float64, falling
-    vectors : (k, n) float64, orthonormal rows
-    residuals : (k,) float64
-        |A u - value u| of each pair, from a product made for this purpose.
-    products : int
-        Block products made, that for the residuals included.
-    converged : bool
-    negative_sum : float
-        Estimate of the sum of the absolute values of all negative eigenvalues.
-    """
-
-    values: np.ndarray
-    vectors: np.ndarray
-    residuals: np.ndarray
-    products: int
-    converged: bool
-    negative_sum: float
 
 
 def largest_eigenpairs(
@@ -45,7 +22,7 @@ def largest_eigenpairs(
     tol: float,
     max_iter: int,
     xp: ModuleType,
-) -> Eigenpairs:
+) -> tuple[Eigenpairs, float]:
     """Block Lanczos with full reorthogonalisation (Golub & Underwood 1977).
 
     Parameters
@@ -59,28 +36,30 @@ def largest_eigenpairs(
     tol : float
         Stop when every residual is at most tol times the largest eigenvalue.
     max_iter : int
-        Block products at most.
+        Block products at most, at least 1.
     xp : module
         NumPy or CuPy, whichever the start is an array of, and what `multiply` takes and returns.
 
     Returns
     -------
-    Eigenpairs
-        In NumPy's arrays.
+    pairs : Eigenpairs
+        The k largest, falling, in NumPy's arrays; the residuals are from a product made for this
+        purpose, which is counted.
+    negative_sum : float
+        Estimate of the sum of the absolute values of all negative eigenvalues.
 
     Notes
     -----
     The rows of Q are the basis and T = Q A Q' the projections of its products; T is small, and
-    decomposed by NumPy wherever Q is. If S holds the
-    eigenvectors of T, the residual of a Ritz pair is the norm of what is left of the last product
-    times the last rows of S (Saad 2011, section 6.5).
+    decomposed by NumPy wherever Q is. If S holds the eigenvectors of T, the residual of a Ritz
+    pair is the norm of what is left of the last product times the last rows of S (Saad 2011,
+    section 6.5).
 
     With a normal start the same T is a block Gauss quadrature (Golub & Meurant 2010, chapter 11):
     sum over the Ritz values of f(value) times the mean squared share of the start in it estimates
     the trace of f(A); here f is the negative part.
     """
-    largest = 0.0
-    block, weights = _orthonormal_rows(start, 0.0, xp)
+    block, start_weights = _orthonormal_rows(start, 0.0, xp)
     basis = xp.empty((0, start.shape[1]))
     T = np.empty((0, 0))
     converged, products = False, 0
@@ -93,33 +72,28 @@ def largest_eigenpairs(
         image -= (basis @ image.T).T @ basis
         T = _bordered(T, to_host(columns))
         values, S = np.linalg.eigh(T)
-        largest = np.abs(values).max()
-        before = len(block)
-        block, coupling = _orthonormal_rows(image, DROP * largest, xp)
-        residuals = np.linalg.norm(coupling.T @ S[-before:, -k:], axis=0)
+        width = len(block)
+        block, coupling = _orthonormal_rows(image, DROP * np.abs(values).max(), xp)
+        residuals = np.linalg.norm(coupling.T @ S[-width:, -k:], axis=0)
         converged = len(values) >= k and bool((residuals <= tol * values[-1]).all())
 
-    share = np.square(weights @ S[: weights.shape[1]]).mean(axis=0)
+    share = np.square(start_weights @ S[: start_weights.shape[1]]).mean(axis=0)
     negative_sum = float(share @ np.maximum(-values, 0))
     vectors = xp.asarray(S[:, : -k - 1 : -1].T) @ basis
     values = values[: -k - 1 : -1]
-    rest = multiply(vectors) - xp.asarray(values)[:, None] * vectors
-    return Eigenpairs(
-        values,
-        to_host(vectors),
-        to_host(xp.linalg.norm(rest, axis=1)),
-        products + 1,
-        converged or not len(block),
-        negative_sum,
-    )
+    remainder = multiply(vectors) - xp.asarray(values)[:, None] * vectors
+    residuals = to_host(xp.linalg.norm(remainder, axis=1))
+    converged = converged or not len(block)
+    pairs = Eigenpairs(values, to_host(vectors).T, residuals, products + 1, converged)
+    return pairs, negative_sum
 
 
 def _orthonormal_rows(rows: Any, least: float, xp: ModuleType) -> tuple[Any, np.ndarray]:
-    """Q with orthonormal rows and R such that rows = R Q, without directions below `least`."""
-    R, sizes, Q = xp.linalg.svd(rows, full_matrices=False)
-    R, sizes = to_host(R), to_host(sizes)
-    kept = sizes > least
-    return Q[xp.asarray(kept)], R[:, kept] * sizes[kept]
+    """Q with orthonormal rows and R such that rows = R Q, without singular values up to `least`."""
+    R, singular_values, Q = xp.linalg.svd(rows, full_matrices=False)
+    R, singular_values = to_host(R), to_host(singular_values)
+    kept = singular_values > least
+    return Q[xp.asarray(kept)], R[:, kept] * singular_values[kept]
 
 
 def _bordered(T: np.ndarray, columns: np.ndarray) -> np.ndarray:

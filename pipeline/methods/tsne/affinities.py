@@ -1,4 +1,4 @@
-"""How similar points are to t-SNE: Gaussian affinities of a given perplexity."""
+"""Affinities of t-SNE: Gaussian, each point's width set by the perplexity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STEPS = 50  # of bisection, after which a logarithm between -46 and 46 is known 
 
 
 def joint_probabilities(graph: Graph, perplexity: float, backend: Backend) -> csr_array:
-    """Similarities of all pairs of neighbours, of sum 1.
+    """Joint probabilities of all pairs of neighbours, of sum 1.
 
     p_ij = (p_j|i + p_i|j) / 2n with p_j|i proportional to exp(-beta_i d_ij^2) among the neighbours
     of i (van der Maaten & Hinton 2008; on neighbours only, van der Maaten 2014).

@@ -9,9 +9,8 @@ from sklearn.utils import check_scalar
 
 from pipeline.errors import InputError
 from pipeline.methods import rapids
-from pipeline.methods.pca.cuml import PCA
-from pipeline.methods.tsne.opentsne import EARLY_ITERATIONS, BaseTSNE
-from pipeline.methods.umap.umap_learn import with_self_neighbors
+from pipeline.methods.base import with_self_neighbors
+from pipeline.methods.tsne.base import EARLY_ITERATIONS, BaseTSNE
 from pipeline.neighbors.graph import Graph
 
 MOST_NEIGHBOURS = 1023  # of a point in cuML's t-SNE, the point itself included
@@ -38,7 +37,7 @@ class TSNE(BaseTSNE):
         Scaled to a standard deviation of 1e-4 (Kobak & Berens 2019).
     method : {"auto", "fft"}
         Interpolation by FFT (Linderman et al. 2019), on a grid of 150 x 150 nodes however wide the
-        map grows. cuML's two other methods are not offered: "barnes_hut" may never end
+        layout grows. cuML's two other methods are not offered: "barnes_hut" may never end
         (github.com/NVIDIA/cuml/issues/3360) and "exact" differs from run to run.
     random_state : int, RandomState or None
         With a seed the result is reproducible.
@@ -50,7 +49,7 @@ class TSNE(BaseTSNE):
 
     Notes
     -----
-    cuML's own Kullback-Leibler divergence is not kept: it normalises the map's affinities over
+    cuML's own Kullback-Leibler divergence is not kept: it normalises the layout's affinities over
     neighbours only, not over all pairs, and cannot be compared with that of other libraries.
     """
 
@@ -79,11 +78,10 @@ class TSNE(BaseTSNE):
 
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph needs k >= 3 x perplexity."""
-        self._check_parameters()
-        # The principal coordinates of principal coordinates are these themselves.
-        start = self._start(PCA(2).fit_transform(X) if self.init == "pca" else X)
+        self._check_parameters(len(X))
         manifold = rapids.load("cuml.manifold")
-        near = _far_from_itself(self._neighbours(X, graph))
+        start = self._start(X)
+        near = _far_from_itself(self._neighbors(X, graph))
         rate, _ = self._rates(len(X))  # cuML sets the second itself
         engine = manifold.TSNE(
             n_components=2,
@@ -106,13 +104,13 @@ class TSNE(BaseTSNE):
         )
         with rapids.log_as_warnings():
             # The neighbours being given, the features would only serve for a start by PCA. That of
-            # two columns is a rotation of them, and scales them as ours.
+            # two columns is a rotation of them, and is scaled as ours.
             layout = engine.fit_transform((start / start[:, 0].std()).astype(np.float32))
         self.n_iter_ = int(engine.n_iter_)
         self.diagnostics_ = {"learning_rates": [rate, 2 * rate], "n_iter": self.n_iter_}
         return layout
 
-    def _check_parameters(self) -> None:
+    def _check_parameters(self, n: int) -> None:
         if isinstance(self.init, np.ndarray):
             raise InputError(
                 "init is an array but cuML's t-SNE takes none: choose 'pca', 'random' or another "
@@ -123,7 +121,7 @@ class TSNE(BaseTSNE):
                 f"method is {self.method!r} but t-SNE by cuML knows 'auto' and 'fft'; choose one, "
                 "or another engine"
             )
-        super()._check_parameters()
+        super()._check_parameters(n)
         check_scalar(self.n_components, "n_components", int, min_val=2)
         if math.ceil(3 * self.perplexity) + 1 > MOST_NEIGHBOURS:
             raise InputError(

@@ -8,10 +8,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from kernels.backend import Backend, to_host
-from pipeline.methods.mds.distances import centred_points, classical_scaling
 from pipeline.methods.solvers.csr import csr_arrays
 from pipeline.methods.tsne.affinities import joint_probabilities
-from pipeline.methods.tsne.opentsne import EARLY_ITERATIONS, BaseTSNE
+from pipeline.methods.tsne.base import EARLY_ITERATIONS, BaseTSNE
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import Progress, log
@@ -24,9 +23,9 @@ EVERY = 50  # iterations between two divergences
 class TSNE(BaseTSNE):
     """t-distributed stochastic neighbour embedding (van der Maaten & Hinton 2008), all pairs.
 
-    As `pipeline.methods.tsne.opentsne.TSNE`, of which it has the parameters, the start and the schedule, but
-    nothing about the forces is approximated: each iteration visits all n^2 pairs. On a GPU that is
-    fast for any n whose layout one would look at; on a CPU up to about 20,000 points.
+    Parameters, start and schedule are those of `pipeline.methods.tsne.opentsne.TSNE`, but nothing
+    about the forces is approximated: each iteration sums over all n^2 pairs. On a GPU that is fast
+    for any n whose layout one would look at; on a CPU up to about 20,000 points.
 
     Parameters
     ----------
@@ -43,7 +42,7 @@ class TSNE(BaseTSNE):
         Iterations in all, early ones included.
     init : {"pca", "random"} or (n, n_components) array
         "pca" is scaled to a standard deviation of 1e-4 (Kobak & Berens 2019); an array is used as
-        it is, so that two maps can start alike.
+        it is, so that two layouts can start alike.
     device : {"auto", "cpu", "gpu"}
     random_state : int, RandomState or None
 
@@ -51,15 +50,15 @@ class TSNE(BaseTSNE):
     ----------
     embedding_ : (n, n_components) float64
     kl_divergence_ : float
-        Of the final map from the affinities, exactly.
+        Of the final layout from the affinities, exactly.
     n_iter_ : int
     diagnostics_ : dict
         kl_divergence
             In float64 over all pairs.
         kl_divergences
-            Every 50 iterations, of the map before the step; forces as in the descent.
+            Every 50 iterations, of the layout before the step; forces as in the descent.
         gradient_norm
-            At the final map, in float64.
+            At the final layout, in float64.
         n_iter
         pairs
             In each iteration.
@@ -68,8 +67,8 @@ class TSNE(BaseTSNE):
 
     Notes
     -----
-    Terms are float32, sums float64. The same input gives the same map bit for bit, for any number
-    of threads.
+    Terms are float32, sums float64. The same input gives the same layout bit for bit, for any
+    number of threads.
     """
 
     def __init__(
@@ -95,15 +94,15 @@ class TSNE(BaseTSNE):
 
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph needs k >= 3 x perplexity."""
-        self._check_parameters()
+        self._check_parameters(len(X))
         backend = backend_for(self.device)
-        near = self._neighbours(X, graph)
+        near = self._neighbors(X, graph)
         n = len(X)
         pairs = n * (n - 1) // 2
         log.info(f"t-SNE: {n:,} points, {pairs:,} pairs in each of {self.max_iter} iterations")
         divergence = Divergence(joint_probabilities(near, self.perplexity, backend), backend)
         start = np.zeros((2, n))  # a second coordinate of 0 stays there and changes no distance
-        start[: self.n_components] = self._start(self._principal(X, backend)).T
+        start[: self.n_components] = self._start(X).T
         Y, divergences = minimise(
             divergence,
             backend.to_device(start),
@@ -124,19 +123,9 @@ class TSNE(BaseTSNE):
         }
         return np.ascontiguousarray(to_host(Y)[: self.n_components].T)
 
-    def _principal(self, X: np.ndarray, backend: Backend) -> np.ndarray:
-        """What the start is made of: X, or by PCA its principal coordinates, which are their own.
-
-        Computed where the descent will be: two CPU cores take 3 s for 70,000 x 1,280 features.
-        """
-        if not isinstance(self.init, str) or self.init != "pca":
-            return X
-        axes = min(self.n_components, X.shape[1])
-        return classical_scaling(centred_points(X, np.dtype(np.float64), backend), axes)
-
 
 class Divergence:
-    """Kullback and Leibler's divergence of a map's similarities from given ones.
+    """Kullback-Leibler divergence of a layout's similarities Q from the affinities P.
 
     Parameters
     ----------
@@ -151,7 +140,7 @@ class Divergence:
         self._P = csr_arrays(P, backend)
 
     def gradient(self, Y: Any, exaggeration: float = 1.0) -> tuple[Any, Any]:
-        """Gradient at a map, with P multiplied by `exaggeration`; and the sum of all q.
+        """Gradient at a layout, with P multiplied by `exaggeration`; and the sum of all q.
 
         4 (sum_j p_ij q_ij (y_i - y_j) - sum_j q_ij^2 (y_i - y_j) / Z) with Z = sum q_ij (van der
         Maaten & Hinton 2008, equation 5).
@@ -172,7 +161,7 @@ class Divergence:
         return 4 * (exaggeration * attraction - repulsion / total), total
 
     def value(self, Y: Any, total: Any) -> float:
-        """The divergence at a map, given the sum of all q there."""
+        """The divergence at a layout, of which `total` is the sum of all q."""
         return float(self._kernels.divergence_sums(*self._P, Y, float(total)).sum())
 
 

@@ -2,72 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import numba
 import numpy as np
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_scalar
 
 from pipeline.errors import InputError
-from pipeline.methods.base import LayoutEstimator, neighbours
-from pipeline.methods.pca.scikit_learn import PCA
+from pipeline.methods.tsne.base import EARLY_ITERATIONS, BaseTSNE
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.log import Progress
-
-EARLY_ITERATIONS = 250  # of early exaggeration, as in van der Maaten (2014) and everywhere since
-
-
-class BaseTSNE(LayoutEstimator):
-    """What the engines of t-SNE share: where they start, and how long their steps are."""
-
-    n_components: int
-    perplexity: float
-    early_exaggeration: float
-    learning_rate: float | str
-    max_iter: int
-    init: str | np.ndarray
-    random_state: int | np.random.RandomState | None
-
-    def _check_parameters(self) -> None:
-        check_scalar(self.n_components, "n_components", int, min_val=1, max_val=2)
-        check_scalar(self.perplexity, "perplexity", (int, float), min_val=1)
-        check_scalar(self.early_exaggeration, "early_exaggeration", (int, float), min_val=1)
-        check_scalar(self.max_iter, "max_iter", int, min_val=1)
-        if self.learning_rate != "auto":
-            check_scalar(self.learning_rate, "learning_rate", (int, float), min_val=1e-3)
-
-    def _neighbours(self, X: np.ndarray, graph: Graph | None) -> Graph:
-        """The neighbours that affinities reach over."""
-        k = math.ceil(3 * self.perplexity)
-        return neighbours(X, graph, k, f"perplexity {self.perplexity:g}", self.device)
-
-    def _rates(self, n: int) -> tuple[float, float]:
-        """Learning rates for n points of a quarter of the gradient: of the early phase, the late.
-
-        What is stable at n / e while attraction is exaggerated e times is so at n when it is not.
-        """
-        if isinstance(self.learning_rate, str):
-            return n / self.early_exaggeration, float(n)
-        return self.learning_rate, self.learning_rate
-
-    def _start(self, X: np.ndarray) -> np.ndarray:
-        """The map that the descent starts from, (n, n_components)."""
-        random = check_random_state(self.random_state)
-        shape = (len(X), self.n_components)
-        if isinstance(self.init, np.ndarray):
-            if self.init.shape != shape:
-                raise InputError(f"init has shape {self.init.shape} but the map needs {shape}")
-            return self.init
-        if self.init == "random":
-            return random.normal(scale=1e-4, size=shape)
-        if self.init == "pca":
-            axes = min(shape[1], X.shape[1])
-            start = np.zeros(shape)
-            start[:, :axes] = PCA(axes).fit_transform(X)
-            start *= 1e-4 / (start[:, 0].std() or 1.0)
-            # Points that coincide in the start would feel the same force for ever.
-            return start + random.normal(scale=1e-6, size=shape)
-        raise InputError(f"init is {self.init!r} but t-SNE knows 'pca', 'random' and an array")
 
 
 class TSNE(BaseTSNE):
@@ -88,22 +30,22 @@ class TSNE(BaseTSNE):
         Iterations in all, early ones included.
     init : {"pca", "random"} or (n, n_components) array
         "pca" is scaled to a standard deviation of 1e-4 (Kobak & Berens 2019); an array is used as
-        it is, so that two maps can start alike.
+        it is, so that two layouts can start alike.
     method : {"auto", "barnes_hut", "fft"}
         How repulsion is approximated; "auto" takes Barnes-Hut below 10,000 points, else
         interpolation by FFT (Linderman et al. 2019).
     angle : float
         Barnes-Hut's trade of accuracy for speed; 0 is exact.
     n_jobs : int, optional
-        Threads; by default as many as numba was given (NUMBA_NUM_THREADS). The map does not depend
-        on their number.
+        Threads; by default numba's (NUMBA_NUM_THREADS). The layout does not depend on their
+        number.
     random_state : int, RandomState or None
 
     Attributes
     ----------
     embedding_ : (n, n_components) float64
     kl_divergence_ : float
-        Of the final map, repulsion approximated as during the descent.
+        Of the final layout, repulsion approximated as during the descent.
     n_iter_ : int
     """
 
@@ -136,9 +78,9 @@ class TSNE(BaseTSNE):
         """See `LayoutEstimator.fit_transform`; the graph needs k >= 3 x perplexity."""
         from openTSNE import TSNEEmbedding, affinity, nearest_neighbors
 
-        self._check_parameters()
+        self._check_parameters(len(X))
         threads = self.n_jobs or numba.get_num_threads()
-        near = self._neighbours(X, graph)
+        near = self._neighbors(X, graph)
         affinities = affinity.PerplexityBasedNN(
             perplexity=self.perplexity,
             knn_index=nearest_neighbors.PrecomputedNeighbors(near.indices, near.distances),
@@ -153,7 +95,7 @@ class TSNE(BaseTSNE):
             theta=self.angle,
             learning_rate=early_rate,
             n_jobs=threads,
-            callbacks=[lambda iteration, error, map_: progress.update(50)],
+            callbacks=[lambda iteration, error, embedding: progress.update(50)],
             callbacks_every_iters=50,
         )
         early = min(EARLY_ITERATIONS, self.max_iter)
@@ -166,8 +108,8 @@ class TSNE(BaseTSNE):
         self.diagnostics_ = {"kl_divergence": self.kl_divergence_, "n_iter": self.n_iter_}
         return np.asarray(embedding)
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def _check_parameters(self, n: int) -> None:
+        super()._check_parameters(n)
         check_scalar(self.angle, "angle", (int, float), min_val=0, max_val=1)
         if self.method not in ("auto", "barnes_hut", "fft"):
             raise InputError(

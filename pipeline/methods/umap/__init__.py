@@ -1,1 +1,4 @@
-"""."""
+"""Uniform manifold approximation and projection.
+
+Engines: `umap_learn`, `cuml`.
+"""

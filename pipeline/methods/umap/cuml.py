@@ -6,12 +6,11 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from pipeline.methods import rapids
-from pipeline.methods.pca.cuml import PCA
-from pipeline.methods.umap import umap_learn as umap
+from pipeline.methods.umap.base import BaseUMAP
 from pipeline.neighbors.graph import Graph
 
 
-class UMAP(umap.UMAP):
+class UMAP(BaseUMAP):
     """Uniform manifold approximation and projection (McInnes, Healy & Melville 2018).
 
     Parameters
@@ -37,10 +36,9 @@ negative_sample_rate
 
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph needs k >= n_neighbors - 1."""
-        self._check_parameters()
-        start = self._placed(X)
+        self._check_parameters(len(X))
         manifold = rapids.load("cuml.manifold")
-        near = self._neighbours(X, graph)
+        near = self._neighbors(X, graph)
         self.n_iter_ = self._epochs(len(X))
         engine = manifold.UMAP(
             n_components=self.n_components,
@@ -48,7 +46,7 @@ negative_sample_rate
             min_dist=self.min_dist,
             spread=self.spread,
             n_epochs=self.n_iter_,
-            init=start,
+            init=self._scaled_start(X),
             learning_rate=self.learning_rate,
             repulsion_strength=self.repulsion_strength,
             negative_sample_rate=self.negative_sample_rate,
@@ -65,12 +63,9 @@ negative_sample_rate
         self.diagnostics_ = {"n_iter": self.n_iter_}
         return layout
 
-    def _placed(self, X: np.ndarray) -> str | np.ndarray:
-        """The start as umap-learn's descent would see it."""
-        # The principal coordinates of principal coordinates are these themselves.
-        by_pca = isinstance(self.init, str) and self.init == "pca"
-        points = PCA(self.n_components).fit_transform(X) if by_pca else X
-        start = self._start(points, check_random_state(self.random_state))
+    def _scaled_start(self, X: np.ndarray) -> str | np.ndarray:
+        """The start in the box that umap-learn's descent would see."""
+        start = self._start(X, check_random_state(self.random_state))
         if isinstance(start, str):
             return start
         low, high = start.min(axis=0), start.max(axis=0)

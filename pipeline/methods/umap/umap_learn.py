@@ -7,15 +7,13 @@ import warnings
 from types import ModuleType
 
 import numpy as np
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_random_state
 
-from pipeline.errors import InputError
-from pipeline.methods.base import LayoutEstimator, neighbours
-from pipeline.methods.pca.scikit_learn import PCA
+from pipeline.methods.umap.base import BaseUMAP
 from pipeline.neighbors.graph import Graph
 
 
-class UMAP(LayoutEstimator):
+class UMAP(BaseUMAP):
     """Uniform manifold approximation and projection (McInnes, Healy & Melville 2018).
 
     Parameters
@@ -43,37 +41,12 @@ class UMAP(LayoutEstimator):
         Epochs done.
     """
 
-    def __init__(
-        self,
-        n_components=2,
-        *,
-        n_neighbors=15,
-        min_dist=0.1,
-        spread=1.0,
-        n_epochs=None,
-        init="pca",
-        learning_rate=1.0,
-        repulsion_strength=1.0,
-        negative_sample_rate=5,
-        random_state=None,
-    ):
-        self.n_components = n_components
-        self.n_neighbors = n_neighbors
-        self.min_dist = min_dist
-        self.spread = spread
-        self.n_epochs = n_epochs
-        self.init = init
-        self.learning_rate = learning_rate
-        self.repulsion_strength = repulsion_strength
-        self.negative_sample_rate = negative_sample_rate
-        self.random_state = random_state
-
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph needs k >= n_neighbors - 1."""
-        self._check_parameters()
+        self._check_parameters(len(X))
         engine = _umap_learn()
         random = check_random_state(self.random_state)
-        near = self._neighbours(X, graph)
+        near = self._neighbors(X, graph)
         self.graph_, _, _ = engine.fuzzy_simplicial_set(
             X,
             self.n_neighbors,
@@ -105,50 +78,6 @@ class UMAP(LayoutEstimator):
         )
         self.diagnostics_ = {"n_iter": self.n_iter_}
         return layout
-
-    def _check_parameters(self) -> None:
-        check_scalar(self.n_components, "n_components", int, min_val=1)
-        check_scalar(self.n_neighbors, "n_neighbors", int, min_val=2)
-        check_scalar(self.spread, "spread", (int, float), min_val=1e-6)
-        check_scalar(self.min_dist, "min_dist", (int, float), min_val=0, max_val=self.spread)
-        check_scalar(self.negative_sample_rate, "negative_sample_rate", int, min_val=0)
-        if self.n_epochs is not None:
-            check_scalar(self.n_epochs, "n_epochs", int, min_val=1)
-
-    def _epochs(self, n: int) -> int:
-        return self.n_epochs or (500 if n <= 10_000 else 200)
-
-    def _neighbours(self, X: np.ndarray, graph: Graph | None) -> Graph:
-        near = neighbours(
-            X, graph, self.n_neighbors - 1, f"n_neighbors {self.n_neighbors}", self.device
-        )
-        return with_self_neighbors(near)
-
-    def _start(self, X: np.ndarray, random: np.random.RandomState) -> str | np.ndarray:
-        if isinstance(self.init, np.ndarray):
-            shape = (len(X), self.n_components)
-            if self.init.shape != shape:
-                raise InputError(f"init has shape {self.init.shape} but the map needs {shape}")
-            return self.init
-        if self.init == "pca":
-            start = PCA(self.n_components).fit_transform(X)
-            start *= 10 / np.abs(start).max()
-            # As in umap-learn: a little noise tells coincident points and flat axes apart.
-            return start + random.normal(scale=1e-4, size=start.shape)
-        if self.init in ("spectral", "random"):
-            return self.init
-        raise InputError(
-            f"init is {self.init!r} but UMAP knows 'pca', 'spectral', 'random' and an array"
-        )
-
-
-def with_self_neighbors(near: Graph) -> Graph:
-    """The graph with every point as its own first neighbour, as UMAP's libraries count."""
-    itself = np.arange(len(near.indices), dtype=np.int32)[:, None]
-    return Graph(
-        np.hstack([itself, near.indices]),
-        np.hstack([np.zeros_like(itself, dtype=np.float32), near.distances]),
-    )
 
 
 def _umap_learn() -> ModuleType:

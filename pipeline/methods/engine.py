@@ -1,0 +1,81 @@
+"""An engine: the library that computes a method, and the resources that it takes."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import Any
+
+# Set by the study, not by a method's parameters: the seed, the plane, the threads, the device.
+RESERVED = {"random_state", "n_components", "n_jobs", "device"}
+
+QUICK = 10.0  # seconds on two cores, below which a second thread does not pay its starting
+
+
+class Engine:
+    """Describes an estimator without importing it, or any numerical library.
+
+    The formulas take the estimator's parameters by keyword, with its defaults.
+
+    Attributes
+    ----------
+    estimator : str
+        "module:Class".
+    library : str
+        Named in messages and captions.
+    devices : tuple of str
+        Where it runs, of cpu and gpu.
+    needs_graph : bool
+        Whether the neighbour graph decides the layout.
+    single_threaded : bool
+        More than one CPU core would mostly idle.
+    """
+
+    estimator: str
+    library: str
+    devices: tuple[str, ...] = ("cpu",)
+    needs_graph = False
+    single_threaded = False
+
+    def memory(self, n: int, d: int, **params: Any) -> float:
+        """Host memory beyond the features, in bytes; fitted to measured peaks.
+
+        Parameters
+        ----------
+        n, d : int
+            Points and features.
+        **params
+            Of the estimator.
+        """
+        raise NotImplementedError
+
+    def gpu_memory(self, n: int, d: int, **params: Any) -> float:
+        """GPU memory in bytes, by counting arrays; parameters as of `memory`."""
+        return 0.0
+
+    def seconds(self, n: int, d: int, **params: Any) -> float:
+        """Seconds on two CPU cores, projected from measured runs; 0 where it never takes long."""
+        return 0.0
+
+    def useful_threads(self, n: int, d: int, cores: int, **params: Any) -> int:
+        """CPU threads that shorten a run: all `cores`, or 1 for small or single-threaded work."""
+        small = self.seconds(n, d, **params) < QUICK
+        return 1 if self.single_threaded or small else cores
+
+    @property
+    def module(self) -> str:
+        """The estimator's module."""
+        return self.estimator.partition(":")[0]
+
+    def load(self) -> type:
+        """Import the estimator's class."""
+        return getattr(importlib.import_module(self.module), self.estimator.partition(":")[2])
+
+    def device(self, wanted: str) -> str:
+        """Resolve the device: `wanted` where this engine runs on it, else its own."""
+        return wanted if wanted in self.devices else self.devices[0]
+
+    def defaults(self) -> dict[str, Any]:
+        """Parameters that a user may set, and their defaults."""
+        signature = inspect.signature(self.load().__init__).parameters  # type: ignore[misc]
+        return {k: p.default for k, p in signature.items() if k not in RESERVED | {"self"}}

@@ -1,0 +1,47 @@
+"""The engines of metric MDS and their resources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.methods.engine import Engine
+
+
+class Exact(Engine):
+    """Tunescope's SMACOF."""
+
+    estimator = "pipeline.methods.mds.exact:MDS"
+    library = "Tunescope"
+    devices = ("cpu", "gpu")
+
+    def memory(self, n: int, d: int, *, storage: str = "auto", **params: Any) -> float:
+        """Distances that do not fit into memory go to disk, or are recomputed."""
+        return 8 * n * d + 1e8 + (n * n if storage == "memory" else 0)
+
+    def gpu_memory(self, n: int, d: int, *, storage: str = "auto", **params: Any) -> float:
+        """Likewise; features, a product of a strip, sums of a pass."""
+        return 8 * n * d + 2000 * n + (n * n if storage == "memory" else 0)
+
+    def seconds(
+        self, n: int, d: int, *, max_iter: int = 300, n_init: int = 1, **params: Any
+    ) -> float:
+        """The distances, and as many passes as are usual."""
+        return n * n * (1e-11 * d + 2e-10 * min(max_iter, 45) * n_init)
+
+
+class ScikitLearn(Engine):
+    """scikit-learn's SMACOF on N x N arrays."""
+
+    estimator = "pipeline.methods.mds.scikit_learn:MDS"
+    library = "scikit-learn"
+    single_threaded = True
+
+    def memory(self, n: int, d: int, **params: Any) -> float:
+        """See `Engine`."""
+        return 60 * n * n + 16 * n * d
+
+    def seconds(
+        self, n: int, d: int, *, max_iter: int = 300, n_init: int = 1, **params: Any
+    ) -> float:
+        """See `Engine`."""
+        return 4.6e-8 * n**2 * max_iter * n_init

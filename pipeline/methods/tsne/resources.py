@@ -1,0 +1,62 @@
+"""The engines of t-SNE and their resources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.methods.engine import Engine
+from pipeline.methods.pca.resources import start_gpu_memory
+
+
+class OpenTSNE(Engine):
+    """openTSNE: Barnes-Hut or interpolation by FFT."""
+
+    estimator = "pipeline.methods.tsne.opentsne:TSNE"
+    library = "openTSNE"
+    needs_graph = True
+
+    def memory(self, n: int, d: int, *, perplexity: float = 30.0, **params: Any) -> float:
+        """See `Engine`."""
+        return n * (16 * d + 200 * perplexity)
+
+    def seconds(self, n: int, d: int, *, max_iter: int = 750, **params: Any) -> float:
+        """Barnes-Hut grows with n; from 10,000 points on the FFT's grid costs the most."""
+        return max_iter * (2.1e-6 * n if n < 10_000 else 0.02 + 8e-7 * n)
+
+
+class Exact(Engine):
+    """Tunescope's sums over all pairs."""
+
+    estimator = "pipeline.methods.tsne.exact:TSNE"
+    library = "Tunescope"
+    devices = ("cpu", "gpu")
+    needs_graph = True
+
+    def memory(self, n: int, d: int, *, perplexity: float = 30.0, **params: Any) -> float:
+        """See `Engine`."""
+        return n * (16 * d + 250 * perplexity)
+
+    def gpu_memory(self, n: int, d: int, *, perplexity: float = 30.0, **params: Any) -> float:
+        """The start by PCA, and then the descent."""
+        return max(start_gpu_memory(n, d), n * (200 * perplexity + 1000))
+
+    def seconds(self, n: int, d: int, *, max_iter: int = 750, **params: Any) -> float:
+        """All pairs in each iteration."""
+        return 1.2e-10 * n * n * max_iter
+
+
+class CuML(Engine):
+    """cuML's interpolation by FFT."""
+
+    estimator = "pipeline.methods.tsne.cuml:TSNE"
+    library = "cuML"
+    devices = ("gpu",)
+    needs_graph = True
+
+    def memory(self, n: int, d: int, *, perplexity: float = 30.0, **params: Any) -> float:
+        """See `Engine`."""
+        return n * (8 * d + 200 * perplexity) + 1e9
+
+    def gpu_memory(self, n: int, d: int, *, perplexity: float = 30.0, **params: Any) -> float:
+        """The start by PCA, and then 100 bytes a neighbour."""
+        return 3e8 + max(start_gpu_memory(n, d), n * (300 * perplexity + 500))

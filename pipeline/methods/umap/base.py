@@ -1,0 +1,72 @@
+"""What the engines of UMAP share."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import check_scalar
+
+from pipeline.methods.base import (
+    LayoutEstimator,
+    check_init,
+    nearest_neighbors,
+    with_self_neighbors,
+)
+from pipeline.methods.pca.start import principal_coordinates
+from pipeline.neighbors.graph import Graph
+from pipeline.runtime.device import backend_for
+
+
+class BaseUMAP(LayoutEstimator):
+    """Parameters, neighbours and start of all engines of UMAP."""
+
+    def __init__(
+        self,
+        n_components=2,
+        *,
+        n_neighbors=15,
+        min_dist=0.1,
+        spread=1.0,
+        n_epochs=None,
+        init="pca",
+        learning_rate=1.0,
+        repulsion_strength=1.0,
+        negative_sample_rate=5,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.n_neighbors = n_neighbors
+        self.min_dist = min_dist
+        self.spread = spread
+        self.n_epochs = n_epochs
+        self.init = init
+        self.learning_rate = learning_rate
+        self.repulsion_strength = repulsion_strength
+        self.negative_sample_rate = negative_sample_rate
+        self.random_state = random_state
+
+    def _check_parameters(self, n: int) -> None:
+        """Name the parameter that n points cannot be laid out with."""
+        check_scalar(self.n_components, "n_components", int, min_val=1)
+        check_scalar(self.n_neighbors, "n_neighbors", int, min_val=2)
+        check_scalar(self.spread, "spread", (int, float), min_val=1e-6)
+        check_scalar(self.min_dist, "min_dist", (int, float), min_val=0, max_val=self.spread)
+        check_scalar(self.negative_sample_rate, "negative_sample_rate", int, min_val=0)
+        if self.n_epochs is not None:
+            check_scalar(self.n_epochs, "n_epochs", int, min_val=1)
+        check_init(self.init, (n, self.n_components), ("pca", "spectral", "random"), "UMAP")
+
+    def _epochs(self, n: int) -> int:
+        return self.n_epochs or (500 if n <= 10_000 else 200)
+
+    def _neighbors(self, X: np.ndarray, graph: Graph | None) -> Graph:
+        k, reason = self.n_neighbors - 1, f"n_neighbors {self.n_neighbors}"
+        return with_self_neighbors(nearest_neighbors(X, graph, k, reason, self.device))
+
+    def _start(self, X: np.ndarray, random: np.random.RandomState) -> str | np.ndarray:
+        """What umap-learn calls `init`: a name, or (n, n_components) coordinates."""
+        if not isinstance(self.init, str) or self.init != "pca":
+            return self.init
+        start = principal_coordinates(X, self.n_components, backend_for(self.device))
+        start *= 10 / np.abs(start).max()
+        # As in umap-learn: a little noise separates coincident points and widens flat axes.
+        return start + random.normal(scale=1e-4, size=start.shape)
