@@ -1,83 +1,306 @@
-"""Load a study's configuration: YAML, checked against the schema, into frozen dataclasses."""
+"""The configuration of a study: YAML into frozen pydantic models, which its JSON schema is made of.
 
-import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+``python -m pipeline.config`` prints the schema, the users' reference of every key.
+"""
+
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
-from pipeline.errors import InputError
+from pydantic import ConfigDict, Field, GetPydanticSchema, WrapValidator, with_config
+from pydantic_core import core_schema
+from typing_extensions import TypedDict  # the one of Python 3.11 is too old for pydantic
+
+from pipeline.networks.recipe import Precision, Recipe
+from pipeline.runtime.validation import (
+    STRICT,
+    Count,
+    NonNegative,
+    PathText,
+    Positive,
+    StrictModel,
+    Text,
+    json_schema,
+    validate,
+)
+from pipeline.runtime.yaml_text import read_yaml, write_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-SCHEMA = ROOT / "config" / "config.schema.yaml"
 STAGES = ("before", "after")
 
-
-@dataclass(frozen=True)
-class DatasetConfig:
-    """Which images; see the schema for each key."""
-
-    source: str
-    subset: int | None = None
-    image_size: int | None = None
-
-
-@dataclass(frozen=True)
-class BackboneConfig:
-    """One backbone's options; `image_size` None means the study's."""
-
-    weights: str = "imagenet"
-    image_size: int | None = None
-    alpha: float = 1.0
+ImageSize = Annotated[int, Field(ge=32, le=1024)]
+Subset = Annotated[int, Field(ge=4, le=1_000_000_000)]
+AtLeastOne = Annotated[float, Field(ge=1)]
+AtLeastTwo = Annotated[int, Field(ge=2, le=1_000_000_000)]
+EigenSolver = Literal["auto", "arpack", "dense"]
+# Of every method; the parameters of one take their defaults from the engine's estimator.
+LayoutSubset = Annotated[
+    Subset | None,
+    Field(description="Points to lay out at most, stratified by class; null lays out all."),
+]
+ENGINE = Field(description="Who computes it; auto, as if left out, takes the device's default.")
 
 
-@dataclass(frozen=True)
-class FeaturesConfig:
-    """Which layer, how many images at a time (None: what suits the device), in what precision."""
+class Dataset(StrictModel):
+    """The images."""
 
-    layer: str = "features"
-    batch_size: int | None = None
-    precision: str = "auto"
-
-
-@dataclass(frozen=True)
-class GraphConfig:
-    """Size of the shared neighbour graph: 90 is three times t-SNE's perplexity 30."""
-
-    n_neighbors: int = 90
+    source: PathText
+    """mnist, fashion_mnist, cifar10, digits, the path of an .npz file, or the path of an image
+    folder."""
+    subset: Subset | None = None
+    """Number of images to keep, stratified by class and split; null keeps all."""
+    image_size: Annotated[int, Field(ge=8, le=1024)] | None = None
+    """Side in pixels to which the images of a folder with mixed sizes are resized; null expects one
+    size."""
 
 
-@dataclass(frozen=True)
-class FigureConfig:
-    """Pixels of the figure and of the single panels."""
+class _Backbone(StrictModel):
+    """Options of this backbone; {} for the defaults."""
 
-    width: int = 4200
-    panel_size: int = 2000
+    weights: PathText = "imagenet"
+    """imagenet, random, demo (the CIFAR-10 network that comes with Tunescope: MobileNet, alpha
+    0.25), or the path of a weights file of this architecture."""
+    image_size: ImageSize | None = None
+    """Side in pixels for this backbone only; null takes the study's image_size."""
 
 
-@dataclass(frozen=True)
-class Study:
-    """One configuration, complete.
+class Backbone(_Backbone):
+    """Options of this backbone; {} for the defaults."""
 
-    `finetune` holds the given fields of `pipeline.networks.recipe.Recipe`, and each value of `methods` the
-    given parameters of that method's engine: their defaults live with the code that uses them.
-    """
+    alpha: ClassVar[float] = 1.0  # no choice
 
-    study: str
-    dataset: DatasetConfig
-    backbones: dict[str, BackboneConfig]
-    methods: dict[str, dict[str, Any]]
-    seed: int = 0
-    device: str = "auto"
-    image_size: int = 96
-    finetune: dict[str, Any] = field(default_factory=dict)
-    features: FeaturesConfig = field(default_factory=FeaturesConfig)
-    graph: GraphConfig = field(default_factory=GraphConfig)
-    figure: FigureConfig = field(default_factory=FigureConfig)
+
+class MobileNet(_Backbone):
+    """Options of this backbone; {} for the defaults."""
+
+    alpha: Annotated[float, Field(gt=0, le=2)] = 1.0
+    """Width multiplier; ImageNet weights exist for 0.25 (MobileNet only), 0.35 (V2 only), 0.5,
+    0.75, 1.0, 1.3 and 1.4 (V2 only)."""
+
+
+@with_config(STRICT)
+class PCA(TypedDict, total=False):
+    """Principal component analysis."""
+
+    engine: Annotated[Literal["auto", "sklearn", "cuml"], ENGINE]
+    subset: LayoutSubset
+    svd_solver: Literal["covariance_eigh", "full"]
+    """How scikit-learn computes it; both are exact."""
+
+
+@with_config(STRICT)
+class TSNE(TypedDict, total=False):
+    """t-distributed stochastic neighbour embedding."""
+
+    engine: Annotated[Literal["auto", "opentsne", "exact", "cuml"], ENGINE]
+    subset: LayoutSubset
+    perplexity: AtLeastOne
+    """Effective number of neighbours; needs three times as many in the graph."""
+    early_exaggeration: AtLeastOne
+    """Factor on the attraction during the first 250 iterations."""
+    learning_rate: Positive | Literal["auto"]
+    """auto is the number of points over the current exaggeration."""
+    max_iter: Count
+    """Iterations in all."""
+    init: Literal["pca", "random"]
+    """Start of the layout."""
+    method: Literal["auto", "barnes_hut", "fft"]
+    """How repulsion is approximated; auto takes Barnes-Hut below 10,000 points, else FFT."""
+    angle: Annotated[float, Field(ge=0, le=1)]
+    """Trade of accuracy for speed of Barnes-Hut; 0 is exact."""
+
+
+@with_config(STRICT)
+class UMAP(TypedDict, total=False):
+    """Uniform manifold approximation and projection."""
+
+    engine: Annotated[Literal["auto", "umap-learn", "cuml"], ENGINE]
+    subset: LayoutSubset
+    n_neighbors: AtLeastTwo
+    """Size of a local neighbourhood, the point itself included."""
+    min_dist: NonNegative
+    """How tightly points may be packed."""
+    spread: Positive
+    """Scale of the layout."""
+    n_epochs: Count | None
+    """Passes over the edges; null is 500 up to 10,000 points, else 200."""
+    init: Literal["pca", "spectral", "random"]
+    """Start of the layout."""
+    learning_rate: Positive
+    """First learning rate."""
+    repulsion_strength: NonNegative
+    """Weight of the repulsion."""
+    negative_sample_rate: Count
+    """Repelled points sampled for each attracted one."""
+
+
+@with_config(STRICT)
+class MDS(TypedDict, total=False):
+    """Metric multidimensional scaling."""
+
+    engine: Annotated[Literal["auto", "exact", "sklearn"], ENGINE]
+    subset: LayoutSubset
+    metric: Literal["euclidean"]
+    """Distance whose values the layout approximates; a study always has features."""
+    storage: Literal["auto", "memory", "disk", "recompute"]
+    """Where the exact engine stores the pairwise distances, in 16 bits; auto takes the first of
+    these that has room."""
+    n_init: Count
+    """Random starts, of which the best is kept; only with init random."""
+    init: Literal["classical_mds", "random"]
+    """Start of the layout."""
+    max_iter: Count
+    """Iterations at most."""
+    eps: NonNegative
+    """Stop when the stress falls by less than this share of the squared distances in the layout."""
+    normalized_stress: bool | Literal["auto"]
+    """Whether the reported stress is Kruskal's stress-1; auto is false."""
+
+
+@with_config(STRICT)
+class LLE(TypedDict, total=False):
+    """Locally linear embedding."""
+
+    engine: Annotated[Literal["auto", "exact", "sklearn"], ENGINE]
+    subset: LayoutSubset
+    n_neighbors: Count
+    """Neighbours that reconstruct a point."""
+    reg: Positive
+    """Regularisation of the weights, as a share of the trace."""
+    eigen_solver: EigenSolver
+    """Solver of the engine sklearn."""
+    tol: NonNegative
+    """Of the engine exact, the sine of the largest angle between its plane and the true one; of
+    sklearn, the tolerance of its arpack solver."""
+    max_iter: Count
+    """Block products of the engine exact, iterations of sklearn's arpack solver."""
+
+
+@with_config(STRICT)
+class Isomap(TypedDict, total=False):
+    """Isometric mapping along geodesics."""
+
+    engine: Annotated[Literal["auto", "exact", "sklearn"], ENGINE]
+    subset: LayoutSubset
+    n_neighbors: Count
+    """Neighbours that make the graph of the geodesics."""
+    landmarks: AtLeastTwo | None
+    """Points that the exact engine lays out by their geodesics, and all others by their geodesics
+    to these; null uses all pairs."""
+    storage: Literal["auto", "memory", "disk"]
+    """Where the exact engine stores the pairwise geodesics, in 16 bits; auto takes disk only if
+    memory is too small."""
+    eigen_solver: EigenSolver
+    """Solver of the engine sklearn."""
+    tol: NonNegative
+    """Of the engine exact, an eigenpair's residual as a share of the largest eigenvalue; of
+    sklearn, the tolerance of its arpack solver."""
+    max_iter: Count | None
+    """Products of the engine exact, iterations of sklearn's arpack solver (null is its default)."""
+    path_method: Literal["auto", "FW", "D"]
+    """How the engine sklearn finds shortest paths."""
+
+
+_ENTRIES = ConfigDict(**STRICT, json_schema_extra={"minProperties": 1})
+_NULL_IS_EMPTY = WrapValidator(lambda value, check: check({} if value is None else value))
+
+
+@with_config(_ENTRIES)
+class _Backbones(TypedDict, total=False):
+    VGG16: Annotated[Backbone | None, _NULL_IS_EMPTY]
+    VGG19: Annotated[Backbone | None, _NULL_IS_EMPTY]
+    ResNet50V2: Annotated[Backbone | None, _NULL_IS_EMPTY]
+    MobileNet: Annotated[MobileNet | None, _NULL_IS_EMPTY]
+    MobileNetV2: Annotated[MobileNet | None, _NULL_IS_EMPTY]
+
+
+@with_config(_ENTRIES)
+class _Methods(TypedDict, total=False):
+    pca: Annotated[PCA | None, _NULL_IS_EMPTY]
+    tsne: Annotated[TSNE | None, _NULL_IS_EMPTY]
+    umap: Annotated[UMAP | None, _NULL_IS_EMPTY]
+    mds: Annotated[MDS | None, _NULL_IS_EMPTY]
+    lle: Annotated[LLE | None, _NULL_IS_EMPTY]
+    isomap: Annotated[Isomap | None, _NULL_IS_EMPTY]
+
+
+def _checked_by(model: type, convert: Any) -> GetPydanticSchema:
+    """Annotate a plain dict as one that `model` checks and ``convert(value, check)`` returns."""
+    return GetPydanticSchema(
+        lambda source, handler: core_schema.no_info_wrap_validator_function(convert, handler(model))
+    )
+
+
+def _in_order(value: Mapping[str, Any], check: Any) -> dict[str, Any]:
+    """The entries in the order of the configuration; one at least."""
+    entries = check(value)
+    if not entries:
+        raise ValueError("a mapping with at least one entry")
+    return {name: entries[name] for name in value}
+
+
+def _set_fields(value: Any, check: Any) -> dict[str, Any]:
+    """The fields of a model that the configuration sets."""
+    return check(value).model_dump(exclude_unset=True)
+
+
+class Features(StrictModel):
+    """What is extracted before and after fine-tuning."""
+
+    layer: Text = "features"
+    """Name of the layer whose output is taken; "features" is the global average pool of the last
+    feature map."""
+    batch_size: Count | None = None
+    """Images per batch; null is 256 on a CPU, up to 1024 on a GPU."""
+    precision: Precision = "auto"
+    """What the network computes in; auto is float32 on a CPU, and on a GPU float16, or float32
+    where features are beyond its range. What is stored is float32."""
+
+
+class Graph(StrictModel):
+    """The exact nearest-neighbour graph that the methods share."""
+
+    n_neighbors: Annotated[int, Field(ge=2, le=1000)] = 90
+    """Neighbours per point; t-SNE needs three times its perplexity."""
+
+
+class Figure(StrictModel):
+    """The before/after figure."""
+
+    width: Annotated[int, Field(ge=4000, le=20000)] = 4200
+    """Width of the figure in pixels."""
+    panel_size: Annotated[int, Field(ge=200, le=8000)] = 2000
+    """Side in pixels of each panel that is also written alone."""
+
+
+class Study(StrictModel):
+    """One run from images to the before/after figure."""
+
+    study: Annotated[str, Field(max_length=100, pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+    """Name of the study and of its folder under results/, logs/ and benchmarks/."""
+    seed: Annotated[int, Field(ge=0, le=4294967295)] = 0
+    """Seed of every random choice (subsets, splits, weights, shuffling, layouts)."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where to compute; auto takes an NVIDIA GPU when its driver answers."""
+    dataset: Dataset
+    image_size: ImageSize = 96
+    """Side in pixels of the square images that the backbones see."""
+    backbones: Annotated[dict[str, Backbone | MobileNet], _checked_by(_Backbones, _in_order)]
+    """The pre-trained networks by their Keras name, each with its options."""
+    finetune: Annotated[dict[str, Any], _checked_by(Recipe, _set_fields)] = Field({})
+    features: Features = Features()
+    graph: Graph = Graph()
+    methods: Annotated[dict[str, dict[str, Any]], _checked_by(_Methods, _in_order)]
+    """The layouts to compute, each with its parameters; {} for the defaults."""
+    figure: Figure = Figure()
 
 
 def parse_config(config: Mapping[str, Any]) -> Study:
-    """Check a configuration against the schema and complete it.
+    """Check a configuration and complete it.
+
+    Its `finetune` and each of its `methods` are dicts of what the configuration sets: all other
+    defaults live with the code that uses them.
 
     Parameters
     ----------
@@ -89,81 +312,42 @@ def parse_config(config: Mapping[str, Any]) -> Study:
     InputError
         One sentence naming the first wrong key or value and what is allowed.
     """
-    import jsonschema
-
-    validator = jsonschema.Draft202012Validator(load_schema())
-    errors = sorted(
-        validator.iter_errors(dict(config)), key=lambda error: list(map(str, error.path))
-    )
-    if errors:
-        raise InputError(_sentence(errors[0]))
-    sections: dict[str, Any] = dict(config)
-    for name, section in SECTIONS.items():
-        if name in sections:
-            sections[name] = section(**sections[name])
-    sections["backbones"] = {
-        name: BackboneConfig(**(options or {})) for name, options in config["backbones"].items()
-    }
-    sections["methods"] = {name: options or {} for name, options in config["methods"].items()}
-    return Study(**sections)
-
-
-SECTIONS = {
-    "dataset": DatasetConfig,
-    "features": FeaturesConfig,
-    "graph": GraphConfig,
-    "figure": FigureConfig,
-}
-
-
-def load_schema() -> dict[str, Any]:
-    """The JSON schema of a configuration."""
-    import yaml
-
-    return yaml.safe_load(SCHEMA.read_text())
+    return validate(Study, config, source="config")
 
 
 def load_config(path: Path) -> Study:
-    """Read and check a configuration file."""
-    import yaml
+    """Read and check a configuration file.
 
-    try:
-        config = yaml.safe_load(Path(path).read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: give a file such as config/config.yaml") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{path} must hold keys and values such as `study: mnist`")
-    return parse_config(config)
+    Raises
+    ------
+    InputError
+        One sentence: the file cannot be read, is no YAML, or holds a wrong key or value.
+    """
+    return validate(Study, read_yaml(path), source=str(path))
 
 
-# What each rule of the schema asks for, in words.
-ALLOWED: dict[str, Callable[[Any], str]] = {
-    "enum": lambda v: f"one of {', '.join(map(str, v))}",
-    "type": lambda v: f"of type {' or '.join([v] if isinstance(v, str) else v)}",
-    "minimum": lambda v: f"at least {v}",
-    "exclusiveMinimum": lambda v: f"greater than {v}",
-    "maximum": lambda v: f"at most {v}",
-    "exclusiveMaximum": lambda v: f"less than {v}",
-    "minLength": lambda v: "a non-empty text",
-    "minProperties": lambda v: "a mapping with at least one entry",
-    "uniqueItems": lambda v: "a list without repetitions",
-    "pattern": lambda v: f"of the form {v}",
-}
+def schema() -> dict[str, Any]:
+    """The JSON schema of a configuration, with the defaults of the methods' estimators."""
+    from pipeline.methods.registry import METHODS
+
+    tree = json_schema(Study)
+    methods = tree["properties"]["methods"]["properties"]
+    for name, method in METHODS.items():
+        for engine, row in method.engines.items():
+            for key, value in row.defaults().items():
+                node = methods[name]["properties"][key]
+                if node.setdefault("default", value) != value:
+                    default = json.dumps(value)
+                    node["description"] += f" The default of the engine {engine} is {default}."
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": draft, "title": "A Tunescope study", **tree}
 
 
-def _sentence(error: Any) -> str:
-    """One sentence for a schema error: the value, the place, the remedy."""
-    place = ".".join(str(part) for part in error.absolute_path) or "the top level"
-    if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        unknown = next(key for key in error.instance if key not in known)
-        near = difflib.get_close_matches(str(unknown), known, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        return f"config: unknown key {unknown!r} at {place}{hint}; allowed are {', '.join(known)}"
-    if error.validator == "required":
-        missing = next(key for key in error.validator_value if key not in error.instance)
-        return f"config: the key {missing!r} is missing at {place}"
-    allowed = ALLOWED[error.validator](error.validator_value)
-    return f"config: {place} is {error.instance!r} but must be {allowed}"
+def schema_text() -> str:
+    """The JSON schema as the text of config/config.schema.yaml."""
+    origin = "# Written by `make schema` out of pipeline/config.py, which checks a configuration.\n"
+    return origin + write_yaml(schema())
+
+
+if __name__ == "__main__":
+    print(schema_text(), end="")
