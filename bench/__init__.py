@@ -1,1 +1,4 @@
-"""Benchmarks that anyone can repeat: `python -m bench run | study | report | compare`."""
+"""Benchmarks of Tunescope's engines and of the libraries beside them: seconds, memory and quality.
+
+`run` measures, `what` is measured, `report` makes tables and plots of the committed `results`.
+"""

@@ -24,7 +24,7 @@ app = typer.Typer(
 def run(
     profile: Annotated[str, typer.Option(help="tiny, cpu, gpu or peers, see bench/manifest.yaml.")],
     only: Annotated[
-        str | None, typer.Option(help="A stage, an engine, a peer, or a part of a label.")
+        str | None, typer.Option(help="A step or method, an engine, a peer, or a part of a label.")
     ] = None,
     input: Annotated[
         str | None, typer.Option(help="Another input of the manifest, such as mixture.")
@@ -44,10 +44,10 @@ def study(
     name: Annotated[str, typer.Argument(help="Name of a study that the workflow has run.")],
     out: Annotated[Path | None, typer.Option(help="File of results.")] = None,
 ) -> None:
-    """Take the run times of a study, which Snakemake measured, among the results."""
-    from bench.what.study import take
+    """Add the run times of a study that the workflow has run to the results."""
+    from bench.what.study import record_study
 
-    print(take(name, out=out))
+    print(record_study(name, out=out))
 
 
 @app.command()
@@ -59,25 +59,26 @@ def precision(
     device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="File of JSON; default what is printed.")] = None,
 ) -> None:
-    """Compare features in a reduced precision with float32: neighbours kept, images a second."""
+    """Compare features in a reduced precision with float32: shared neighbours, images a second."""
     import joblib
 
     from pipeline.runtime.device import resolve_device, set_up_process
 
     set_up_process(resolve_device(device), joblib.cpu_count())
-    from bench.what import precision as measures
+    from bench.what import precision as precisions
     from pipeline import store
 
     if (model is None) != (dataset is None):
         raise InputError("give both --model and --dataset, or neither for the demo's")
-    given = (
+    network, images = (
         (store.load_model(model), store.load_dataset(dataset))
         if model and dataset
-        else measures.shipped()
+        else precisions.demo()
     )
-    precisions = tuple(reduced or measures.REDUCED)
-    found = measures.measure(*given, subset=subset, precisions=precisions)
-    text = json.dumps(found, indent=1) + "\n"
+    result = precisions.measure(
+        network, images, subset=subset, precisions=tuple(reduced or precisions.REDUCED)
+    )
+    text = json.dumps(result, indent=1) + "\n"
     if out is None:
         print(text, end="")
         return
@@ -103,7 +104,7 @@ def report(
 
 @app.command()
 def compare(old: Path, new: Path) -> None:
-    """Say what became slower or worse beyond noise from OLD to NEW; exit status 1 if anything."""
+    """List what became slower or worse beyond noise from OLD to NEW; exit status 1 if anything."""
     from bench.report.compare import compare as compare_results
     from bench.run import results
 

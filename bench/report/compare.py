@@ -20,7 +20,7 @@ def compare(old: Results, new: Results) -> tuple[list[str], bool]:
     Returns
     -------
     lines : list of str
-        For people.
+        Text, one line a change.
     worse : bool
         Something became slower, worse, or stopped working.
     """
@@ -32,7 +32,7 @@ def compare(old: Results, new: Results) -> tuple[list[str], bool]:
     for name in ("cpu", "cores", "gpu"):
         if old["machine"][name] != new["machine"][name]:
             lines.append(
-                f"careful: {name} differs, {old['machine'][name]} before and "
+                f"note: {name} differs, {old['machine'][name]} before and "
                 f"{new['machine'][name]} now"
             )
     changes = [change for pair in pairs for change in _changes(*pair)]
@@ -42,12 +42,12 @@ def compare(old: Results, new: Results) -> tuple[list[str], bool]:
 
 def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[bool, str]]:
     workload = results.workload(new)
-    name = f"{workload.stage}, {workload.label}, n = {workload.n:,}"
+    name = f"{workload.step}, {workload.label}, n = {workload.n:,}"
     if old["status"] != new["status"]:
         return [(new["status"] != "ok", f"{name}: was {old['status']}, is {_state(new)}")]
     if new["status"] != "ok":
         return []
-    found = []
+    changes = []
     was, now = old["seconds"], new["seconds"]
     ratio = now["median"] / was["median"]
     single = min(was["runs"], now["runs"]) == 1
@@ -57,7 +57,7 @@ def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[bool, str]]
         word = "slower" if ratio > 1 else "faster"
         shared = max(old["other_load"], new["other_load"]) > 0.25
         doubt = " (the machine was shared)" if shared else ""
-        found.append(
+        changes.append(
             (
                 ratio > 1,
                 f"{name}: {word}, {was['median']:.3g} s before and {now['median']:.3g} s now, "
@@ -69,8 +69,8 @@ def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[bool, str]]
         if abs(b - a) > MEASURE_NOISE * abs(a):
             worse = (b > a) == (MEANINGS[measure].better == "lower")
             word = "worse" if worse else "better"
-            found.append((worse, f"{name}: {measure} {word}, {a:.4g} before and {b:.4g} now"))
-    return found
+            changes.append((worse, f"{name}: {measure} {word}, {a:.4g} before and {b:.4g} now"))
+    return changes
 
 
 def _state(row: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,11 +11,11 @@ from typing import Any
 
 from bench.report import plots, tables
 from bench.run import results
+from bench.run.manifest import ROOT
 from bench.run.results import Results
 from bench.what.measures import MEANINGS
 from pipeline.errors import InputError
 from pipeline.methods.registry import METHODS
-from pipeline.runtime.versions import ROOT
 from pipeline.store import atomic
 
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
@@ -35,25 +36,25 @@ class Machine:
     def rows(self) -> list[Row]:
         """Measured rows, each with its workload's fields on top, and two more.
 
-        `own` says whether Tunescope did it. `cost` is what can be compared with others: the median
-        seconds, plus those of the exact graph where an engine was given it; None where that graph
-        was not measured, or nothing was.
+        `own` says whether Tunescope computed it. `cost` is what can be compared with others: the
+        median seconds, plus those of the exact graph where an engine takes one; None where that
+        graph was not measured, or nothing was.
         """
         rows = [
-            {**row["workload"], "own": row["workload"]["engine"] is not None, **row}
+            {**dataclasses.asdict(results.workload(row)), **row}
             for file in self.files
             for row in file["rows"]
         ]
         graphs = {
             (row["input_sha256"], row["device"]): row["seconds"]["median"]
             for row in rows
-            if row["stage"] == "graph" and row["own"] and row["status"] == "ok"
+            if row["step"] == "graph" and row["engine"] and row["status"] == "ok"
         }
         for row in rows:
-            row["cost"] = None
+            row["own"], row["cost"] = row["engine"] is not None, None
             if row["status"] == "ok":
-                given = graphs.get((row["input_sha256"], row["device"]))
-                extra = given if _takes_graph(row) else 0.0
+                graph = graphs.get((row["input_sha256"], row["device"]))
+                extra = graph if _takes_graph(row) else 0.0
                 row["cost"] = None if extra is None else row["seconds"]["median"] + extra
         return rows
 
@@ -62,13 +63,13 @@ class Machine:
         """Run times of whole studies."""
         return [file for file in self.files if "study" in file]
 
-    def stages(self) -> list[str]:
-        """Stages that were measured, in the order of the pipeline."""
-        return [stage for stage in tables.TITLES if any(r["stage"] == stage for r in self.rows)]
+    def steps(self) -> list[str]:
+        """Steps that were measured, in the order of the pipeline."""
+        return [step for step in tables.TITLES if any(r["step"] == step for r in self.rows)]
 
     def pairs(self) -> Iterator[tuple[Row, Row]]:
-        """Each own row with each peer that did the same; measures of layouts are not the same."""
-        done = [row for row in self.rows if row["cost"] is not None and row["stage"] != "quality"]
+        """Each own row with each peer of the same task; measures of layouts are different tasks."""
+        done = [row for row in self.rows if row["cost"] is not None and row["step"] != "quality"]
         for own in done:
             for peer in done:
                 if own["own"] and not peer["own"] and _task(own) == _task(peer):
@@ -76,22 +77,22 @@ class Machine:
 
 
 def _task(row: Row) -> tuple:
-    return row["stage"], row["input_sha256"], row["n"], row["device"]
+    return row["step"], row["input_sha256"], row["n"], row["device"]
 
 
 def _takes_graph(row: Row) -> bool:
-    method = METHODS.get(row["stage"])
+    method = METHODS.get(row["step"])
     engine = method and method.engines.get(row["engine"] or "")
     return bool(engine and engine.needs_graph)
 
 
 def machines(folder: Path = results.RESULTS) -> list[Machine]:
     """Committed results by machine, that of the newest first."""
-    found: dict[str, Machine] = {}
+    by_name: dict[str, Machine] = {}
     for file in results.read_all(folder):
         name = file["file"][len("2026-01-01-") :].removesuffix(f"-{file['profile']}.json")
-        found.setdefault(name, Machine(name)).files.append(file)
-    return sorted(found.values(), key=lambda machine: machine.files[-1]["date"], reverse=True)
+        by_name.setdefault(name, Machine(name)).files.append(file)
+    return sorted(by_name.values(), key=lambda machine: machine.files[-1]["date"], reverse=True)
 
 
 def write(folder: Path = results.RESULTS, root: Path = ROOT) -> list[Path]:
@@ -111,17 +112,17 @@ def write(folder: Path = results.RESULTS, root: Path = ROOT) -> list[Path]:
 
 
 def stale(folder: Path = results.RESULTS, root: Path = ROOT) -> list[Path]:
-    """Pages and plots that do not say what the committed results say."""
+    """Pages and plots that do not show the committed results."""
     wrong = [path for path, text in pages(folder, root).items() if text != path.read_text()]
     return wrong + [p for p, _, digest in _plots(folder, root) if plots.digest_of(p) != digest]
 
 
 def pages(folder: Path, root: Path) -> dict[Path, str]:
     """Both pages as they should be."""
-    found = machines(folder)
+    measured = machines(folder)
     return {
-        root / "bench" / "README.md": _filled(root / "bench" / "README.md", _details(found)),
-        root / "README.md": _filled(root / "README.md", _overview(found)),
+        root / "bench" / "README.md": _filled(root / "bench" / "README.md", _details(measured)),
+        root / "README.md": _filled(root / "README.md", _overview(measured)),
     }
 
 
@@ -141,10 +142,10 @@ def _plots(folder: Path, root: Path) -> Iterator[tuple[Path, Any, str]]:
             yield root / "bench" / "plots" / f"{machine.name}-{name}.png", draw, digest
 
 
-def _overview(found: list[Machine]) -> list[str]:
-    """The table of the main README: each stage at the largest n that an own engine finished."""
+def _overview(measured: list[Machine]) -> list[str]:
+    """The table of the main README: each step at the largest n that an own engine finished."""
     lines = []
-    for machine in found:
+    for machine in measured:
         rows = list(_summary(machine))
         if rows:
             head = ["what", "points", "engine", "seconds", "peak GB", "quality", "peer", "ratio"]
@@ -162,14 +163,14 @@ def _overview(found: list[Machine]) -> list[str]:
 
 def _summary(machine: Machine) -> Iterator[list[str]]:
     pairs = list(machine.pairs())
-    for stage in machine.stages():
-        own = [r for r in machine.rows if r["stage"] == stage and r["own"] and r["status"] == "ok"]
+    for step in machine.steps():
+        own = [r for r in machine.rows if r["step"] == step and r["own"] and r["status"] == "ok"]
         if not own:
             continue
         chosen = [max(own, key=lambda row: (row["n"], -row["seconds"]["median"]))]
-        if stage == "features":  # each network is a task of its own
+        if step == "features":  # each network is a task of its own
             chosen = [row for row in own if row["n"] == chosen[0]["n"]]
-        title = tables.TITLES[stage]
+        title = tables.TITLES[step]
         for row in chosen:
             cells = [
                 title,
@@ -191,7 +192,7 @@ def _summary(machine: Machine) -> Iterator[list[str]]:
 
 
 def _chief(row: Row) -> str:
-    name = tables.CHIEF.get(row["stage"])
+    name = tables.CHIEF.get(row["step"])
     value = row["quality"].get(name) if name else None
     return "" if value is None else f"{tables.title(str(name))} {value:.4g}"
 
@@ -201,7 +202,7 @@ def _ratio(own: Row, peer: Row) -> str:
 
 
 def _cost(own: Row) -> str:
-    """Seconds of an own row, and of the graph that it was given."""
+    """Seconds of an own row, and of the graph that it takes."""
     alone = own["seconds"]["median"]
     if not _takes_graph(own):
         return tables.seconds(alone)
@@ -219,11 +220,11 @@ def _origin(machine: Machine) -> str:
     )
 
 
-def _details(found: list[Machine]) -> list[str]:
+def _details(measured: list[Machine]) -> list[str]:
     """The generated part of bench/README.md."""
-    if not found:
+    if not measured:
         return ["", "No results are committed yet.", ""]
-    return [line for machine in found for line in [*_machine(machine), ""]]
+    return [line for machine in measured for line in [*_machine(machine), ""]]
 
 
 def _machine(machine: Machine) -> Iterator[str]:
@@ -237,8 +238,8 @@ def _machine(machine: Machine) -> Iterator[str]:
     for file in machine.files:
         yield f"- [{file['file']}](results/{file['file']}): {_provenance(file)}"
     yield ""
-    for stage in machine.stages():
-        yield from _stage(machine, stage)
+    for step in machine.steps():
+        yield from _step(machine, step)
     yield from _where_peers_win(machine)
     yield from _endings(machine)
     for study in machine.studies:
@@ -265,14 +266,14 @@ def _provenance(file: Results) -> str:
     return "; ".join(parts)
 
 
-def _stage(machine: Machine, stage: str) -> Iterator[str]:
-    rows = [row for row in machine.rows if row["stage"] == stage and row["status"] == "ok"]
+def _step(machine: Machine, step: str) -> Iterator[str]:
+    rows = [row for row in machine.rows if row["step"] == step and row["status"] == "ok"]
     rows.sort(key=lambda row: (row["input"], row["n"], not row["own"], row["label"]))
-    yield from (f"### {tables.TITLES[stage]}", "")
+    yield from (f"### {tables.TITLES[step]}", "")
     if not rows:
         yield from ("Nothing finished, see below.", "")
         return
-    names = tables.measured_names(stage, rows)
+    names = tables.measured_names(step, rows)
     bounded = ("of_sgemm", "of_bandwidth", "of_matrix_rate")
     head = ["engine", "device", "input", "points x features", "seconds"]
     head += ["CPU s", "import s", "warm-up s", "transfer s", "peak GB", "device GB"]
@@ -299,7 +300,7 @@ def _stage(machine: Machine, stage: str) -> Iterator[str]:
                 *tables.measures(row, names),
             ]
         )
-    # A column that says nothing is left out.
+    # An empty column is left out.
     kept = [i for i in range(len(head)) if any(line[i] for line in cells)]
     yield from tables.table([head[i] for i in kept], ([line[i] for i in kept] for line in cells))
     yield ""
@@ -315,7 +316,7 @@ def _where_peers_win(machine: Machine) -> Iterator[str]:
     rows = []
     for own, peer in machine.pairs():
         slower = own["cost"] > peer["cost"]
-        name = tables.CHIEF.get(own["stage"])
+        name = tables.CHIEF.get(own["step"])
         worse = False
         if name and name in own["quality"] and name in peer["quality"]:
             a, b = own["quality"][name], peer["quality"][name]
@@ -325,7 +326,7 @@ def _where_peers_win(machine: Machine) -> Iterator[str]:
             words = [word for word, true in (("faster", slower), ("better", worse)) if true]
             rows.append(
                 [
-                    f"{tables.TITLES[own['stage']]}: {peer['label']}",
+                    f"{tables.TITLES[own['step']]}: {peer['label']}",
                     f"{own['n']:,}",
                     " and ".join(words),
                     tables.seconds(peer["seconds"]["median"]),
@@ -356,7 +357,7 @@ def _endings(machine: Machine) -> Iterator[str]:
     yield from ("### Where engines end", "")
     cells = [
         [
-            f"{tables.TITLES[row['stage']]}: {row['label']}",
+            f"{tables.TITLES[row['step']]}: {row['label']}",
             f"{row['n']:,}",
             row["status"],
             row["reason"].replace("|", "\\|"),
@@ -369,18 +370,19 @@ def _endings(machine: Machine) -> Iterator[str]:
 
 
 def _study(study: Results) -> Iterator[str]:
-    yield from (f"### The study {study['study']}, by stage", "")
+    jobs = results.jobs(study)
+    yield from (f"### The study {study['study']}, by step", "")
     cells = [
         [
-            " ".join(filter(None, (row["rule"], row["method"]))),
+            " ".join(filter(None, (row["step"], row["method"]))),
             row["backbone"],
             row["stage"],
             tables.seconds(row["seconds"]),
             "" if row["cpu_seconds"] is None else tables.seconds(row["cpu_seconds"]),
             tables.gigabytes(row["peak_mb"]),
         ]
-        for row in study["runtimes"]
+        for row in jobs
     ]
     yield from tables.table(["job", "backbone", "stage", "seconds", "CPU s", "peak GB"], cells)
-    total = sum(row["seconds"] for row in study["runtimes"])
-    yield from ("", f"In all {total / 60:.1f} minutes of jobs, as Snakemake measured them.", "")
+    total = sum(row["seconds"] for row in jobs)
+    yield from ("", f"In all {total / 60:.1f} minutes of jobs.", "")

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from bench.report import tables
+from bench.run import results
 from bench.run.results import Results
 from bench.what.measures import MEANINGS
 from pipeline.methods.registry import METHODS
@@ -50,7 +51,7 @@ TITLES = {
     "memory": "Peak memory against points",
     "quality": "Quality against seconds",
     "gpu": "GPU against CPU",
-    "study": "Run time of a study by stage",
+    "study": "Run time of a study by step",
 }
 STYLE: Any = {  # of matplotlib
     "font.family": "DejaVu Sans",
@@ -74,45 +75,45 @@ Draw = Callable[[Path, str], None]
 
 
 def applicable(rows: list[Row], studies: list[Results]) -> dict[str, Draw]:
-    """The plots that these results have something for: name -> function of (path, digest)."""
-    rows = [row for row in rows if row["stage"] != "features"]  # images are no points to lay out
+    """The plots that these results have data for: name -> function of (path, digest)."""
+    rows = [row for row in rows if row["step"] != "features"]  # images are no points to lay out
     done = [row for row in rows if row["cost"] is not None]
-    found: dict[str, Draw] = {}
+    draw: dict[str, Draw] = {}
     if done:
-        found["time"] = partial(
+        draw["time"] = partial(
             _save, partial(_against_points, rows, _cost, "seconds, with neighbours")
         )
-        found["memory"] = partial(_save, partial(_against_points, rows, _peak, "peak memory, GB"))
+        draw["memory"] = partial(_save, partial(_against_points, rows, _peak, "peak memory, GB"))
     if _rivals(done):
-        found["quality"] = partial(_save, partial(_quality, done))
+        draw["quality"] = partial(_save, partial(_quality, done))
     if _devices(done):
-        found["gpu"] = partial(_save, partial(_gpu, done))
+        draw["gpu"] = partial(_save, partial(_gpu, done))
     for study in studies:
-        found[f"study-{study['study']}"] = partial(_save, partial(_study, study))
-    return found
+        draw[f"study-{study['study']}"] = partial(_save, partial(_study, study))
+    return draw
 
 
 def digest(files: list[Results]) -> str:
-    """Digest of the results that a plot shows, kept in the picture."""
+    """Digest of the results that a plot shows, kept in the metadata of the PNG."""
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def digest_of(path: Path) -> str | None:
-    """The digest in a picture, None where there is no such picture."""
+    """The digest in a PNG, None where there is no such file."""
     if not path.is_file():
         return None
     with Image.open(path) as image:
         return image.info.get("Results")
 
 
-def _save(draw: Callable[[], Figure], path: Path, digest: str) -> None:
+def _save(plot: Callable[[], Figure], path: Path, digest: str) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     with plt.rc_context(STYLE):
-        figure = draw()
+        figure = plot()
         figure.savefig(path, metadata={"Results": digest, "Software": ""})
         plt.close(figure)
 
@@ -148,7 +149,7 @@ def _panels(count: int, height: float = 3.0) -> tuple[Figure, list[Axes]]:
 
 
 def _series(rows: list[Row]) -> dict[tuple[str, str], list[Row]]:
-    """Rows of one stage by engine and device, own engines first, by n."""
+    """Rows of one step by engine and device, own engines first, by n."""
     found: dict[tuple[str, str], list[Row]] = {}
     for row in sorted(rows, key=lambda row: (not row["own"], row["label"], row["n"])):
         found.setdefault((row["label"], row["device"]), []).append(row)
@@ -156,12 +157,12 @@ def _series(rows: list[Row]) -> dict[tuple[str, str], list[Row]]:
 
 
 def _against_points(rows: list[Row], value: Callable[[Row], float], unit: str) -> Figure:
-    """Log-log curves, one panel a stage; a cross on the upper edge is where an engine ended."""
-    stages = [stage for stage in tables.TITLES if any(row["stage"] == stage for row in rows)]
-    figure, panels = _panels(len(stages))
-    for axes, stage in zip(panels, stages, strict=True):
-        here = [row for row in rows if row["stage"] == stage]
-        axes.set(xscale="log", yscale="log", title=tables.TITLES[stage])
+    """Log-log curves, one panel a step; a cross on the upper edge is where an engine ended."""
+    steps = [step for step in tables.TITLES if any(row["step"] == step for row in rows)]
+    figure, panels = _panels(len(steps))
+    for axes, step in zip(panels, steps, strict=True):
+        here = [row for row in rows if row["step"] == step]
+        axes.set(xscale="log", yscale="log", title=tables.TITLES[step])
         for position, ((label, device), line) in enumerate(_series(here).items()):
             style = _style(position, own=line[0]["own"])
             done = [row for row in line if row["cost"] is not None]
@@ -247,27 +248,27 @@ def _short(n: int) -> str:
 
 
 def _rivals(rows: list[Row]) -> dict[str, list[Row]]:
-    """Stages whose chief measure two engines have for one n, with the rows of such n."""
+    """Steps whose chief measure two engines have for one n, with the rows of such n."""
     found: dict[str, list[Row]] = {}
-    for stage, measure in tables.CHIEF.items():
-        if stage == "pca":  # exact, whoever computes it
+    for step, measure in tables.CHIEF.items():
+        if step == "pca":  # exact, whoever computes it
             continue
-        here = [row for row in rows if row["stage"] == stage and measure in row["quality"]]
+        here = [row for row in rows if row["step"] == step and measure in row["quality"]]
         for row in here:
             others = {other["label"] for other in here if other["n"] == row["n"]}
             if len(others) > 1:
-                found.setdefault(stage, []).append(row)
+                found.setdefault(step, []).append(row)
     return found
 
 
 def _quality(rows: list[Row]) -> Figure:
-    """The chief measure over seconds, one panel a stage; thin lines join what did the same."""
+    """The chief measure over seconds, one panel a step; thin lines join results on one input."""
     from matplotlib.ticker import NullFormatter
 
     rivals = _rivals(rows)
     figure, panels = _panels(len(rivals))
-    for axes, (stage, here) in zip(panels, rivals.items(), strict=True):
-        measure = tables.CHIEF[stage]
+    for axes, (step, here) in zip(panels, rivals.items(), strict=True):
+        measure = tables.CHIEF[step]
         tasks: dict[str, list[Row]] = {}
         for row in sorted(here, key=_cost):
             tasks.setdefault(row["input_sha256"], []).append(row)
@@ -290,7 +291,7 @@ def _quality(rows: list[Row]) -> Figure:
             name = label if device == "cpu" else f"{label} (GPU)"
             y = [row["quality"][measure] for row in line]
             axes.plot([_cost(row) for row in line], y, label=name, **style)
-        axes.set(xscale="log", title=tables.TITLES[stage], xlabel="seconds, with neighbours")
+        axes.set(xscale="log", title=tables.TITLES[step], xlabel="seconds, with neighbours")
         axes.set_ylabel(f"{tables.title(measure)}\n({MEANINGS[measure].better} is better)")
         axes.margins(x=0.18, y=0.3)
         axes.ticklabel_format(axis="y", useOffset=False)
@@ -303,11 +304,11 @@ def _devices(rows: list[Row]) -> dict[tuple[str, int], dict[str, Row]]:
     """The fastest row on CPU and on GPU of what was measured on both, at the largest such n."""
     found: dict[tuple[str, int], dict[str, Row]] = {}
     for row in rows:
-        best = found.setdefault((row["stage"], row["n"]), {})
+        best = found.setdefault((row["step"], row["n"]), {})
         if row["device"] not in best or _cost(row) < _cost(best[row["device"]]):
             best[row["device"]] = row
     both = {key: best for key, best in found.items() if len(best) == 2}
-    largest = {stage: max(n for s, n in both if s == stage) for stage, _ in both}
+    largest = {step: max(n for s, n in both if s == step) for step, _ in both}
     return {key: best for key, best in both.items() if key[1] == largest[key[0]]}
 
 
@@ -328,8 +329,8 @@ def _gpu(rows: list[Row]) -> Figure:
                 fontsize=6.5,
             )
     names = [
-        f"{tables.TITLES[stage]}, n = {n:,}\n{_cost(best['cpu']) / _cost(best['gpu']):.3g} x"
-        for (stage, n), best in both.items()
+        f"{tables.TITLES[step]}, n = {n:,}\n{_cost(best['cpu']) / _cost(best['gpu']):.3g} x"
+        for (step, n), best in both.items()
     ]
     axes.set_yticks(range(len(both)), names)
     axes.invert_yaxis()
@@ -345,11 +346,12 @@ def _study(study: Results) -> Figure:
     """One bar a backbone, its parts in the order of the workflow."""
     import matplotlib.pyplot as plt
 
-    backbones = sorted({row["backbone"] for row in study["runtimes"] if row["backbone"]})
+    jobs = results.jobs(study)
+    backbones = sorted({row["backbone"] for row in jobs if row["backbone"]})
     minutes = {
         (backbone, part): sum(
             row["seconds"] / 60
-            for row in study["runtimes"]
+            for row in jobs
             if row["backbone"] in ("", backbone) and _part(row) == part
         )
         for backbone in backbones
@@ -393,9 +395,9 @@ def _study(study: Results) -> Figure:
 
 
 def _part(row: Row) -> str:
-    if row["rule"] == "embed":
+    if row["step"] == "embed":
         return row["method"]
-    return row["rule"] if row["rule"] in PARTS else "prepare"
+    return row["step"] if row["step"] in PARTS else "prepare"
 
 
 def _light(color: str) -> bool:

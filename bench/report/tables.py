@@ -1,4 +1,4 @@
-"""Markdown out of rows of results."""
+"""Markdown tables of results, and how numbers are written in them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TITLES = {
     **{name: method.title for name, method in METHODS.items()},
     "quality": "Measuring a layout",
 }
-# The measure that a stage is about; the others stand beside it.
+# The measure that a step is about; the others stand beside it.
 CHIEF = {
     "features": "kept_neighbors",
     "graph": "recall",
@@ -62,19 +62,19 @@ def percent(share: float | None) -> str:
 
 
 def measures(row: dict[str, Any], names: Iterable[str]) -> list[str]:
-    """Figures of quality, empty where they do not apply."""
-    found = row.get("quality", {})
-    return [f"{found[name]:.4g}" if name in found else "" for name in names]
+    """Measures of quality, empty where they do not apply."""
+    quality = row.get("quality", {})
+    return [f"{quality[name]:.4g}" if name in quality else "" for name in names]
 
 
-def measured_names(stage: str, rows: Iterable[dict[str, Any]]) -> list[str]:
-    """Measures that any row of a stage has, the chief one first."""
-    found = {name for row in rows for name in row.get("quality", {})}
-    return sorted(found, key=lambda name: (name != CHIEF.get(stage), list(MEANINGS).index(name)))
+def measured_names(step: str, rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Measures that any row of a step has, the chief one first."""
+    measured = {name for row in rows for name in row.get("quality", {})}
+    return sorted(measured, key=lambda name: (name != CHIEF.get(step), list(MEANINGS).index(name)))
 
 
 def title(name: str) -> str:
-    """A measure's name for people."""
+    """A measure's name in pages and plots."""
     return (
         name.replace("knn", "k-NN")
         .replace("kl_", "KL ")

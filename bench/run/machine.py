@@ -1,4 +1,4 @@
-"""What a machine is and what it can do: the limits that results are compared with."""
+"""The machine: its hardware, and its measured rates of arithmetic and memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def describe() -> dict[str, Any]:
-    """CPU, cores, memory and GPU, without any name that tells whose machine it is."""
+    """CPU, cores, memory and GPU, without any name that identifies the machine."""
     return {
         "cpu": cpu_name(),
         "cores": joblib.cpu_count(),
@@ -29,20 +29,20 @@ def describe() -> dict[str, Any]:
 
 
 def cpu_name() -> str:
-    """The processor's name, or its architecture where the system does not tell.
+    """The processor's name, or its architecture where the system does not report one.
 
     A virtual machine may say "AMD EPYC" and no more, of processors that differ by half in speed:
-    their family and model then tell them apart.
+    their family and model then identify them.
     """
     try:
         lines = CPUINFO.read_text().splitlines()
     except FileNotFoundError:
         lines = []
-    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    name = told.get("model name") or platform.processor() or platform.machine()
-    if any(letter.isdigit() for letter in name) or "cpu family" not in told:
+    info = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    name = info.get("model name") or platform.processor() or platform.machine()
+    if any(letter.isdigit() for letter in name) or "cpu family" not in info:
         return name
-    return f"{name} (family {told['cpu family']}, model {told['model']})"
+    return f"{name} (family {info['cpu family']}, model {info['model']})"
 
 
 def query_gpu(field: str) -> str | None:

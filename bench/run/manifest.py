@@ -12,8 +12,8 @@ import yaml
 
 from pipeline.errors import InputError
 
-FOLDER = Path(__file__).resolve().parent.parent
-MANIFEST = FOLDER / "manifest.yaml"
+ROOT = Path(__file__).resolve().parents[2]  # of the repository
+MANIFEST = ROOT / "bench" / "manifest.yaml"
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Workload:
     Attributes
     ----------
     label : str
-        What tables and plots call it.
-    stage : str
+        Its name in tables and plots.
+    step : str
         features, graph, quality, or a method of `pipeline.methods.registry.METHODS`.
     engine, peer : str
-        One of the two: a name in `bench.what.engines` or `METHODS[stage].engines`, or a function of
+        One of the two: a name in `bench.what.engines` or `METHODS[step].engines`, or a function of
         `bench.what.peers`.
     input : str
         A key of the manifest's inputs.
@@ -37,7 +37,7 @@ class Workload:
         Passed to the engine or peer.
     device : {"cpu", "gpu"}
     threads : int or None
-        CPU threads, None for all cores.
+        CPU threads; None: all cores.
     seed : int
     repeats : int
         Timed calls, if the first takes less than `repeat_below` seconds; else one.
@@ -49,7 +49,7 @@ class Workload:
     """
 
     label: str
-    stage: str
+    step: str
     input: str
     n: int
     engine: str | None = None
@@ -65,23 +65,18 @@ class Workload:
 
     @property
     def after_graph(self) -> bool:
-        """Whether the exact graph of the input is there for whoever takes it."""
-        return self.stage not in ("features", "graph")
+        """Whether the exact graph of the input is computed before, for engines that take one."""
+        return self.step not in ("features", "graph")
 
     @property
     def series(self) -> str:
-        """The same for workloads that differ in nothing but n."""
+        """Equal for workloads that differ in nothing but n."""
         return json.dumps(dataclasses.asdict(dataclasses.replace(self, n=0)), sort_keys=True)
 
     @property
     def key(self) -> str:
-        """Tells workloads apart; equal for the same workload in two files of results."""
+        """Identifies a workload; equal for the same one in two files of results."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
-
-    @property
-    def task(self) -> tuple[str, str, int, str]:
-        """What is to be done, whoever does it."""
-        return self.stage, self.input, self.n, self.device
 
 
 @dataclass(frozen=True)
@@ -94,7 +89,7 @@ class Manifest:
     def select(
         self, profile: str, *, only: str | None = None, input: str | None = None
     ) -> list[Workload]:
-        """The workloads of a profile, those whose stage, engine, peer or label has `only` in it.
+        """The workloads of a profile, those whose step, engine, peer or label has `only` in it.
 
         Raises
         ------
@@ -109,13 +104,13 @@ class Manifest:
             raise InputError(f"input is {input!r} but must be one of {', '.join(self.inputs)}")
         chosen = [
             # Features are extracted from images, whatever is laid out.
-            dataclasses.replace(row, input=input) if input and row.stage != "features" else row
+            dataclasses.replace(row, input=input) if input and row.step != "features" else row
             for row in self.profiles[profile]
-            if only is None or only in (row.stage, row.engine, row.peer) or only in row.label
+            if only is None or only in (row.step, row.engine, row.peer) or only in row.label
         ]
         if not chosen:
             raise InputError(
-                f"no workload of profile {profile} matches {only!r}: give a stage such as mds, an "
+                f"no workload of profile {profile} matches {only!r}: give a step such as mds, an "
                 "engine, a peer, or a part of a label"
             )
         return chosen
@@ -145,7 +140,7 @@ def load_manifest(path: Path = MANIFEST) -> Manifest:
 
 
 def _expand(row: dict[str, Any], profile: str) -> list[Workload]:
-    allowed = [known.name for known in dataclasses.fields(Workload)]
+    allowed = [each.name for each in dataclasses.fields(Workload)]
     wrong = sorted(set(row) - set(allowed))
     if wrong:
         raise InputError(

@@ -9,12 +9,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from bench.run.manifest import FOLDER, Workload
+from bench.run.manifest import ROOT, Workload
 from pipeline.errors import InputError
-from pipeline.runtime.versions import ROOT, versions
+from pipeline.runtime.versions import versions
 from pipeline.store import atomic
 
-RESULTS = FOLDER / "results"
+RESULTS = ROOT / "bench" / "results"
 SCHEMA = 1
 PEERS = ("faiss-cpu", "pymde", "pynndescent", "torch")
 
@@ -62,18 +62,28 @@ def read_all(folder: Path = RESULTS) -> list[Results]:
 
 def workload(row: dict[str, Any]) -> Workload:
     """The workload of a row."""
-    return Workload(**row["workload"])
+    return Workload(**_renamed(row["workload"], "stage", "step"))
+
+
+def jobs(study: Results) -> list[dict[str, Any]]:
+    """The jobs of a study, see `pipeline.report.runtimes.tabulate_runtimes`."""
+    return [_renamed(job, "rule", "step") for job in study["runtimes"]]
+
+
+def _renamed(fields: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    """Fields under their present names: results from before version 0.2 have an older one."""
+    return fields if new in fields else {new if k == old else k: v for k, v in fields.items()}
 
 
 def environment() -> dict[str, str]:
     """Versions of Python, of the libraries of the pipeline and of the peers."""
-    found = dict(versions())
+    installed = dict(versions())
     for name in PEERS:
         try:
-            found[name] = importlib.metadata.version(name)
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return dict(sorted(found.items()))
+    return dict(sorted(installed.items()))
 
 
 def commit() -> str | None:

@@ -1,4 +1,4 @@
-"""Run the workloads of a profile, each in its own process, and keep every row as it comes."""
+"""Run the workloads of a profile, each in its own process; every row is written when it is done."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from pipeline.runtime.log import log
 
 CACHE = Path("results/bench")  # graphs that workloads share
 LOGS = Path("logs/bench")
-SAMPLE = 0.05  # seconds between two looks at the memory of a worker
-DIED = ("memory", "time")  # of what an engine would die at any larger n too
+SAMPLE = 0.05  # seconds between two samples of the memory of a worker
+FATAL = ("memory", "time")  # statuses that a larger n would have too
 
 Events = list[dict[str, Any]]
 
@@ -57,7 +57,7 @@ def run(
     resume : bool
         Go on in a file that exists: finished rows are kept and not measured again.
     cache, logs : Path
-        Folders of shared graphs and of what workers print.
+        Folders of shared graphs and of the workers' output.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def run(
     for position, workload in enumerate(pending):
         left = sum(_expected(after, costs) for after in pending[position:])
         log.info(
-            f"[{position + 1}/{len(pending)}] {workload.stage}: {workload.label}, "
+            f"[{position + 1}/{len(pending)}] {workload.step}: {workload.label}, "
             f"n = {workload.n:,} ({time.monotonic() - start:.0f} s so far, "
             f"about {left:.0f} s left)"
         )
@@ -127,31 +127,31 @@ def _header(profile: str, manifest: Manifest, workloads: list[Workload]) -> dict
 def _resumed(out: Path, header: dict[str, Any], resume: bool) -> dict[str, Any]:
     if not resume:
         raise InputError(f"{out} exists: add --resume to go on in it, or give another --out")
-    found = results.read(out)
-    found["inputs"] = {**header["inputs"], **found["inputs"]}  # the rows so far may need fewer
+    earlier = results.read(out)
+    earlier["inputs"] = {**header["inputs"], **earlier["inputs"]}  # the rows so far may need fewer
     for name in ("machine", "versions", "inputs"):
         # Limits are added to the machine when they are measured.
-        if not all(found[name].get(key) == value for key, value in header[name].items()):
+        if not all(earlier[name].get(key) == value for key, value in header[name].items()):
             raise InputError(
                 f"{out} comes from other {name}: rows of one file must compare, give another --out"
             )
-    return found
+    return earlier
 
 
 def _expected(workload: Workload, costs: dict[str, tuple[int, float]]) -> float:
-    """A guess of a workload's seconds: its series grows as n^2, an unknown one is like the mean."""
+    """Estimated seconds of a workload: its series grows as n^2, an unknown one is like the mean."""
     if workload.series in costs:
         n, seconds = costs[workload.series]
         return min(seconds * max(1.0, (workload.n / n) ** 2), 2 * workload.time_limit)
-    known = [seconds for _, seconds in costs.values()]
-    return statistics.mean(known) if known else 10.0
+    others = [seconds for _, seconds in costs.values()]
+    return statistics.mean(others) if others else 10.0
 
 
 def _skipped(workload: Workload, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """A row for a workload whose engine died on fewer points."""
+    """A row for a workload whose engine ended on fewer points."""
     for row in rows:
         other = results.workload(row)
-        if other.series == workload.series and other.n < workload.n and row["status"] in DIED:
+        if other.series == workload.series and other.n < workload.n and row["status"] in FATAL:
             reason = f"not tried: {row['reason']} at n = {other.n:,}"
             return {**_blank(workload), "status": "skipped", "reason": reason}
     return None
@@ -168,10 +168,10 @@ def _blank(workload: Workload) -> dict[str, Any]:
 class Worker:
     """Starts `bench.run.worker` processes and turns their events into rows."""
 
-    def __init__(self, manifest: Manifest, cache: Path, log: Path):
-        self.manifest, self.cache, self.log = manifest, cache, log
+    def __init__(self, manifest: Manifest, cache: Path, log_file: Path):
+        self.manifest, self.cache, self.log_file = manifest, cache, log_file
         self.ready: set[tuple[str, int, int]] = set()
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log_file.parent.mkdir(parents=True, exist_ok=True)
 
     def limits(self, workload: Workload) -> dict[str, float]:
         """The machine's rates of arithmetic and memory, on the device of a workload."""
@@ -191,19 +191,19 @@ class Worker:
                 reason = f"no graph: {events[-1]['reason']}"
                 return {**row, "status": events[-1]["status"], "reason": reason}
             self.ready.add(shared)
-        # Loading and compiling are not what is measured and have their own patience.
-        patience: dict[str | None, float] = {None: 600.0, "loaded": 600.0}
+        # Loading and compiling are not measured and have a timeout of their own.
+        timeouts: dict[str | None, float] = {None: 600.0, "loaded": 600.0}
         events, peak = self._run(
-            "workload", workload, lambda event: patience.get(event, workload.time_limit)
+            "workload", workload, lambda event: timeouts.get(event, workload.time_limit)
         )
         return row | assemble(events, peak, limits, workload)
 
     def _run(
-        self, what: str, workload: Workload, patience: Callable[[str | None], float]
+        self, what: str, workload: Workload, timeout: Callable[[str | None], float]
     ) -> tuple[Events, dict[str, float]]:
         """Events of a worker, the last one "done" or "failed", and its peaks in MB.
 
-        `patience` gives the seconds until the next event after one (None: the start).
+        `timeout` gives the seconds until the next event after one (None: the start).
         """
         job = {
             "what": what,
@@ -211,14 +211,14 @@ class Worker:
             "input": self.manifest.inputs[workload.input],
             "cache": str(self.cache),
         }
-        with open(self.log, "a") as log:
-            print(f"--- {what}: {workload.stage}, {workload.label}, n = {workload.n}", file=log)
-            log.flush()
+        with open(self.log_file, "a") as output:
+            print(f"--- {what}: {workload.step}, {workload.label}, n = {workload.n}", file=output)
+            output.flush()
             process = subprocess.Popen(
                 [sys.executable, "-m", "bench.run.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=log,
+                stderr=output,
                 text=True,
                 start_new_session=True,
             )
@@ -226,23 +226,23 @@ class Worker:
         process.stdin.write(json.dumps(job))
         process.stdin.close()
         try:
-            return _follow(process, patience, workload.device)
+            return _follow(process, timeout, workload.device)
         finally:
-            # The group is the worker's own: what it may have started ends with it.
+            # The process group is the worker's own: its children end with it.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
 def _follow(
-    process: subprocess.Popen, patience: Callable[[str | None], float], device: str
+    process: subprocess.Popen, timeout: Callable[[str | None], float], device: str
 ) -> tuple[Events, dict[str, float]]:
     lines: queue.Queue[str | None] = queue.Queue()
     threading.Thread(target=_read_lines, args=(process.stdout, lines), daemon=True).start()
     events: Events = []
     peak = {"resident": 0.0, "device": 0.0}
     idle_device = _device_mb() if device == "gpu" else 0.0
-    limit = patience(None)
+    limit = timeout(None)
     deadline = time.monotonic() + limit
     while True:
         try:
@@ -262,7 +262,7 @@ def _follow(
                 events.append({"event": "failed", **_death(process.wait(), peak["resident"])})
             return events, peak
         events.append(json.loads(line))
-        limit = patience(events[-1]["event"])
+        limit = timeout(events[-1]["event"])
         deadline = time.monotonic() + limit
 
 
@@ -278,7 +278,7 @@ def _measuring_quality(events: Events) -> bool:
 
 
 def _resident_mb(pid: int) -> float:
-    """BatchedInference memory of a process and what it started."""
+    """Resident memory of a process and its children."""
     try:
         process = psutil.Process(pid)
         family = [process, *process.children(recursive=True)]
@@ -292,11 +292,11 @@ def _device_mb() -> float:
 
 
 def _death(status: int, peak_mb: float) -> dict[str, str]:
-    """What the exit of a process that said nothing means."""
+    """Status and reason of a process that ended without an event."""
     name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     reason = f"the process died ({name}) with {peak_mb / 1e3:.1f} GB resident"
-    # SIGKILL that we did not send is the system's answer to lack of memory; abort() is that of
-    # C++ code whose allocation was refused.
+    # A SIGKILL from elsewhere is that of the out-of-memory killer; C++ code whose allocation fails
+    # calls abort().
     return {"status": "memory" if name in ("SIGKILL", "SIGABRT") else "failed", "reason": reason}
 
 
@@ -314,24 +314,23 @@ def assemble(
         the quality could not be measured; `d`; `seconds` (median, min, max, runs, import, warm_up,
         transfer); `cpu_seconds`; `other_load`, the cores that other processes kept busy; `memory`
         (peak_mb, before_mb, device_mb); `quality`; `limits`, rates and their shares of the
-        machine's; `info`, the engine's own words.
+        machine's; `info`, the engine's own diagnostics.
     """
-    found = {event["event"]: event for event in events}
+    last_of = {event["event"]: event for event in events}
     runs = [event for event in events if event["event"] == "run"]
-    last = events[-1]
-    complete = "result" in found
+    complete = "result" in last_of
     row: dict[str, Any] = {
-        "status": "ok" if complete else last["status"],
-        "reason": last.get("reason"),
+        "status": "ok" if complete else events[-1]["status"],
+        "reason": events[-1].get("reason"),
     }
     if complete and row["reason"]:
         row["reason"] = f"quality not measured: {row['reason']}"
-    if "loaded" in found:
-        row |= {key: found["loaded"][key] for key in ("d", "input_sha256")}
-    told = max((event["peak_mb"] or 0.0 for event in runs), default=0.0)
+    if "loaded" in last_of:
+        row |= {key: last_of["loaded"][key] for key in ("d", "input_sha256")}
+    own_peak = max((event["peak_mb"] or 0.0 for event in runs), default=0.0)
     row["memory"] = {
-        "peak_mb": round(max(peak["resident"], told), 1),
-        "before_mb": round(found["start"]["before_mb"], 1) if "start" in found else None,
+        "peak_mb": round(max(peak["resident"], own_peak), 1),
+        "before_mb": round(last_of["start"]["before_mb"], 1) if "start" in last_of else None,
         "device_mb": round(peak["device"], 1) if workload.device == "gpu" else None,
     }
     if not complete:
@@ -343,17 +342,17 @@ def assemble(
         "min": round(min(seconds), 4),
         "max": round(max(seconds), 4),
         "runs": len(seconds),
-        "import": round(found["warm"]["import_seconds"], 3),
-        "warm_up": round(found["warm"]["warm_up_seconds"], 3),
+        "import": round(last_of["warm"]["import_seconds"], 3),
+        "warm_up": round(last_of["warm"]["warm_up_seconds"], 3),
         "transfer": round(statistics.median(event["transfer_seconds"] for event in runs), 4),
     }
     row["cpu_seconds"] = round(statistics.median(event["cpu_seconds"] for event in runs), 3)
     row["other_load"] = round(statistics.median(event["other_load"] for event in runs), 2)
     row["quality"] = {
         name: float(f"{value:.6g}")
-        for name, value in found.get("quality", {}).get("quality", {}).items()
+        for name, value in last_of.get("quality", {}).get("quality", {}).items()
     }
-    result = found["result"]
+    result = last_of["result"]
     row["limits"] = _shares(result["work"], median, limits) | result["rates"]
     row["info"] = result["info"]
     return row

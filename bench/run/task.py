@@ -1,4 +1,4 @@
-"""What an engine or a peer gets and gives back."""
+"""Arguments and results of engines and peers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.neighbors.graph import Graph
 
-RATES = ("images_per_second", "of_matrix_rate")  # what an engine says of its own speed
+RATES = ("images_per_second", "of_matrix_rate")  # an engine's own figures of its speed
 
 
 class Task(NamedTuple):
@@ -18,18 +18,18 @@ class Task(NamedTuple):
 
     Attributes
     ----------
-    stage : str
+    step : str
     X : (n, d) float32, or (n, h, w, c) uint8
-        Points; at the stage features the images that these would come from.
+        Points; at the step features the images that these would come from.
     labels : (n,) int64
     graph : Graph or None
-        The exact 90-neighbour graph of X, for those who take one; None at the stages before it.
+        The exact 90-neighbour graph of X, for engines that take one; None at the steps before it.
     layout : (n, 2) float32
-        Something to measure at the stage quality: the first two principal components.
+        What is measured at the step quality: the first two principal components.
     seed, threads, device
     """
 
-    stage: str
+    step: str
     X: np.ndarray
     labels: np.ndarray
     graph: Graph | None
@@ -41,23 +41,23 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A result; which of the first three are set depends on the stage.
+    """A result; which of the first three are set depends on the step.
 
     Attributes
     ----------
     layout : (n, 2) array
     graph : Graph
     values : dict
-        Measures that the engine takes itself, at the stages features and quality.
+        Measures that the engine takes itself, at the steps features and quality.
     seconds : float, optional
         Of the computation alone, from an engine that also prepares in a call what a study prepares
         once; by default all of the call counts.
     transfer_seconds : float
         Between host and device, within the call.
     info : dict
-        What the engine says itself, in plain values, such as kl_divergence or n_iter; "flops" and
-        "bytes", if it counts its work, are compared with the machine's limits; `RATES` stand beside
-        the outcome.
+        The engine's own diagnostics, plain values such as kl_divergence or n_iter; "flops" and
+        "bytes", if it counts its work, are compared with the machine's limits; `RATES` are recorded
+        beside these.
     """
 
     layout: np.ndarray | None = None

@@ -40,7 +40,7 @@ class Missing(Exception):  # noqa: N818  it names a status of a row
 
 
 def main() -> None:
-    """Do the job; the last event is "done" or "failed"."""
+    """Run the job; the last event is "done" or "failed"."""
     _end_with_parent()
     job = parse_params(sys.stdin.read())
     events = _claim_stdout()
@@ -63,7 +63,7 @@ class Reporter:
         self.stream = stream
 
     def __call__(self, event: str, **values: Any) -> None:
-        """Say that something has finished, with its figures."""
+        """Report that something has finished, with its figures."""
         _write(self.stream, event, **values)
 
 
@@ -86,7 +86,7 @@ def _end_with_parent() -> None:
 
 
 def explain(error: BaseException) -> tuple[str, str]:
-    """What an exception means for a row: a status and a sentence without this machine's paths."""
+    """Status and reason of a row for an exception, without this machine's paths."""
     text = " ".join(str(error).split())
     for folder in (str(Path.cwd()), sys.prefix, str(Path.home())):
         text = text.replace(folder + os.sep, "")
@@ -103,14 +103,14 @@ def explain(error: BaseException) -> tuple[str, str]:
 
 
 def measure_machine(report: Reporter, workload: Workload, job: dict, threads: int) -> None:
-    """Rates of arithmetic and memory."""
+    """Measure the machine's rates of arithmetic and memory."""
     from bench.run.machine import measure_limits
 
     report("limits", limits=measure_limits(workload.device))
 
 
 def compute_graph(report: Reporter, workload: Workload, job: dict, threads: int) -> None:
-    """The exact graph that all workloads of an input share, kept in a file beside the results."""
+    """Compute the exact graph that all workloads of an input share, into a file."""
     import numpy as np
 
     from bench.what.inputs import load_input
@@ -126,24 +126,23 @@ def compute_graph(report: Reporter, workload: Workload, job: dict, threads: int)
     report("graph")
 
 
-def _digest(X: Any) -> str:
+def _array_digest(X: Any) -> str:
     return hashlib.sha256(memoryview(X)).hexdigest()
 
 
 def _graph_file(job: dict, X: Any) -> Path:
-    from pipeline.runtime.versions import code_digest
+    from pipeline.workflow.sources import digest
 
-    digest = f"{_digest(X)[:16]}-{code_digest('pipeline.neighbors.graph')}"
-    return Path(job["cache"]) / f"graph-{digest}.npz"
+    return Path(job["cache"]) / f"graph-{_array_digest(X)[:16]}-{digest('graph')}.npz"
 
 
 def measure_workload(report: Reporter, workload: Workload, job: dict, threads: int) -> None:
-    """Load, warm up, time, and measure the result; each step ends with an event."""
+    """Load, warm up, time, and measure the result; an event after each."""
     if workload.device == "gpu" and not visible_gpus():
         raise Missing("no NVIDIA GPU answers here")
     import numpy as np
     import psutil
-    import scipy.sparse.linalg  # noqa: F401  loaded for everybody, so that imports compare
+    import scipy.sparse.linalg  # noqa: F401  loaded for all, so that times of imports compare
     import sklearn.base  # noqa: F401
 
     from bench.run.task import RATES, Outcome, Task
@@ -153,29 +152,29 @@ def measure_workload(report: Reporter, workload: Workload, job: dict, threads: i
     from pipeline.methods.pca.scikit_learn import PCA
     from pipeline.neighbors.graph import Graph, knn_graph
 
-    load = load_images if workload.stage == "features" else load_input
+    load = load_images if workload.step == "features" else load_input
     X, labels = load(job["input"], workload.n, seed=workload.seed)
     graph = None
     if workload.after_graph:
         with np.load(_graph_file(job, X)) as archive:
             graph = Graph(**archive)
     layout = X[:, :2]
-    if workload.stage == "quality":
+    if workload.step == "quality":
         layout = PCA(2).fit_transform(X).astype(np.float32)
-    task = Task(workload.stage, X, labels, graph, layout, workload.seed, threads, workload.device)
+    task = Task(workload.step, X, labels, graph, layout, workload.seed, threads, workload.device)
     if workload.peer is not None:
         call = getattr(peers, workload.peer)
     else:
         assert workload.engine is not None
-        call = engines.find(workload.stage, workload.engine)
+        call = engines.find(workload.step, workload.engine)
     n, d = len(X), X[0].size
-    report("loaded", d=d, input_sha256=_digest(X)[:16])
+    report("loaded", d=d, input_sha256=_array_digest(X)[:16])
 
-    few = np.random.default_rng(workload.seed).permutation(n)[: workload.warm_up]
-    small = task._replace(X=X[few], labels=labels[few], layout=layout[few])
+    rows = np.random.default_rng(workload.seed).permutation(n)[: workload.warm_up]
+    small = task._replace(X=X[rows], labels=labels[rows], layout=layout[rows])
     if graph is not None:
         small = small._replace(
-            graph=knn_graph(X[few], k=min(90, len(few) - 1), device=workload.device)
+            graph=knn_graph(X[rows], k=min(90, len(rows) - 1), device=workload.device)
         )
     with ImportClock() as imports:
         start = time.perf_counter()
@@ -186,7 +185,7 @@ def measure_workload(report: Reporter, workload: Workload, job: dict, threads: i
 
     process = psutil.Process()
     report("start", before_mb=process.memory_info().rss / 1e6)
-    with _address_space(workload.device) as room:
+    with _limited_memory(workload.device) as allowed:
         runs = 0
         while runs < workload.repeats:
             outcome = Outcome()  # the previous result is not part of the next peak
@@ -202,21 +201,21 @@ def measure_workload(report: Reporter, workload: Workload, job: dict, threads: i
                 cpu_seconds=cpu,
                 other_load=max(0.0, (busy - cpu) / wall),
                 peak_mb=_peak_mb(),
-                room_mb=room and room / 1e6,
+                allowed_mb=allowed and allowed / 1e6,
             )
             if wall > workload.repeat_below:
                 break
-    info = {key: value for key, value in outcome.info.items() if key in KEPT}
+    info = {key: value for key, value in outcome.info.items() if key in DIAGNOSTICS}
     work = {key: outcome.info.get(key) for key in ("flops", "bytes")}
-    if work["flops"] is None and workload.stage in FLOPS:
-        work["flops"] = FLOPS[workload.stage](n, d)
+    if work["flops"] is None and workload.step in FLOPS:
+        work["flops"] = FLOPS[workload.step](n, d)
     rates = {key: outcome.info[key] for key in RATES if key in outcome.info}
     report("result", info=info, work=work, rates=rates)
     report("quality", quality=quality(task, outcome))
 
 
-# Of what an engine says of itself: its own words on convergence and quality.
-KEPT = (
+# Of an engine's own diagnostics, those that are recorded.
+DIAGNOSTICS = (
     "kl_divergence",
     "stress_1",
     "n_iter",
@@ -260,8 +259,8 @@ class ImportClock:
 
 
 @contextlib.contextmanager
-def _address_space(device: str) -> Iterator[int | None]:
-    """Bound what this process may still allocate, so that it fails instead of the machine.
+def _limited_memory(device: str) -> Iterator[int | None]:
+    """Limit what this process may still allocate, so that it fails instead of the machine.
 
     Yields the bytes allowed, None on a GPU: CUDA reserves more addresses than there is memory.
     """
@@ -270,14 +269,14 @@ def _address_space(device: str) -> Iterator[int | None]:
     if device == "gpu":
         yield None
         return
-    room = int(SHARE * available_memory())
+    allowed = int(SHARE * available_memory())
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = psutil.Process().memory_info().vms + room
+    limit = psutil.Process().memory_info().vms + allowed
     if hard != resource.RLIM_INFINITY:
         limit = min(limit, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     try:
-        yield room
+        yield allowed
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
@@ -294,7 +293,7 @@ def _clocks() -> tuple[float, float, float]:
 
 
 def _peak_mb() -> float | None:
-    """Peak resident memory of this process so far, where the system tells (Linux)."""
+    """Peak resident memory of this process so far, where the system reports it (Linux)."""
     # Not ru_maxrss: a process inherits that of the one that started it.
     try:
         status = Path("/proc/self/status").read_text()

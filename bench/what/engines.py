@@ -1,4 +1,4 @@
-"""Tunescope's own engines, called as the pipeline calls them."""
+"""Tunescope's own engines, called as the workflow calls them."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from pipeline.methods.registry import METHODS
 from pipeline.neighbors.graph import knn_graph
 
 
-def find(stage: str, engine: str) -> Call:
-    """The engine of a stage: of the table below, or of a method by its name in `METHODS`.
+def find(step: str, engine: str) -> Call:
+    """The engine of a step: of the table below, or of a method by its name in `METHODS`.
 
     Raises
     ------
     InputError
     """
-    if stage in METHODS and engine in METHODS[stage].engines:
+    if step in METHODS and engine in METHODS[step].engines:
         return partial(layout, engine=engine)
     try:
-        return OTHERS[stage, engine]
+        return OTHERS[step, engine]
     except KeyError:
-        raise InputError(f"no engine {engine!r} at stage {stage!r}") from None
+        raise InputError(f"no engine {engine!r} at step {step!r}") from None
 
 
 def layout(task: Task, *, engine: str, **params: Any) -> Outcome:
     """Lay out by `pipeline.methods.embed`, its pre-flight check included."""
     made = embed(
         task.X,
-        method=task.stage,
+        method=task.step,
         engine=engine,
         params=params,
         graph=task.graph,
@@ -45,13 +45,14 @@ def layout(task: Task, *, engine: str, **params: Any) -> Outcome:
 
 
 def extract(task: Task, *, backbone: str, image_size: int, alpha: float = 1.0) -> Outcome:
-    """`pipeline.networks.features.extract_features`, in the precision that suits the device.
+    """`pipeline.networks.features.extract_features`, in the default precision of the device.
 
-    The network's weights are random, which changes no speed. What the precision changes is
-    measured on a part of the images. Building and compiling do not count.
+    The network's weights are random, which does not change the speed. What the precision changes is
+    measured on a part of the images. Building and compiling are not timed.
     """
     import keras
 
+    from bench.what.matrix_rate import compare_with_matrix_rate
     from bench.what.precision import compare_precisions
     from pipeline.networks.backbone import build_backbone
     from pipeline.networks.features import extract_features
@@ -65,11 +66,12 @@ def extract(task: Task, *, backbone: str, image_size: int, alpha: float = 1.0) -
         seed=task.seed,
     )
     _, info = extract_features(model, task.X)
-    some = stratified_subset(task.labels, min(COMPARED, len(task.X)), seed=task.seed)
+    rows = stratified_subset(task.labels, min(COMPARED, len(task.X)), seed=task.seed)
     precision = info["precision"]
-    found = compare_precisions(model, task.X[some], task.labels[some], precisions=(precision,))
+    compared = compare_precisions(model, task.X[rows], task.labels[rows], precisions=(precision,))
+    info |= compare_with_matrix_rate(info["gflop_per_second"], precision)
     return Outcome(
-        values={"kept_neighbors": found[precision]["recall"]},
+        values={"kept_neighbors": compared[precision]["recall"]},
         seconds=len(task.X) / info["images_per_second"],
         info={**info, "backend": keras.backend.backend()},
     )
@@ -85,7 +87,7 @@ def measures(task: Task, *, k: int) -> Outcome:
     return Outcome(values=measure(task.layout, task.labels, graph=task.graph, k=k))
 
 
-COMPARED = 2000  # images whose features are extracted in float32, too
+COMPARED = 2000  # images whose features are extracted in float32 too
 
 OTHERS: dict[tuple[str, str], Call] = {
     ("features", "keras"): extract,

@@ -1,4 +1,4 @@
-"""What a workload gets: features of a study, images or their pixels, or a seeded mixture."""
+"""Inputs of workloads: features of a study, images or their pixels, or a seeded mixture."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def load_input(spec: dict[str, Any], n: int, *, seed: int = 0) -> tuple[np.ndarr
     ----------
     spec : dict
         Of the manifest: `features` and `dataset` (files of a study), or `source` (a data set of
-        `pipeline.images.dataset`, as pixels 0 to 1) with an optional `pca`, or `classes` and `dimensions`
-        of a mixture.
+        `pipeline.images.dataset`, as pixels 0 to 1) with an optional `pca`, or `classes` and
+        `dimensions` of a mixture.
     n : int
     seed : int
         Of the stratified subset or of the mixture.
@@ -38,7 +38,7 @@ def load_input(spec: dict[str, Any], n: int, *, seed: int = 0) -> tuple[np.ndarr
     if "classes" in spec:
         return mixture(n, spec["dimensions"], classes=spec["classes"], seed=seed)
     points, labels = _from_study(spec) if "features" in spec else _from_images(spec, seed)
-    points, labels = _part(points, labels, n, seed)
+    points, labels = _subset(points, labels, n, seed)
     return np.array(points, dtype=np.float32, order="C"), np.asarray(labels, np.int64)
 
 
@@ -58,10 +58,10 @@ def load_images(spec: dict[str, Any], n: int, *, seed: int = 0) -> tuple[np.ndar
     if "source" not in spec:
         raise InputError("the input has no images to extract features from: give one with a source")
     dataset = load_dataset(spec["source"], seed=seed)
-    return _part(dataset.images, dataset.labels, n, seed)
+    return _subset(dataset.images, dataset.labels, n, seed)
 
 
-def _part(
+def _subset(
     points: np.ndarray, labels: np.ndarray, n: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     if n > len(labels):
@@ -75,7 +75,7 @@ def _part(
 def mixture(
     n: int, d: int, *, classes: int, seed: int, latent: int = 16
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gaussian classes of unit spread around random centres in a random subspace, plus noise.
+    """Gaussian mixture: classes of unit spread, random centres in a random subspace, plus noise.
 
     The intrinsic dimension is `latent`, as features of images lie near few dimensions too; centres
     lie about 5 apart, so that classes touch.

@@ -1,4 +1,4 @@
-"""How good a result is, measured in the same way whoever made it.
+"""Quality of a result, measured in the same way whoever computed it.
 
 Each measure is computed from the input and the result alone, so that engines that report other
 figures, or none, can be compared.
@@ -16,9 +16,12 @@ from scipy.sparse.csgraph import dijkstra
 
 from bench.run.task import Outcome, Task
 from kernels.backend import get_backend
-from pipeline.measures.quality import layout_neighbors, measure, trustworthiness
+from pipeline.measures.quality import measure
+from pipeline.measures.ranks import trustworthiness
 from pipeline.methods.tsne.affinities import joint_probabilities
 from pipeline.neighbors.graph import Graph
+from pipeline.neighbors.layout import layout_neighbors
+from pipeline.neighbors.tiles import strips, upper_tiles
 
 BLOCK = 2048
 PERPLEXITY = 30  # the default of every engine measured here
@@ -76,12 +79,12 @@ MEANINGS: dict[str, Meaning] = {
 
 
 def quality(task: Task, outcome: Outcome) -> dict[str, float]:
-    """Measure a result by everything that applies to its stage.
+    """Measure a result by everything that applies to its step.
 
     Returns
     -------
     dict
-        Keys of `MEANINGS`; at the stages features and quality what the engine itself measured.
+        Keys of `MEANINGS`; at the steps features and quality what the engine itself measured.
     """
     if outcome.graph is not None:
         return {"recall": recall(task.X, outcome.graph)}
@@ -89,42 +92,42 @@ def quality(task: Task, outcome: Outcome) -> dict[str, float]:
         return {key: value for key, value in outcome.values.items() if key in MEANINGS}
     assert task.graph is not None
     layout = np.asarray(outcome.layout, dtype=np.float64)
-    found = {
+    measured = {
         name: function(task.X, task.graph, layout)
-        for name, function in OBJECTIVES.get(task.stage, {}).items()
+        for name, function in OBJECTIVES.get(task.step, {}).items()
     }
     k = min(15, task.graph.indices.shape[1])
-    found |= measure(layout, task.labels, graph=task.graph, k=k)
+    measured |= measure(layout, task.labels, graph=task.graph, k=k)
     if len(layout) <= TRUST_LIMIT:
         near = layout_neighbors(layout, k=k)
-        found["trustworthiness"] = trustworthiness(task.X, near, k=k, device=task.device)
-    return {name: float(value) for name, value in found.items() if name in MEANINGS}
+        measured["trustworthiness"] = trustworthiness(task.X, near, k=k, device=task.device)
+    return {name: float(value) for name, value in measured.items() if name in MEANINGS}
 
 
 def recall(X: np.ndarray, graph: Graph, *, rows: int = 1000, seed: int = 0) -> float:
-    """Share of the k true neighbours that a graph has, over some rows.
+    """Recall: share of the k true neighbours that a graph has, over a random sample of rows.
 
     A listed neighbour is true if it is no farther, in float64, than the k-th nearest: among
     equally distant points any will do. A neighbour listed twice counts once.
     """
     n, k = graph.indices.shape
-    drawn = np.sort(np.random.default_rng(seed).permutation(n)[:rows])
+    sample = np.sort(np.random.default_rng(seed).permutation(n)[:rows])
     Z = X - X.mean(axis=0, dtype=np.float64)  # (n, d) float64
     norms = np.einsum("ij,ij->i", Z, Z)
-    found = 0
-    for some in np.array_split(drawn, -(-len(drawn) // 100)):
-        squared = norms - 2 * Z[some] @ Z.T + norms[some, None]
-        squared[np.arange(len(some)), some] = np.inf
+    hits = 0
+    for block in np.array_split(sample, -(-len(sample) // 100)):
+        squared = norms - 2 * Z[block] @ Z.T + norms[block, None]
+        squared[np.arange(len(block)), block] = np.inf
         limit = np.partition(squared, k - 1, axis=1)[:, k - 1]
-        near = np.sort(graph.indices[some], axis=1)
-        fresh = np.diff(near, axis=1, prepend=-1) != 0
+        near = np.sort(graph.indices[block], axis=1)
+        distinct = np.diff(near, axis=1, prepend=-1) != 0
         close = np.take_along_axis(squared, near, axis=1) <= limit[:, None] * (1 + 1e-9)
-        found += int((close & fresh).sum())
-    return found / (len(drawn) * k)
+        hits += int((close & distinct).sum())
+    return hits / (len(sample) * k)
 
 
 def explained_variance(X: np.ndarray, graph: Graph, layout: np.ndarray) -> float:
-    """Variance of a layout as a share of the variance of X."""
+    """Explained variance: that of a layout as a share of the variance of X."""
     return layout.var(axis=0).sum() / X.var(axis=0, dtype=np.float64).sum()
 
 
@@ -138,27 +141,25 @@ def stress_1(X: np.ndarray, graph: Graph | None, layout: np.ndarray) -> float:
     norms = np.einsum("ij,ij->i", Z, Z, dtype=np.float64).astype(np.float32)
     Y = np.ascontiguousarray(layout, np.float32)
     sums = np.zeros(3)
-    blocks = [slice(first, first + BLOCK) for first in range(0, len(Z), BLOCK)]
-    for i, a in enumerate(blocks):
-        for b in blocks[i:]:
-            squared = norms[a, None] + norms[b] - 2 * (Z[a] @ Z[b].T)
-            # A block beside the diagonal holds each pair once, one on it twice.
-            sums += _products(squared, Y[a], Y[b]) * (1 if a == b else 2)
-    cross, given, drawn = sums
-    return float(np.sqrt(max(0.0, 1 - cross**2 / (given * drawn))))
+    for a, b in upper_tiles(len(Z), BLOCK):
+        squared = norms[a, None] + norms[b] - 2 * (Z[a] @ Z[b].T)
+        # A tile beside the diagonal holds each pair once, one on it twice.
+        sums += _products(squared, Y[a], Y[b]) * (1 if a == b else 2)
+    cross, squared_input, squared_layout = sums
+    return float(np.sqrt(max(0.0, 1 - cross**2 / (squared_input * squared_layout))))
 
 
 @numba.njit(parallel=True, cache=True)
 def _products(squared, A, B):
-    """Sums of delta d, delta^2 and d^2 over a block, in float64."""
+    """Sums of delta d, delta^2 and d^2 over a tile, in float64."""
     rows = np.zeros((len(A), 3))
     for i in numba.prange(len(A)):
         for j in range(len(B)):
-            given = max(squared[i, j], 0.0)
-            drawn = (A[i, 0] - B[j, 0]) ** 2 + (A[i, 1] - B[j, 1]) ** 2
-            rows[i, 0] += np.sqrt(given * drawn)
-            rows[i, 1] += given
-            rows[i, 2] += drawn
+            delta2 = max(squared[i, j], 0.0)
+            d2 = (A[i, 0] - B[j, 0]) ** 2 + (A[i, 1] - B[j, 1]) ** 2
+            rows[i, 0] += np.sqrt(delta2 * d2)
+            rows[i, 1] += delta2
+            rows[i, 2] += d2
     return rows.sum(axis=0)
 
 
@@ -175,8 +176,8 @@ def kl_divergence(X: np.ndarray, graph: Graph, layout: np.ndarray) -> float:
     log_w = -np.log1p(np.einsum("ij,ij->i", offset, offset))  # log of 1 / (1 + d^2)
     log_z = np.log(_student_sum(np.ascontiguousarray(layout)))
     p = P.data
-    kept = p > 0
-    return float(np.sum(p[kept] * (np.log(p[kept]) - log_w[kept] + log_z)))
+    positive = p > 0
+    return float(np.sum(p[positive] * (np.log(p[positive]) - log_w[positive] + log_z)))
 
 
 @numba.njit(parallel=True, cache=True)
@@ -198,8 +199,7 @@ def reconstruction_error(X: np.ndarray, graph: Graph, layout: np.ndarray) -> flo
     near = graph.indices[:, :NEIGHBORS]
     Y = layout - layout.mean(axis=0)
     missed = np.zeros(Y.shape[1])
-    for first in range(0, len(X), BLOCK):
-        rows = slice(first, first + BLOCK)
+    for rows in strips(len(X), BLOCK):
         offsets = X[near[rows]].astype(np.float64) - X[rows, None]  # (b, k, d)
         G = offsets @ offsets.transpose(0, 2, 1)
         trace = np.trace(G, axis1=1, axis2=2)
@@ -215,7 +215,7 @@ def residual_variance(
 ) -> float:
     """One minus the squared correlation of graph distances and layout distances.
 
-    Pairs that no path joins are left out.
+    Pairs that no path connects are left out.
     """
     n = len(X)
     near, distances = graph.indices[:, :NEIGHBORS], graph.distances[:, :NEIGHBORS]
@@ -224,11 +224,11 @@ def residual_variance(
     starts = np.arange(n + 1) * near.shape[1]
     paths = csr_array((edges.ravel(), near.ravel(), starts), shape=(n, n))
     paths = paths.maximum(paths.T)  # an edge either way counts; where both are, they are equal
-    drawn = np.random.default_rng(seed).permutation(n)[:sources]
-    geodesic = dijkstra(paths, directed=False, indices=drawn)
-    direct = np.linalg.norm(layout[drawn, None] - layout, axis=2)
-    joined = np.isfinite(geodesic)
-    return float(1 - np.corrcoef(geodesic[joined], direct[joined])[0, 1] ** 2)
+    sample = np.random.default_rng(seed).permutation(n)[:sources]
+    geodesic = dijkstra(paths, directed=False, indices=sample)
+    direct = np.linalg.norm(layout[sample, None] - layout, axis=2)
+    connected = np.isfinite(geodesic)
+    return float(1 - np.corrcoef(geodesic[connected], direct[connected])[0, 1] ** 2)
 
 
 OBJECTIVES: dict[str, dict[str, Callable[..., float]]] = {

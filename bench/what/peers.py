@@ -1,7 +1,7 @@
-"""Libraries that do the same, called directly, each with its own best settings.
+"""Peers: other libraries for the same task, called directly, each with its own best settings.
 
 A peer is a function of a `Task` that imports its library inside and returns an `Outcome`; the
-manifest names it. All find their own neighbours.
+manifest names it. All compute their own neighbours.
 """
 
 from __future__ import annotations
@@ -128,8 +128,8 @@ def umap_learn(task: Task, **params: Any) -> Outcome:
 def pymde_distances(task: Task, *, max_distances: float = 5e7, **params: Any) -> Outcome:
     """Minimum-distortion embedding (Agrawal et al. 2021) of pairwise distances, squared loss.
 
-    What `pymde.preserve_distances` builds, with its number of sampled pairs, from the start it
-    draws; but the distances are computed in strips: the recipe itself gathers both ends of every
+    What `pymde.preserve_distances` builds, with its number of sampled pairs, from its random
+    start; but the distances are computed in strips: the recipe itself gathers both ends of every
     pair at once, 8 d bytes a pair, which ends at some 1,500 points of 1,280 features in 24 GB.
     """
     # For its data sets it imports torchvision, which fails where it was built for another torch.
@@ -142,8 +142,7 @@ def pymde_distances(task: Task, *, max_distances: float = 5e7, **params: Any) ->
     pymde.seed(task.seed)
     n = len(task.X)
     pairs = n * (n - 1) // 2
-    few = pairs <= max_distances
-    edges = pymde.all_edges(n) if few else sample_edges(n, int(max_distances))
+    edges = pymde.all_edges(n) if pairs <= max_distances else sample_edges(n, int(max_distances))
     X = torch.from_numpy(task.X)
     deviations = torch.cat(
         [(X[strip[:, 0]] - X[strip[:, 1]]).norm(dim=1) for strip in edges.split(2**15)]
@@ -188,7 +187,7 @@ def cuml_tsne(task: Task, **params: Any) -> Outcome:
     """
     from cuml.manifold import TSNE
 
-    given = {
+    settings = {
         "method": "fft",
         "perplexity": 30,
         "n_neighbors": 91,  # itself included
@@ -199,7 +198,7 @@ def cuml_tsne(task: Task, **params: Any) -> Outcome:
         "max_iter": 750,
         **params,
     }
-    return _cuml(TSNE(n_components=2, **given), task)
+    return _cuml(TSNE(n_components=2, **settings), task)
 
 
 def cuml_umap(task: Task, **params: Any) -> Outcome:

@@ -1,4 +1,4 @@
-"""What a reduced precision does to features: neighbours kept, and images a second."""
+"""Features in a reduced precision against float32: neighbours in common, and images a second."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.run.manifest import ROOT
 from pipeline.images.dataset import Dataset
 from pipeline.images.subset import stratified_subset
 from pipeline.measures.quality import knn_accuracy, neighborhood_preservation
 from pipeline.neighbors.graph import knn_graph
 from pipeline.networks.backbone import FEATURES
 from pipeline.networks.features import extract_features
-from pipeline.runtime.versions import ROOT
 
 if TYPE_CHECKING:
     import keras
@@ -48,7 +48,7 @@ def compare_precisions(
         For each precision, float32 first: `recall`, the mean share of a point's k nearest in
         float32 that are among its k nearest; `knn_accuracy` in feature space; `relative_error`, the
         root mean square of the difference as a share of that of the centred float32 features; and
-        what `extract_features` tells.
+        the `info` of `extract_features`.
     """
     exact, info = extract_features(model, images, layer=layer, precision="float32")
     near = knn_graph(exact, k=k).indices
@@ -57,11 +57,11 @@ def compare_precisions(
     rows = {"float32": same | {"knn_accuracy": knn_accuracy(near, labels, k=k), **info}}
     for precision in precisions:
         features, info = extract_features(model, images, layer=layer, precision=precision)
-        found = knn_graph(features, k=k).indices
+        neighbors = knn_graph(features, k=k).indices
         rows[precision] = {
-            "recall": neighborhood_preservation(near, found, k=k),
+            "recall": neighborhood_preservation(near, neighbors, k=k),
             "relative_error": float(np.sqrt(np.mean((features - exact) ** 2)) / spread),
-            "knn_accuracy": knn_accuracy(found, labels, k=k),
+            "knn_accuracy": knn_accuracy(neighbors, labels, k=k),
             **info,
         }
     return rows
@@ -81,7 +81,7 @@ def measure(
     rows = np.arange(len(data.labels))
     if subset is not None and subset < len(rows):
         rows = stratified_subset(data.labels, subset, seed=0)
-    found = compare_precisions(
+    compared = compare_precisions(
         model, data.images[rows], data.labels[rows], precisions=precisions, k=k
     )
     return {
@@ -91,12 +91,12 @@ def measure(
         "network": model.name,
         "images": len(rows),
         "k": k,
-        "precisions": found,
+        "precisions": compared,
     }
 
 
-def shipped() -> tuple[keras.Model, Dataset]:
-    """The demo's network, pre-trained on CIFAR-10, and scikit-learn's digits: both are here."""
+def demo() -> tuple[keras.Model, Dataset]:
+    """The demo's network, pre-trained on CIFAR-10, and scikit-learn's digits: no download."""
     from pipeline.images.dataset import load_dataset
     from pipeline.networks.backbone import build_backbone
 

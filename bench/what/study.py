@@ -1,4 +1,4 @@
-"""Run times of a whole study, as Snakemake measured them, among the committed results."""
+"""Run times of a whole study that the workflow has run, as a file of results."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import json
 from pathlib import Path
 
 from bench.run import machine, results
+from pipeline import store
 from pipeline.errors import InputError
-from pipeline.report.runtimes import runtimes
+from pipeline.report.runtimes import STEPS, tabulate_runtimes
 
 
-def take(name: str, *, out: Path | None = None, benchmarks: Path = Path("benchmarks")) -> Path:
+def record_study(name: str, *, out: Path | None = None, folder: Path = Path("results")) -> Path:
     """Write the run times of a study that the workflow has run on this machine.
 
     Parameters
     ----------
     name : str
-        Of the study and its folder under `benchmarks`.
+        Of the study and its folder of artefacts under `folder`.
     out : Path, optional
         By default named by date, machine and study, in `bench/results`.
+    folder : Path
 
     Returns
     -------
@@ -31,12 +33,13 @@ def take(name: str, *, out: Path | None = None, benchmarks: Path = Path("benchma
     InputError
         The workflow has not run this study here.
     """
-    folder = benchmarks / name
-    files = sorted(folder.rglob("*.tsv"))
-    if not files:
-        raise InputError(f"{folder} has no benchmark files: run the study with snakemake first")
-    table = runtimes(files)
-    latest = max(path.stat().st_mtime for path in files)
+    files = sorted((folder / name).rglob("*"))
+    sidecars = {path: store.read_sidecar(path) for path in files}
+    jobs = {path: made for path, made in sidecars.items() if made.get("step") in STEPS}
+    if not jobs:
+        raise InputError(f"{folder / name} has no artefacts: run the study first")
+    table = tabulate_runtimes(jobs.values())
+    latest = max(path.stat().st_mtime for path in jobs)
     header = {
         "schema": results.SCHEMA,
         "profile": f"study-{name}",
