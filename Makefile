@@ -1,4 +1,4 @@
-# make demo | test | study | bench | gpu-check | lint | setup | lock | clean
+# make demo | test | study | bench | gpu-check | lint | setup | schema | lock | clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,19 +8,15 @@ INSTALLED := $(VENV)/.installed-$(EXTRA)
 GPU_PYTHON := $(firstword $(wildcard $(BIN)/python) $(PYTHON))
 # The study's features where it was run, else synthetic ones of the same shape.
 GPU_INPUT := $(if $(wildcard results/mnist_mobilenetv2/MobileNetV2/after/features.npy),features,mixture1280)
-SNAKEMAKE := $(BIN)/snakemake --cores all
 
-.PHONY: demo test study bench gpu-check bench-report lint setup lock clean
+.PHONY: demo test study bench gpu-check bench-report lint setup schema lock clean
 .DELETE_ON_ERROR:
 
-demo: $(INSTALLED)  ## the whole pipeline on embedded data: digits, and a backbone that is shipped
-	$(SNAKEMAKE) --configfile pipeline/workflow/demo.yaml
-	$(SNAKEMAKE) --configfile pipeline/workflow/demo.yaml --report demo-report.html
-	@echo "Look at results/demo/MobileNet/preview.png, results/demo/summary.csv and demo-report.html."
+demo: $(INSTALLED)  ## the whole pipeline on embedded data: digits, and a small backbone
+	$(BIN)/tunescope demo
 
 study: $(INSTALLED)  ## config/config.yaml: MNIST, five backbones, six methods
-	$(SNAKEMAKE)
-	$(SNAKEMAKE) --report study-report.html
+	$(BIN)/tunescope study config/config.yaml
 
 test: $(INSTALLED)  ## all tests that need no GPU and no real data
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -42,10 +38,13 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/snakefmt --check --diff Snakefile
+	$(BIN)/snakefmt --check --diff Snakefile pipeline/workflow
 	$(BIN)/snakemake --lint
 
 setup: $(INSTALLED)
+
+schema: $(INSTALLED)  ## config/config.schema.yaml from the code that validates
+	$(BIN)/python -m pipeline.config > config/config.schema.yaml
 
 $(INSTALLED): requirements/$(EXTRA).txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
@@ -53,6 +52,7 @@ $(INSTALLED): requirements/$(EXTRA).txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/$(EXTRA).txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	find kernels -name '*.nb[ic]' -delete
 	touch $@
 
 lock:  ## pin every dependency again, from pyproject.toml
@@ -63,4 +63,4 @@ lock:  ## pin every dependency again, from pyproject.toml
 		-o requirements/gpu.txt
 
 clean:  ## what was computed; downloads in resources/ and the environment stay
-	rm -rf results logs benchmarks .snakemake *-report.html
+	rm -rf results logs benchmarks .snakemake

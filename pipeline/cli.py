@@ -1,26 +1,17 @@
-"""The command line: one verb a stage. Each verb reads files, calls one function, writes files."""
+"""The command line: one verb a step. Each verb reads files, calls one function, writes files."""
 
-import dataclasses
-import json
 import os
-import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import joblib
-import numpy as np
 import typer
 
-from pipeline import store
+from pipeline import __version__, store
 from pipeline.errors import InputError
 from pipeline.runtime.device import resolve_device, set_up_process
-from pipeline.runtime.log import log
-from pipeline.runtime.run import parse_params, record, run
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from pipeline.images.dataset import Dataset
+from pipeline.runtime.log import log, set_up_logging
+from pipeline.runtime.run import end_with_workflow, parse_params, record, run
 
 app = typer.Typer(
     name="tunescope",
@@ -30,7 +21,7 @@ app = typer.Typer(
 )
 
 Out = Annotated[Path, typer.Option(help="File to write; its sidecar is <file>.json.")]
-Seed = Annotated[int, typer.Option(help="Seed of every random choice of this stage.")]
+Seed = Annotated[int, typer.Option(help="Seed of every random choice of this step.")]
 DatasetFile = Annotated[Path, typer.Option(help="Data set written by `tunescope dataset`.")]
 Params = Annotated[str, typer.Option(help='Parameters as a JSON object, {"name": value}.')]
 
@@ -40,6 +31,12 @@ def main() -> None:
     run(lambda: app(prog_name="tunescope"))
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tunescope {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def process(
     context: typer.Context,
@@ -47,10 +44,50 @@ def process(
         str, typer.Option(envvar="TUNESCOPE_DEVICE", help="auto, cpu or gpu.")
     ] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default all.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Only warnings and errors.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version."),
+    ] = False,
 ) -> None:
-    """See what fine-tuning did to a representation. One verb a stage; each works alone on files."""
+    """See what fine-tuning did to a representation.
+
+    `study` runs all of it; every other verb is one step, which works alone on files.
+    """
+    set_up_logging(quiet=quiet)
+    if context.invoked_subcommand in ("study", "demo"):
+        return  # their steps are processes of their own
+    end_with_workflow()
     context.obj = resolve_device(device)
     set_up_process(context.obj, threads or joblib.cpu_count())
+
+
+Cores = Annotated[str, typer.Option(help="CPU cores for all steps together, or all.")]
+Gpus = Annotated[int, typer.Option(min=1, help="Steps that may use a GPU side by side.")]
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def study(
+    context: typer.Context,
+    config: Annotated[Path, typer.Argument(help="Configuration of the study, a YAML file.")],
+    cores: Cores = "all",
+    gpus: Gpus = 1,
+) -> None:
+    """Run a whole study, from images to figures; run again, it goes on where it was.
+
+    Further arguments are Snakemake's, such as --dry-run.
+    """
+    from pipeline.workflow.study import run_study
+
+    run_study(config, cores=cores, gpus=gpus, arguments=context.args)
+
+
+@app.command()
+def demo(cores: Cores = "all", gpus: Gpus = 1) -> None:
+    """Run a study on what comes with Tunescope: scikit-learn's digits and a small MobileNet."""
+    from pipeline.workflow.study import DEMO, run_study
+
+    run_study(DEMO, cores=cores, gpus=gpus)
 
 
 @app.command()
@@ -112,7 +149,7 @@ def backbone(
     with record("backbone", context.obj, [dataset], options) as made:
         model, provenance = build_backbone(
             name,
-            input_shape=store.load_dataset(dataset).images.shape[1:],
+            input_shape=store.load_image_shape(dataset),
             image_size=image_size,
             weights=weights,
             alpha=alpha,
@@ -147,11 +184,12 @@ def finetune(
     import pandas as pd
 
     from pipeline.networks import finetune as stage
+    from pipeline.networks.checkpoint import Checkpoint
     from pipeline.networks.recipe import parse_recipe
 
     recipe = parse_recipe(parse_params(params))
-    checkpoint = Path(f"{out}.checkpoint")
-    options = {"seed": seed, **dataclasses.asdict(recipe)}
+    checkpoint = Checkpoint(Path(f"{out}.checkpoint"))
+    options = {"seed": seed, **recipe.model_dump()}
     with record("finetune", context.obj, [model, dataset], options) as made:
         data = store.load_dataset(dataset)
         result = stage.finetune(
@@ -174,7 +212,7 @@ def finetune(
         }
     store.write(history, pd.DataFrame(result.history).to_csv, made)
     store.write(out, result.model.save, made)
-    shutil.rmtree(checkpoint)
+    checkpoint.remove()
 
 
 @app.command()
@@ -245,24 +283,24 @@ def embed(
     seed: Seed = 0,
 ) -> None:
     """Lay the points out in 2-D by one method."""
-    from pipeline.methods.embed import embed as stage
+    from pipeline.methods import embed as step
 
     inputs = [path for path in (features, graph, dataset) if path is not None]
-    given = parse_params(params)
-    # Apart from the others: t-SNE has a parameter called method too.
-    options = {"method": method, "engine": engine, "subset": subset, "params": given, "seed": seed}
+    options: dict[str, Any] = {
+        "method": method,
+        "engine": engine,
+        "subset": subset,
+        "params": parse_params(params),  # apart: t-SNE has a parameter called method too
+        "seed": seed,
+    }
     with record("embed", context.obj, inputs, options) as made:
         points = store.load_features(features)
-        data = store.load_dataset(dataset) if dataset else None
-        table = _point_table(len(points), data, subset=subset, seed=seed)
-        whole = len(table) == len(points)
-        layout = stage(
-            points if whole else points[table["id"]],
-            method=method,
-            engine=engine,
-            params=given,
-            graph=store.load_graph(graph) if graph and whole else None,
-            seed=seed,
+        labels = store.load_labels(dataset, points=len(points)) if dataset else None
+        layout = step.embed(
+            points,
+            **options,
+            labels=None if labels is None else labels.labels,
+            graph=store.load_graph(graph) if graph else None,
             device=context.obj,
         )
         made["info"] = layout.info
@@ -271,179 +309,137 @@ def embed(
             "method": method,
             "engine": layout.engine,
             "components": layout.info.get("components"),
-            "points": len(table),
+            "points": len(layout.rows),
             "total_points": len(points),
         }
-    table["x"], table["y"] = layout.embedding.T
-    store.save_layout(out, table, made)
+    store.save_layout(out, layout.rows, layout.embedding, labels, made)
 
 
 @app.command()
 def quality(
     context: typer.Context,
-    layout: Annotated[Path, typer.Option(help="Layout written by `tunescope embed`, with labels.")],
+    layout: Annotated[
+        list[Path], typer.Option(help="Layouts of these features, with labels; repeat for each.")
+    ],
     features: Annotated[Path, typer.Option(help="The features that were laid out.")],
     out: Out,
     graph: Annotated[Path | None, typer.Option(help="Their graph; computed if left out.")] = None,
     n_neighbors: Annotated[int, typer.Option(min=1, help="Neighbours that count.")] = 15,
 ) -> None:
-    """Measure how well a layout separates the classes and keeps the neighbours of the features."""
-    from pipeline.measures.quality import measure
-    from pipeline.neighbors.graph import knn_graph
+    """Measure how well layouts separate the classes and keep the neighbours of the features."""
+    from pipeline.measures.quality import measure_layouts
 
-    inputs = [path for path in (layout, features, graph) if path is not None]
+    inputs = [path for path in (*layout, features, graph) if path is not None]
     with record("quality", context.obj, inputs, {"n_neighbors": n_neighbors}) as made:
-        table = _labelled(layout)
-        points = store.load_features(features)
-        whole = len(table) == len(points)
-        neighbors = (
-            store.load_graph(graph)
-            if graph and whole
-            else knn_graph(points[table["id"]], k=n_neighbors, device=context.obj)
-        )
-        measures = measure(
-            table[["x", "y"]].to_numpy(),
-            table["label"].cat.codes.to_numpy(),
-            graph=neighbors,
+        paths = _by_method(layout)
+        measures = measure_layouts(
+            {method: store.load_labelled_layout(path)[:3] for method, path in paths.items()},
+            features=store.load_features(features),
+            graph=store.load_graph(graph) if graph else None,
             k=n_neighbors,
+            device=context.obj,
         )
-        made["context"] = store.context(layout)
-    store.write(out, lambda path: path.write_text(json.dumps(measures, indent=2) + "\n"), made)
+        made["context"] = {
+            **store.context(features),
+            "layouts": {method: store.context(path) for method, path in paths.items()},
+        }
+    store.save_json(out, measures, made)
 
 
 @app.command()
 def figure(
     context: typer.Context,
     layout: Annotated[list[Path], typer.Option(help="Layouts of one backbone; repeat for each.")],
-    out: Out,
-    preview: Annotated[Path, typer.Option(help="The same figure at a size for a browser.")],
+    out: Annotated[Path, typer.Option(help="Figure to write, .png, .pdf or .svg.")],
+    preview: Annotated[Path, typer.Option(help="The same figure at a size for a browser, .png.")],
     panels: Annotated[
         Path, typer.Option(help="Folder for each panel alone, <stage>_<method>.png.")
     ],
     quality: Annotated[
-        list[Path] | None, typer.Option(help="Measures of the layouts, in the same order.")
+        list[Path] | None,
+        typer.Option(help="Measures of `tunescope quality`; repeat for each stage."),
     ] = None,
     width: Annotated[int, typer.Option(min=1000, help="Width of the figure in pixels.")] = 4200,
     panel_size: Annotated[int, typer.Option(min=200, help="Side of each panel alone.")] = 2000,
+    dpi: Annotated[int, typer.Option(min=36, help="Pixels an inch of a printed figure.")] = 300,
 ) -> None:
     """Draw before above after, one column a method, every point coloured by its class."""
-    from pipeline.drawing import figure as stage
-    from pipeline.drawing.caption import describe, name_measures, note
-    from pipeline.drawing.panel import draw_panel
-    from pipeline.methods.registry import METHODS
+    from pipeline.drawing.figure import FigureLayout, draw_backbone
 
-    quality = quality or []
-    if quality and len(quality) != len(layout):
-        raise InputError(
-            f"{len(quality)} --quality files for {len(layout)} layouts: give one for each or none"
+    inputs = [*layout, *(quality or [])]
+    options = {"width": width, "panel_size": panel_size, "dpi": dpi}
+    with record("figure", context.obj, inputs, options) as made:
+        layouts = {}
+        for path in layout:
+            made["context"] = _context(path, "stage", "method", "total_points")
+            key = made["context"]["stage"], made["context"]["method"]
+            layouts[key] = FigureLayout(*store.load_labelled_layout(path)[1:], made["context"])
+        drawing = draw_backbone(
+            layouts,
+            measures={
+                _context(path, "stage")["stage"]: store.load_measures(path)
+                for path in quality or []
+            },
+            file_format=out.suffix.lstrip(".").lower(),
+            **options,
         )
-    options = {"width": width, "panel_size": panel_size}
-    with record("figure", context.obj, [*layout, *quality], options) as made:
-        contexts = [_layout_context(path) for path in layout]
-        tables = [_labelled(path) for path in layout]
-        measures = [store.load_json(path) for path in quality] or [{} for _ in layout]
-        layouts = {
-            (known["stage"], known["method"]): stage.PanelData(
-                xy=table[["x", "y"]].to_numpy(),
-                labels=table["label"].cat.codes.to_numpy(),
-                total_points=known["total_points"],
-                note=note(known),
-                measures=name_measures(measured),
-            )
-            for known, table, measured in zip(contexts, tables, measures, strict=True)
-        }
-        ordered = [name for name, method in METHODS.items() if method.ordered_axes]
-        drawn = stage.align(layouts, keep_axes=ordered)
-        class_names = list(tables[0]["label"].cat.categories)
-        page = stage.draw_figure(
-            drawn,
-            titles={name: method.title for name, method in METHODS.items()},
-            class_names=class_names,
-            width=width,
-            **describe(contexts, n_neighbors=measures[0].get("k")),
-        )
-        small = stage.preview(page)
-        made["context"] = contexts[-1]
-    for (name, method), panel in drawn.items():
-        alone = draw_panel(panel.xy, panel.labels, class_names=class_names, size=panel_size)
-        with store.atomic(panels / f"{name}_{method}.png") as path:
-            alone.image.save(path)
+    for (stage, method), content in drawing.panels.items():
+        with store.atomic(panels / f"{stage}_{method}.png") as path:
+            path.write_bytes(content)
     with store.atomic(preview) as path:
-        small.save(path, optimize=True)
-    store.write(out, page.save, made)
+        path.write_bytes(drawing.preview)
+    store.write(out, lambda path: path.write_bytes(drawing.page), made)
 
 
 @app.command()
 def summary(
     context: typer.Context,
-    quality: Annotated[list[Path], typer.Option(help="Measures of layouts; repeat for each.")],
+    quality: Annotated[
+        list[Path], typer.Option(help="Measures of `tunescope quality`; repeat for each.")
+    ],
     out: Out,
 ) -> None:
     """Tabulate the measures of a study, one row a layout, as CSV."""
     from pipeline.report.summary import summarize
 
     with record("summary", context.obj, quality, {}) as made:
-        table = summarize([(store.context(path), store.load_json(path)) for path in quality])
-    store.write(out, lambda path: table.to_csv(path, index=False), made)
+        table = summarize([(store.context(path), store.load_measures(path)) for path in quality])
+    store.save_csv(out, table, made)
 
 
 @app.command()
 def runtimes(
     context: typer.Context,
-    benchmark: Annotated[
-        list[Path], typer.Option(help="Snakemake's benchmark files of a study; repeat for each.")
+    artefact: Annotated[
+        list[Path], typer.Option(help="What the steps of a study wrote; repeat for each.")
     ],
     out: Out,
-    artefact: Annotated[
-        list[Path] | None, typer.Option(help="What jobs on a GPU wrote; repeat for each.")
-    ] = None,
 ) -> None:
     """Tabulate where a study's time went, one row a job, as CSV."""
-    from pipeline.report.runtimes import runtimes as tabulate
+    from pipeline.report.runtimes import tabulate_runtimes
 
-    with record("runtimes", context.obj, benchmark, {}) as made:
-        table = tabulate(benchmark, artefact or [])
-    store.write(out, lambda path: table.to_csv(path, index=False), made)
-
-
-def _labelled(path: Path) -> "pd.DataFrame":
-    table = store.load_layout(path)
-    if "label" not in table.columns:
-        raise InputError(f"{path} has no column label: give --dataset to `tunescope embed`")
-    return table
+    with record("runtimes", context.obj, [], {}) as made:
+        table = tabulate_runtimes(map(store.load_sidecar, artefact))
+    store.save_csv(out, table, made)
 
 
-def _layout_context(path: Path) -> dict[str, Any]:
-    known = store.context(path)
-    missing = {"stage", "method", "total_points"} - set(known)
-    if missing:
+def _context(path: Path, *keys: str) -> dict[str, Any]:
+    """The context of an artefact, which must have the keys."""
+    context = store.context(path)
+    if missing := [key for key in keys if key not in context]:
         raise InputError(
-            f"{store.sidecar(path)} does not say {' and '.join(sorted(missing))}: "
-            "draw layouts that come from features of `tunescope features`"
+            f"{store.sidecar(path)} does not say {' and '.join(missing)}: "
+            "draw what comes from features of `tunescope features`"
         )
-    return known
+    return context
 
 
-def _point_table(
-    n: int, data: "Dataset | None", *, subset: int | None, seed: int
-) -> "pd.DataFrame":
-    """Id, and where the data set is known split and label, of the points to lay out."""
-    import pandas as pd
-
-    from pipeline.images.subset import stratified_subset
-
-    if data is not None and len(data.labels) != n:
-        raise InputError(
-            f"the data set has {len(data.labels)} images but the features have {n} rows: "
-            "give the data set that the features were extracted from"
-        )
-    labels = np.zeros(n, dtype=np.int64) if data is None else data.labels
-    rows = np.arange(n)
-    if subset is not None and subset < n:
-        rows = stratified_subset(labels, subset, seed=seed)
-    table = pd.DataFrame({"id": rows})
-    if data is not None:
-        table["split"] = data.split[rows]
-        names = list(data.class_names)
-        table["label"] = pd.Categorical.from_codes(data.labels[rows], categories=names)
-    return table
+def _by_method(layouts: list[Path]) -> dict[str, Path]:
+    """The layouts of one feature set, each by another method."""
+    paths: dict[str, Path] = {}
+    for path in layouts:
+        method = store.method_of(path)
+        if method in paths:
+            raise InputError(f"{paths[method]} and {path} are both by {method}: give one of them")
+        paths[method] = path
+    return paths

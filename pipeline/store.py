@@ -1,7 +1,7 @@
 """Atomic, checksummed artefacts with a JSON sidecar.
 
 An artefact ``layout.parquet`` has a sidecar ``layout.parquet.json`` that says what it is, how it
-was made (stage, parameters, seed, device, versions, seconds), from what (SHA-256 of every input)
+was made (step, parameters, seed, device, versions, seconds), from what (SHA-256 of every input)
 and in which context (dataset, backbone, stage), which later artefacts inherit. Both are written
 under temporary names and renamed, so that a reader sees a whole artefact or none.
 """
@@ -15,17 +15,17 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.images.dataset import Dataset
 from pipeline.runtime.versions import versions
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipeline.images.dataset import Dataset
     from pipeline.neighbors.graph import Graph
 
 Metadata = dict[str, Any]
@@ -99,11 +99,22 @@ def read_sidecar(path: Path) -> Metadata:
     except FileNotFoundError:
         return {}
     try:
-        return json.loads(text)
+        record = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(
-            f"{sidecar(path)} is not valid JSON ({error}): delete {path} and run its stage again"
+            f"{sidecar(path)} is not valid JSON ({error}): delete {path} and run its step again"
         ) from None
+    if "stage" in record:  # as the step was called before version 0.2
+        record["step"] = record.pop("stage")
+    return record
+
+
+def load_sidecar(path: Path) -> Metadata:
+    """An artefact's sidecar, which must be there."""
+    record = read_sidecar(path)
+    if "step" not in record:
+        raise InputError(f"{sidecar(path)} does not say which step wrote {path}: run it again")
+    return record
 
 
 def context(path: Path) -> Metadata:
@@ -116,18 +127,26 @@ def verify(path: Path) -> Path:
     path = Path(path)
     if not path.is_file():
         raise InputError(
-            f"{path} does not exist: give an existing file or run the stage that writes it"
+            f"{path} does not exist: give an existing file or run the step that writes it"
         )
     expected = read_sidecar(path).get("sha256")
     if expected is not None and expected != sha256(path):
         raise InputError(
             f"{path} is damaged, it does not match the SHA-256 in its sidecar: "
-            "delete both and run its stage again"
+            "delete both and run its step again"
         )
     return path
 
 
-def save_dataset(path: Path, dataset: Dataset, metadata: Metadata) -> None:
+class Labels(NamedTuple):
+    """A data set without its images: labels (n,) into the class names, split (n,)."""
+
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    split: np.ndarray
+
+
+def save_dataset(path: Path, dataset: "Dataset", metadata: Metadata) -> None:
     """Write a data set as ``.npz``: its arrays as in `Dataset`, and the class names."""
     arrays = {
         "images": dataset.images,
@@ -138,8 +157,10 @@ def save_dataset(path: Path, dataset: Dataset, metadata: Metadata) -> None:
     write(path, _npz_writer(arrays), {**metadata, "provenance": dataset.provenance})
 
 
-def load_dataset(path: Path) -> Dataset:
+def load_dataset(path: Path) -> "Dataset":
     """Read a data set that `save_dataset` wrote."""
+    from pipeline.images.dataset import Dataset
+
     arrays = _load_npz(path, ("images", "labels", "split", "class_names"), "tunescope dataset")
     return Dataset(
         images=arrays["images"],
@@ -148,6 +169,31 @@ def load_dataset(path: Path) -> Dataset:
         split=arrays["split"],
         provenance=read_sidecar(path).get("provenance", {}),
     )
+
+
+def load_labels(path: Path, *, points: int) -> Labels:
+    """Read a data set that `save_dataset` wrote, all but its images.
+
+    Raises
+    ------
+    InputError
+        The data set has not as many images as there are points.
+    """
+    arrays = _load_npz(path, ("labels", "class_names", "split"), "tunescope dataset")
+    if len(arrays["labels"]) != points:
+        raise InputError(
+            f"{path} has {len(arrays['labels']):,} images but the features have {points:,} rows: "
+            "give the data set that the features were extracted from"
+        )
+    names = tuple(str(name) for name in arrays["class_names"])
+    return Labels(arrays["labels"], names, arrays["split"])
+
+
+def load_image_shape(path: Path) -> tuple[int, int, int]:
+    """Height, width and channels of the images of a data set that `save_dataset` wrote."""
+    shape = context(verify(path)).get("image_shape")
+    height, width, channels = shape or load_dataset(path).images.shape[1:]
+    return height, width, channels
 
 
 def save_features(path: Path, features: np.ndarray, metadata: Metadata) -> None:
@@ -180,8 +226,30 @@ def load_graph(path: Path) -> "Graph":
     return Graph(**_load_npz(path, Graph._fields, "tunescope graph"))
 
 
-def save_layout(path: Path, table: "pd.DataFrame", metadata: Metadata) -> None:
-    """Write a layout as ``.parquet`` with columns id, x, y and, where known, split and label."""
+def save_layout(
+    path: Path, rows: np.ndarray, xy: np.ndarray, labels: Labels | None, metadata: Metadata
+) -> None:
+    """Write a layout as ``.parquet`` with columns id, x, y and, where known, split and label.
+
+    Parameters
+    ----------
+    path : Path
+    rows : (m,) int array
+        Rows of the features, and of the data set, that were laid out.
+    xy : (m, 2) array
+    labels : Labels, optional
+        Of the whole data set.
+    metadata : dict
+    """
+    import pandas as pd
+
+    table = pd.DataFrame({"id": rows})
+    if labels is not None:
+        table["split"] = labels.split[rows]
+        table["label"] = pd.Categorical.from_codes(
+            labels.labels[rows], categories=list(labels.class_names)
+        )
+    table["x"], table["y"] = xy.T
     write(path, lambda temporary: table.to_parquet(temporary, index=False), metadata)
 
 
@@ -203,12 +271,61 @@ def load_layout(path: Path) -> "pd.DataFrame":
     return table
 
 
+class LabelledLayout(NamedTuple):
+    """A layout with its classes: rows (m,), xy (m, 2), labels (m,) into the class names."""
+
+    rows: np.ndarray
+    xy: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+
+
+def load_labelled_layout(path: Path) -> LabelledLayout:
+    """Read a layout that `save_layout` wrote with labels."""
+    table = load_layout(path)
+    if "label" not in table.columns:
+        raise InputError(f"{path} has no column label: give --dataset to `tunescope embed`")
+    return LabelledLayout(
+        table["id"].to_numpy(),
+        table[["x", "y"]].to_numpy(),
+        table["label"].cat.codes.to_numpy(),
+        tuple(table["label"].cat.categories),
+    )
+
+
+def method_of(path: Path) -> str:
+    """The method of a layout, by its sidecar or else by the name of its file."""
+    return context(path).get("method", Path(path).stem)
+
+
+def save_json(path: Path, value: Metadata, metadata: Metadata) -> None:
+    """Write measures as ``.json``."""
+    text = json.dumps(value, indent=2) + "\n"
+    write(path, lambda temporary: temporary.write_text(text), metadata)
+
+
+def save_csv(path: Path, table: "pd.DataFrame", metadata: Metadata) -> None:
+    """Write a table as ``.csv``."""
+    write(path, lambda temporary: table.to_csv(temporary, index=False), metadata)
+
+
+def load_measures(path: Path) -> Metadata:
+    """Read the measures of the layouts of a feature set, see `pipeline.measures.quality`."""
+    measures = load_json(path)
+    if "layouts" not in measures:
+        raise InputError(
+            f"{path} holds the measures of one layout, as earlier versions wrote them: measure "
+            "all layouts of a feature set together by `tunescope quality`"
+        )
+    return measures
+
+
 def load_json(path: Path) -> Metadata:
     """Read a ``.json`` artefact such as the measures of a layout."""
     try:
         return json.loads(verify(path).read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON ({error}): run its stage again") from None
+        raise InputError(f"{path} is not valid JSON ({error}): run its step again") from None
 
 
 def load_model(path: Path) -> Any:

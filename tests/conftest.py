@@ -9,8 +9,11 @@ import pytest
 from kernels.backend import Backend
 from kernels.gpu import cuda
 from pipeline.runtime.device import resolve_device, set_up_process
+from pipeline.runtime.log import log, set_up_logging
 
 set_up_process(resolve_device("auto"), threads=None)
+set_up_logging()
+log.propagate = True  # to pytest's own handler
 
 
 # Where only what the kernels and methods need is installed, the tests marked gpu run all the same:

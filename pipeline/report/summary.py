@@ -1,25 +1,28 @@
-"""The numbers behind the figures: one row a layout."""
+"""Summary: the measures of all layouts of a study, one row a layout."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def summarize(rows: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> "pd.DataFrame":
+def summarize(measured: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> pd.DataFrame:
     """Tabulate measured layouts.
 
     Parameters
     ----------
-    rows : sequence of (context, measures)
-        A layout's context (study, backbone, stage, method, accuracy …) and its measures.
+    measured : iterable of (context, measures)
+        Of each feature set: its context, whose "layouts" holds what differs between its layouts by
+        method (engine, points), and its measures as `pipeline.measures.quality` returns them.
 
     Returns
     -------
     DataFrame
         Columns dataset, backbone, weights, stage, method, engine, points, total_points,
-        test_accuracy, then one column a measure; before stands above after.
+        test_accuracy, then one column a measure and k, the number of neighbors that count.
     """
     import pandas as pd
 
@@ -29,12 +32,14 @@ def summarize(rows: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> "pd.Data
             "backbone": context.get("backbone"),
             "weights": context.get("weights"),
             "stage": context.get("stage"),
-            "method": context.get("method"),
-            "engine": context.get("engine"),
-            "points": context.get("points"),
-            "total_points": context.get("total_points"),
+            "method": method,
+            "engine": context["layouts"][method].get("engine"),
+            "points": context["layouts"][method].get("points"),
+            "total_points": context["layouts"][method].get("total_points"),
             "test_accuracy": (context.get("accuracy") or {}).get("test"),
-            **measures,
+            **layout,
+            "k": measures["k"],
         }
-        for context, measures in rows
+        for context, measures in measured
+        for method, layout in measures["layouts"].items()
     )

@@ -25,7 +25,7 @@ def resolve_device(device: str) -> str:
         return "gpu" if visible_gpus() else "cpu"
     if device == "gpu" and not visible_gpus():
         raise InputError(
-            "device is 'gpu' but no NVIDIA card answers here (CUDA_VISIBLE_DEVICES may hide it): "
+            "device is 'gpu' but no NVIDIA GPU answers here (CUDA_VISIBLE_DEVICES may hide it): "
             "set device to auto or cpu"
         )
     return device
@@ -52,7 +52,7 @@ def set_up_process(device: str, threads: int | None) -> None:
         os.environ["JAX_PLATFORMS"] = "cpu"
     else:
         take_gpu()
-    # Another process may share the card: none may take all of its memory at once.
+    # Another process may share the GPU: none may take all of its memory at once.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     # float32 means float32: cuBLAS and cuDNN would round factors to 10 bits of mantissa (TF32).

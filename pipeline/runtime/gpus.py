@@ -1,11 +1,10 @@
-"""The NVIDIA cards that this process may use, and what it took of its card.
+"""The NVIDIA GPUs that this process may use, and what it took of its GPU.
 
 NVML is asked instead of CUDA, whose first call would read CUDA_VISIBLE_DEVICES for good.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import tempfile
@@ -19,18 +18,18 @@ from typing import Any
 from pipeline.runtime.log import log
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-SAMPLE = 0.1  # seconds between two looks at the memory of a card
+SAMPLE = 0.1  # seconds between two samples of a GPU's memory
 
-_held: list[Any] = []  # lock files, open until this process ends
+_locks: list[Any] = []  # held until this process ends
 
 
 def visible_gpus() -> list[str]:
-    """The cards that CUDA would show to this process, as CUDA_VISIBLE_DEVICES names them.
+    """The GPUs that CUDA would show to this process, as CUDA_VISIBLE_DEVICES names them.
 
     Returns
     -------
     list of str
-        Numbers in the order of the bus, UUIDs where the variable has them; empty without a card or
+        Numbers in the order of the bus, UUIDs where the variable has them; empty without a GPU or
         a driver.
     """
     count = _count()
@@ -38,11 +37,11 @@ def visible_gpus() -> list[str]:
         return [str(number) for number in range(count)]
     shown = []
     for word in os.environ[VISIBLE].split(",") if count else []:
-        card = word.strip()
-        # As CUDA does: what comes after a card that is not there is not shown either.
-        if not card.startswith(("GPU-", "MIG-")) and card not in map(str, range(count)):
+        gpu = word.strip()
+        # As CUDA does: what comes after a GPU that is not there is not shown either.
+        if not gpu.startswith(("GPU-", "MIG-")) and gpu not in map(str, range(count)):
             break
-        shown.append(card)
+        shown.append(gpu)
     return shown
 
 
@@ -59,98 +58,100 @@ def _count() -> int:
 
 
 def take_gpu() -> None:
-    """Give this process one card of its own where there are several; call before CUDA starts.
+    """Give this process a GPU of its own where there are several; call before CUDA starts.
 
-    Jobs of one or more workflows on a machine take different cards as long as there are free ones;
-    then they share. A scheduler that shows a job a single card has chosen already.
+    Jobs of one or more workflows on a machine take different GPUs as long as there are free ones;
+    then they share. A scheduler that shows a job a single GPU has chosen already.
     """
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # that of NVML
-    cards = visible_gpus()
-    if len(cards) < 2:
+    gpus = visible_gpus()
+    if len(gpus) < 2:
         return
-    card = next(filter(_lock, cards), None)
-    if card is None:
-        card = cards[os.getpid() % len(cards)]
-        log.info(f"all {len(cards)} GPUs are taken by other jobs: sharing GPU {card}")
-    os.environ[VISIBLE] = card
+    gpu = next(filter(_lock, gpus), None)
+    if gpu is None:
+        gpu = gpus[os.getpid() % len(gpus)]
+        log.info(f"all {len(gpus)} GPUs are taken by other jobs: sharing GPU {gpu}")
+    os.environ[VISIBLE] = gpu
 
 
-def _lock(card: str) -> bool:
-    """Whether no other process has this card; it is then this one's until it ends."""
-    file = (Path(tempfile.gettempdir()) / f"tunescope-{os.getuid()}-gpu-{card}.lock").open("a")
+def _lock(gpu: str) -> bool:
+    """Whether no other process has this GPU; it is then this one's until it ends."""
+    from filelock import FileLock, Timeout
+
+    name = f"tunescope-{os.getuid()}-gpu-{gpu}.lock"
+    lock = FileLock(Path(tempfile.gettempdir(), name))
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
+        lock.acquire(timeout=0)
+    except Timeout:
         return False
-    _held.append(file)
+    _locks.append(lock)
     return True
 
 
 @contextmanager
 def metered() -> Iterator[dict[str, Any]]:
-    """Measure what a block of code takes of this process's card.
+    """Measure what a block of code takes of this process's GPU.
 
     Yields
     ------
     dict
-        On leaving it has "card", its name; "peak_memory_mb", sampled ten times a second, of this
-        process where the driver tells processes apart, else ("shared": true) of the whole card;
-        and "energy_j", of the whole card, where it has a meter. Empty if there is no card, or no
+        On leaving it has "name", of the GPU; "peak_memory_mb", sampled ten times a second, of this
+        process where the driver tells processes apart, else ("shared": true) of the whole GPU;
+        and "energy_j", of the whole GPU, where it has a meter. Empty if there is no GPU, or no
         nvidia-ml-py.
     """
-    figures: dict[str, Any] = {}
+    meter: dict[str, Any] = {}
     with _nvml() as nvml:
-        cards = visible_gpus()
-        if nvml is None or not cards:
-            yield figures
+        gpus = visible_gpus()
+        if nvml is None or not gpus:
+            yield meter
             return
-        card = _handle(nvml, cards[0])
-        figures["card"] = nvml.nvmlDeviceGetName(card)
-        before = _energy(nvml, card)
+        gpu = _handle(nvml, gpus[0])
+        meter["name"] = nvml.nvmlDeviceGetName(gpu)
+        before = _energy(nvml, gpu)
         done = threading.Event()
 
         def sample() -> None:
             while True:
-                used, shared = _memory(nvml, card)
-                figures["peak_memory_mb"] = max(figures.get("peak_memory_mb", 0), used)
+                used, shared = _memory(nvml, gpu)
+                meter["peak_memory_mb"] = max(meter.get("peak_memory_mb", 0), used)
                 if shared:
-                    figures["shared"] = True
+                    meter["shared"] = True
                 if done.wait(SAMPLE):
                     return
 
         sampler = threading.Thread(target=sample, daemon=True)
         sampler.start()
         try:
-            yield figures
+            yield meter
         finally:
             done.set()
             sampler.join()
-            after = _energy(nvml, card)
+            after = _energy(nvml, gpu)
             if before is not None and after is not None:
-                figures["energy_j"] = round(after - before, 1)
+                meter["energy_j"] = round(after - before, 1)
 
 
-def _memory(nvml: ModuleType, card: Any) -> tuple[int, bool]:
+def _memory(nvml: ModuleType, gpu: Any) -> tuple[int, bool]:
     """MB in use, and whether by all processes together."""
-    for process in nvml.nvmlDeviceGetComputeRunningProcesses(card):
+    for process in nvml.nvmlDeviceGetComputeRunningProcesses(gpu):
         if process.pid == os.getpid() and process.usedGpuMemory is not None:
             return round(process.usedGpuMemory / 1e6), False
-    return round(nvml.nvmlDeviceGetMemoryInfo(card).used / 1e6), True
+    return round(nvml.nvmlDeviceGetMemoryInfo(gpu).used / 1e6), True
 
 
-def _energy(nvml: ModuleType, card: Any) -> float | None:
+def _energy(nvml: ModuleType, gpu: Any) -> float | None:
     """Joules since the driver was loaded; None before Volta."""
     try:
-        return nvml.nvmlDeviceGetTotalEnergyConsumption(card) / 1000
+        return nvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1000
     except nvml.NVMLError:
         return None
 
 
-def _handle(nvml: ModuleType, card: str) -> Any:
-    if card.isdigit():
-        return nvml.nvmlDeviceGetHandleByIndex(int(card))
-    return nvml.nvmlDeviceGetHandleByUUID(card)
+def _handle(nvml: ModuleType, gpu: str) -> Any:
+    if gpu.isdigit():
+        return nvml.nvmlDeviceGetHandleByIndex(int(gpu))
+    return nvml.nvmlDeviceGetHandleByUUID(gpu)
 
 
 @contextmanager

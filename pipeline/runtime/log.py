@@ -20,6 +20,18 @@ class LineFormatter(logging.Formatter):
         return line if record.levelno == logging.INFO else f"{record.levelname.lower()}: {line}"
 
 
+class _StderrHandler(logging.StreamHandler):
+    """Writes to what stderr is when a record comes, not when the handler was made."""
+
+    @property
+    def stream(self) -> Any:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: Any) -> None:
+        """Ignored."""
+
+
 def set_up_logging(*, quiet: bool = False) -> None:
     """Send the log of this process to stderr.
 
@@ -28,7 +40,7 @@ def set_up_logging(*, quiet: bool = False) -> None:
     quiet : bool
         Only warnings and errors, and no progress.
     """
-    handler = logging.StreamHandler()  # to stderr
+    handler = _StderrHandler()
     handler.setFormatter(LineFormatter())
     log.handlers = [handler]
     log.propagate = False

@@ -1,9 +1,13 @@
-"""What every verb of the command line shares: signals, error sentences, and the record of a run."""
+"""What every verb shares: signals, errors as sentences, and the record of what it took."""
+
+from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,6 +17,9 @@ from typing import Any, NoReturn
 
 from pipeline.errors import InputError
 from pipeline.runtime.gpus import metered
+from pipeline.runtime.log import log
+
+PARENT = "TUNESCOPE_WORKFLOW"  # process number of the workflow that started this process
 
 
 class Interrupted(BaseException):
@@ -33,7 +40,7 @@ def run(command: Callable[[], object]) -> None:
         _fail(f"cannot read or write{place}: {reason}; what was computed before is kept", 1)
     except MemoryError as error:
         _fail(f"out of memory ({error or 'no detail'}): lay out a smaller subset", 1)
-    except Interrupted:
+    except (Interrupted, KeyboardInterrupt):
         _fail("interrupted: what was computed before is kept, run the same command to go on", 130)
 
 
@@ -46,53 +53,88 @@ def _fail(sentence: str, status: int) -> NoReturn:
     sys.exit(status)
 
 
+def end_with_workflow() -> None:
+    """End this process when the workflow that started it is gone, as after its `kill -9`.
+
+    Else the step would go on beside the same step of the next run.
+    """
+    if parent := os.environ.get(PARENT):
+        threading.Thread(target=_watch, args=(int(parent),), daemon=True).start()
+
+
+def _watch(process: int) -> None:
+    while True:
+        time.sleep(1)
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+
+
 @contextmanager
 def record(
-    stage: str, device: str, inputs: list[Path], parameters: dict[str, Any]
+    step: str, device: str, inputs: list[Path], parameters: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """Yield the metadata of an artefact; on leaving, add what was used.
 
-    Wall seconds, peak resident memory and, on a GPU, what `pipeline.runtime.gpus.metered` tells.
+    Wall seconds of the block; wall and CPU seconds of the whole process so far; peak resident
+    memory; on a GPU, what `pipeline.runtime.gpus.metered` tells.
 
     Parameters
     ----------
-    stage : str
+    step : str
         The verb.
     device : str
         cpu or gpu, resolved.
     inputs : list of Path
-        Files that the stage reads.
+        Files that the step reads.
     parameters : dict
         Options that can change the result.
     """
     metadata: dict[str, Any] = {
-        "stage": stage,
+        "step": step,
         "device": device,
         "parameters": parameters,
         "inputs": inputs,
     }
     start = time.perf_counter()
-    print(f"{stage}: started on {device}", file=sys.stderr)
-    with metered() if device == "gpu" else nullcontext() as figures:
+    log.info(f"{step}: started on {device}")
+    with metered() if device == "gpu" else nullcontext() as meter:
         yield metadata
-    if figures:
-        metadata["gpu"] = figures
+    if meter:
+        metadata["gpu"] = meter
     metadata["seconds"] = round(time.perf_counter() - start, 3)
+    metadata["process"] = {
+        "seconds": round(time.time() - _process_start(), 2),
+        "cpu_seconds": round(sum(os.times()[:2]), 2),
+    }
     # ru_maxrss is in KiB on Linux, in bytes on macOS.
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     metadata["peak_memory_mb"] = round(peak / 1e6)
-    print(f"{stage}: {metadata['seconds']:.1f} s, peak memory {peak / 1e9:.2f} GB", file=sys.stderr)
+    log.info(f"{step}: {metadata['seconds']:.1f} s, peak memory {peak / 1e9:.2f} GB")
+
+
+def _process_start() -> float:
+    """When this process started, seconds since 1970."""
+    import psutil
+
+    return psutil.Process().create_time()
 
 
 def parse_params(text: str) -> dict[str, Any]:
     """Parse the JSON object of a ``--params`` option."""
     try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
+        values = json.loads(text, parse_constant=_refuse_constant)
+    except ValueError as error:
         raise InputError(
             f"--params {text!r} is not valid JSON ({error}): write an object"
         ) from None
     if not isinstance(values, dict):
         raise InputError(f"--params {text!r} must be a JSON object such as {{}}")
     return values
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")

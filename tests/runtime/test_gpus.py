@@ -1,4 +1,4 @@
-"""Does every job get a card of its own, and does its record say what it took of it?"""
+"""Does every job get a GPU of its own, and does its record say what it took of it?"""
 
 import os
 import subprocess
@@ -9,13 +9,12 @@ import types
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.runtime import device
-from pipeline.runtime import gpus as cards
+from pipeline.runtime import device, gpus
 from pipeline.runtime.run import record
 
 
 class Driver(types.ModuleType):
-    """NVML for four cards, of which this process fills one more and more."""
+    """NVML for four GPUs, of which this process fills one more and more."""
 
     NVMLError = type("NVMLError", (Exception,), {})
 
@@ -35,8 +34,8 @@ class Driver(types.ModuleType):
     def nvmlDeviceGetCount(self):  # noqa: N802
         return self.count
 
-    def nvmlDeviceGetName(self, card):  # noqa: N802
-        return f"card {card}"
+    def nvmlDeviceGetName(self, gpu):  # noqa: N802
+        return f"GPU {gpu}"
 
     def nvmlDeviceGetHandleByIndex(self, index):  # noqa: N802
         return index
@@ -44,15 +43,15 @@ class Driver(types.ModuleType):
     def nvmlDeviceGetHandleByUUID(self, uuid):  # noqa: N802
         return uuid
 
-    def nvmlDeviceGetComputeRunningProcesses(self, card):  # noqa: N802
+    def nvmlDeviceGetComputeRunningProcesses(self, gpu):  # noqa: N802
         self.looks += 1
         mine = types.SimpleNamespace(pid=os.getpid(), usedGpuMemory=1e9 if self.looks == 2 else 5e8)
         return [types.SimpleNamespace(pid=-1, usedGpuMemory=9e9)] + ([mine] if self.tells else [])
 
-    def nvmlDeviceGetMemoryInfo(self, card):  # noqa: N802
+    def nvmlDeviceGetMemoryInfo(self, gpu):  # noqa: N802
         return types.SimpleNamespace(used=9.5e9)
 
-    def nvmlDeviceGetTotalEnergyConsumption(self, card):  # noqa: N802
+    def nvmlDeviceGetTotalEnergyConsumption(self, gpu):  # noqa: N802
         if not self.has_meter:
             raise self.NVMLError("not supported")
         return 1000 * self.looks
@@ -60,11 +59,11 @@ class Driver(types.ModuleType):
 
 @pytest.fixture
 def drive(monkeypatch, tmp_path):
-    """Call with options of `Driver`; locks of cards are kept apart from the machine's."""
-    monkeypatch.setattr(cards.tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(cards, "_held", [])
-    monkeypatch.setattr(cards, "SAMPLE", 0.01)
-    for name in (cards.VISIBLE, "CUDA_DEVICE_ORDER"):
+    """Call with options of `Driver`; locks of GPUs are kept apart from the machine's."""
+    monkeypatch.setattr(gpus.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(gpus, "_locks", [])
+    monkeypatch.setattr(gpus, "SAMPLE", 0.01)
+    for name in (gpus.VISIBLE, "CUDA_DEVICE_ORDER"):
         monkeypatch.setenv(name, "")  # so that it is restored, whatever the test does
         monkeypatch.delenv(name)
 
@@ -72,12 +71,12 @@ def drive(monkeypatch, tmp_path):
         driver = Driver(**options)
         monkeypatch.setitem(sys.modules, "pynvml", driver)
         if visible is not None:
-            monkeypatch.setenv(cards.VISIBLE, visible)
+            monkeypatch.setenv(gpus.VISIBLE, visible)
         return driver
 
     yield start
-    for file in cards._held:
-        file.close()
+    for lock in gpus._locks:
+        lock.release()
 
 
 @pytest.mark.parametrize(
@@ -94,17 +93,17 @@ def drive(monkeypatch, tmp_path):
 )
 def test_the_variable_of_a_scheduler_is_respected(drive, visible, shown):
     driver = drive(visible)
-    assert cards.visible_gpus() == shown
+    assert gpus.visible_gpus() == shown
     assert driver.started == 0  # shut down as often as started
 
 
-def test_without_a_driver_there_is_no_card(drive, monkeypatch, tmp_path):
+def test_without_a_driver_there_is_no_gpu(drive, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))  # nor its program
     drive(count=0)
-    assert cards.visible_gpus() == []
+    assert gpus.visible_gpus() == []
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert cards.visible_gpus() == []
-    with cards.metered() as figures:
+    assert gpus.visible_gpus() == []
+    with gpus.metered() as figures:
         pass
     assert figures == {}
     with pytest.raises(InputError, match="no NVIDIA"):
@@ -121,19 +120,19 @@ def test_without_its_library_the_driver_is_asked_by_its_program(drive, monkeypat
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert cards.visible_gpus() == ["0", "1"]
+    assert gpus.visible_gpus() == ["0", "1"]
     program.write_text("#!/bin/sh\necho No devices were found\nexit 6\n")
-    assert cards.visible_gpus() == []
+    assert gpus.visible_gpus() == []
 
 
-def test_a_single_card_is_left_as_it_is(drive):
+def test_a_single_gpu_is_left_as_it_is(drive):
     drive("2")
-    cards.take_gpu()
-    assert os.environ[cards.VISIBLE] == "2"
+    gpus.take_gpu()
+    assert os.environ[gpus.VISIBLE] == "2"
     assert os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
 
 
-def test_jobs_take_different_cards_while_there_are_free_ones(drive, tmp_path, capsys):
+def test_jobs_take_different_gpus_while_there_are_free_ones(drive, tmp_path, capsys):
     drive("1,3")
     other = (
         "import fcntl, os, sys\n"
@@ -147,25 +146,25 @@ def test_jobs_take_different_cards_while_there_are_free_ones(drive, tmp_path, ca
         [sys.executable, "-c", other, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as job:
         assert job.stdout.readline() == b"locked\n"
-        cards.take_gpu()
-        assert os.environ[cards.VISIBLE] == "3"
-        os.environ[cards.VISIBLE] = "1,3"
-        cards.take_gpu()  # both are taken now
-        assert os.environ[cards.VISIBLE] in ("1", "3")
+        gpus.take_gpu()
+        assert os.environ[gpus.VISIBLE] == "3"
+        os.environ[gpus.VISIBLE] = "1,3"
+        gpus.take_gpu()  # both are taken now
+        assert os.environ[gpus.VISIBLE] in ("1", "3")
         assert "all 2 GPUs are taken" in capsys.readouterr().err
         job.stdin.close()
         job.wait()
-    os.environ[cards.VISIBLE] = "1,3"
-    cards.take_gpu()
-    assert os.environ[cards.VISIBLE] == "1"
+    os.environ[gpus.VISIBLE] = "1,3"
+    gpus.take_gpu()
+    assert os.environ[gpus.VISIBLE] == "1"
 
 
-def test_the_record_of_a_job_says_what_it_took_of_its_card(drive):
+def test_the_record_of_a_job_says_what_it_took_of_its_gpu(drive):
     driver = drive("3")
     with record("graph", "gpu", [], {}) as made:
         while driver.looks < 4:
             time.sleep(0.01)
-    assert made["gpu"]["card"] == "card 3"
+    assert made["gpu"]["name"] == "GPU 3"
     assert made["gpu"]["peak_memory_mb"] == 1000  # of this process
     assert made["gpu"]["energy_j"] >= 3
     assert "shared" not in made["gpu"]
@@ -176,6 +175,6 @@ def test_the_record_of_a_job_says_what_it_took_of_its_card(drive):
 
 def test_what_a_driver_does_not_tell_is_not_made_up(drive):
     drive(tells_processes=False, has_meter=False)
-    with cards.metered() as figures:
+    with gpus.metered() as figures:
         pass
-    assert figures == {"card": "card 0", "peak_memory_mb": 9500, "shared": True}
+    assert figures == {"name": "GPU 0", "peak_memory_mb": 9500, "shared": True}

@@ -1,6 +1,5 @@
 """Does each verb work alone on files, and turn bad input into one sentence?"""
 
-import json
 import signal
 import subprocess
 import sys
@@ -9,21 +8,12 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
-from pipeline import store
+from pipeline import __version__, store
+from pipeline.cli import app
 
-VERBS = [
-    "dataset",
-    "backbone",
-    "finetune",
-    "features",
-    "graph",
-    "embed",
-    "quality",
-    "figure",
-    "summary",
-    "runtimes",
-]
+VERBS = [command.callback.__name__ for command in app.registered_commands]
 
 
 def tunescope(*arguments, status=0):
@@ -31,7 +21,7 @@ def tunescope(*arguments, status=0):
     command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == status, done.stderr
-    return done.stdout if status == 0 and "--help" in arguments else done.stderr
+    return done.stderr
 
 
 def sentence(error: str) -> str:
@@ -51,9 +41,10 @@ def features(tmp_path):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(verb):
-    text = tunescope(verb, "--help")
-    assert "--" in text
-    assert "Usage" in text
+    done = CliRunner().invoke(app, [verb, "--help"])
+    assert done.exit_code == 0
+    assert "--" in done.output
+    assert "Usage" in done.output
 
 
 def test_nothing_that_starts_threads_is_imported_before_their_number_is_set():
@@ -73,11 +64,13 @@ def test_embed_alone_on_a_users_file(features, tmp_path):
     variances = np.linalg.svd(centred, compute_uv=False)[:2] ** 2
     assert np.allclose((table[["x", "y"]] ** 2).sum(), variances, rtol=1e-4)
     made = store.read_sidecar(out)
-    assert made["stage"] == "embed"
+    assert made["step"] == "embed"
     assert made["parameters"]["method"] == "pca"
     assert made["parameters"]["params"] == {"svd_solver": "full"}
     assert made["inputs"] == {str(features): store.sha256(features)}
     assert made["seconds"] > 0
+    assert made["process"]["seconds"] >= made["seconds"]
+    assert made["process"]["cpu_seconds"] > 0
     assert made["peak_memory_mb"] > 0
 
 
@@ -157,7 +150,7 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path):
     )  # fmt: skip
     line = process.stderr.readline()
     while "graph: started" not in line:
-        assert line, "the stage never started"
+        assert line, "the step never started"
         line = process.stderr.readline()
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
@@ -167,23 +160,80 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["features.npy"]
 
 
-def test_quality_of_a_subset_uses_its_own_neighbours(tmp_path):
-    out, layout = tmp_path / "data.npz", tmp_path / "pca.parquet"
-    tunescope("dataset", "--source", "digits", "--subset", 300, "--out", out)
-    data = store.load_dataset(out)
-    np.save(tmp_path / "X.npy", data.images.reshape(300, -1).astype(np.float32))
-    tunescope(
-        "embed", "--features", tmp_path / "X.npy", "--dataset", out, "--method", "pca",
-        "--subset", 100, "--out", layout,
+@pytest.fixture
+def digits(tmp_path):
+    """A data set, its pixels as features, and their layouts by PCA, whole and of a subset."""
+    paths = {name: tmp_path / file for name, file in FILES.items()}
+    tunescope("dataset", "--source", "digits", "--subset", 300, "--out", paths["data"])
+    np.save(paths["features"], store.load_dataset(paths["data"]).images.reshape(300, -1))
+    given = ["--features", paths["features"], "--dataset", paths["data"], "--method", "pca"]
+    tunescope("embed", *given, "--out", paths["whole"])
+    tunescope("embed", *given, "--subset", 100, "--out", paths["part"])
+    return paths
+
+
+FILES = {
+    "data": "data.npz",
+    "features": "X.npy",
+    "whole": "whole.parquet",
+    "part": "part.parquet",
+    "measures": "quality.json",
+}
+
+
+def quality(paths, *layouts, status=0):
+    options = [word for path in layouts for word in ("--layout", path)]
+    return tunescope(
+        "quality", *options, "--features", paths["features"], "--n-neighbors", 5,
+        "--out", paths["measures"], status=status,
     )  # fmt: skip
-    table = store.load_layout(layout)
+
+
+@pytest.mark.parametrize("name", ["whole", "part"])
+def test_layouts_are_measured_whole_and_in_part(digits, name):
+    labels = store.load_labels(digits["data"], points=300).labels
+    table = store.load_layout(digits["part"])
     assert len(table) == 100
-    assert sorted(table["label"].value_counts()) == sorted(np.bincount(data.labels[table["id"]]))
-    tunescope(
-        "quality", "--layout", layout, "--features", tmp_path / "X.npy", "--n-neighbors", 5,
-        "--out", tmp_path / "q.json",
-    )  # fmt: skip
-    measures = json.loads((tmp_path / "q.json").read_text())
+    assert sorted(table["label"].value_counts()) == sorted(np.bincount(labels[table["id"]]))
+    quality(digits, digits[name])
+    measures = store.load_measures(digits["measures"])
+    assert measures["k"] == 5
     # Ten digits on the first two components: far better than the 0.1 of chance, far from solved.
-    assert 0.3 < measures["knn_accuracy"] < 0.9
-    assert 0.1 < measures["neighborhood_preservation"] < 0.9
+    assert 0.3 < measures["layouts"]["pca"]["knn_accuracy"] < 0.9
+    assert 0.1 < measures["layouts"]["pca"]["neighborhood_preservation"] < 0.9
+    context = store.context(digits["measures"])["layouts"]["pca"]
+    assert (context["points"], context["total_points"]) == ({"whole": 300, "part": 100}[name], 300)
+
+
+def test_two_layouts_by_one_method_are_refused(digits):
+    error = quality(digits, digits["whole"], digits["part"], status=2)
+    assert "are both by pca" in sentence(error)
+
+
+def test_a_data_set_of_other_images_is_refused(digits, features, tmp_path):
+    error = tunescope(
+        "embed", "--features", features, "--dataset", digits["data"], "--method", "pca",
+        "--out", tmp_path / "l.parquet", status=2,
+    )  # fmt: skip
+    assert "has 300 images but the features have 60 rows" in sentence(error)
+
+
+def test_measures_of_an_earlier_version_are_refused(tmp_path):
+    (tmp_path / "pca.quality.json").write_text('{"knn_accuracy": 0.5, "k": 15}')
+    error = tunescope(
+        "summary", "--quality", tmp_path / "pca.quality.json", "--out", tmp_path / "s.csv",
+        status=2,
+    )  # fmt: skip
+    assert "tunescope quality" in sentence(error)
+
+
+def test_the_version():
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.output) == (0, f"tunescope {__version__}\n")
+
+
+def test_quiet_says_nothing(features, tmp_path):
+    error = tunescope(
+        "--quiet", "graph", "--features", features, "--n-neighbors", 5, "--out", tmp_path / "g.npz"
+    )
+    assert error == ""

@@ -4,7 +4,6 @@ import json
 import os
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from pipeline import store
@@ -89,12 +88,37 @@ def test_round_trips(tmp_path):
     store.save_graph(tmp_path / "g.npz", graph, {})
     assert np.array_equal(store.load_graph(tmp_path / "g.npz").distances, graph.distances)
 
-    table = pd.DataFrame({"id": [0, 1], "x": [0.0, 1.0], "y": [1.0, 0.0]})
-    table["label"] = pd.Categorical.from_codes([1, 1], categories=["a", "b"])
-    store.save_layout(tmp_path / "l.parquet", table, {})
-    again = store.load_layout(tmp_path / "l.parquet")
+    labels = store.load_labels(tmp_path / "d.npz", points=2)
+    assert np.array_equal(labels.labels, data.labels)
+    assert np.array_equal(labels.split, data.split)
+    assert store.load_image_shape(tmp_path / "d.npz") == (3, 3, 1)
+    xy = np.array([[1.0, 2.0]], np.float32)
+    store.save_layout(tmp_path / "l.parquet", np.array([1]), xy, labels, {})
+    table = store.load_layout(tmp_path / "l.parquet")
+    assert list(table.columns) == ["id", "split", "label", "x", "y"]
+    assert list(table["split"]) == ["test"]
+    rows, again, codes, names = store.load_labelled_layout(tmp_path / "l.parquet")
+    assert (rows, codes) == ([1], [1])
+    assert np.array_equal(again, xy)
     # A class without a point keeps its place, so that colours stay the same from layout to layout.
-    assert list(again["label"].cat.categories) == ["a", "b"]
+    assert names == ("nought", "größer")
+
+
+def test_a_sidecar_of_an_earlier_version_is_read(tmp_path):
+    """Where a step was called a stage."""
+    path = tmp_path / "pca.parquet"
+    store.save_layout(path, np.arange(2), np.zeros((2, 2)), None, {"context": {"stage": "after"}})
+    old = {**store.read_sidecar(path), "stage": "embed"}
+    store.sidecar(path).write_text(json.dumps(old))
+    assert store.load_sidecar(path)["step"] == "embed"
+    assert store.context(path) == {"stage": "after"}
+    assert len(store.load_layout(path)) == 2
+
+
+def test_an_artefact_must_say_its_step_where_run_times_are_asked_for(tmp_path):
+    (tmp_path / "mine.csv").write_text("x\n")
+    with pytest.raises(InputError, match="does not say which step wrote"):
+        store.load_sidecar(tmp_path / "mine.csv")
 
 
 def test_truncated_files_are_named(tmp_path):

@@ -1,0 +1,89 @@
+"""How rules are written: the command of a verb, the files of an artefact, flags, tracked inputs."""
+
+import hashlib
+import json
+import os
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def verb(name: str, arguments: str) -> str:
+    """The shell command of a rule: one verb, whose output goes to the terminal and to the log.
+
+    Parameters
+    ----------
+    name : str
+        A verb of `tunescope`.
+    arguments : str
+        What differs between rules, with Snakemake's fields, such as
+        ``"--features {input.features:q}"``.
+    """
+    return (
+        f"python -m pipeline --threads {{threads}} {name} {{params.options}} {arguments}"
+        " --out {output.artefact:q} 2>&1 | tee -i {log:q}"
+    )
+
+
+def artefact(path: str) -> dict[str, str]:
+    """The outputs of a rule: a file and its sidecar."""
+    return {"artefact": path, "sidecar": f"{path}.json"}
+
+
+def flags(**options: Any) -> str:
+    """Command-line flags for `options`: None is left out, a dict becomes JSON, all is quoted.
+
+    >>> flags(source="my images", subset=None, batch_size=512)
+    "--source 'my images' --batch-size 512"
+    """
+    words = []
+    for name, value in options.items():
+        if value is not None:
+            text = json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)
+            words += [f"--{name.replace('_', '-')}", shlex.quote(text)]
+    return " ".join(words)
+
+
+def repeated(flag: str, paths: Iterable[str]) -> str:
+    """The flag once before each path."""
+    return " ".join(f"--{flag} {shlex.quote(str(path))}" for path in paths)
+
+
+def split_options(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Part a method's options into the flags of `tunescope embed` and the engine's ``params``."""
+    params = dict(parameters)
+    own = {name: params.pop(name, None) for name in ("engine", "subset")}
+    return {**own, "params": params}
+
+
+def content_digest(source: str) -> str | None:
+    """Digest of the names, sizes and times of the files that a user named.
+
+    As a parameter of a rule it re-runs the step that reads them when a file is edited, added or
+    removed. Not an input of the rule: in those Snakemake reads braces as wildcards.
+
+    Parameters
+    ----------
+    source : str
+        A file or an image folder; anything else, such as ``mnist`` or a missing file, is left to
+        the step, whose error says what to do.
+
+    Returns
+    -------
+    str or None
+        Hexadecimal SHA-256; None where there is no such file or folder.
+    """
+    root = Path(source).expanduser()
+    if not root.exists():
+        return None
+    digest = hashlib.sha256()
+    walk = os.walk(root) if root.is_dir() else [(str(root.parent), [], [root.name])]
+    for folder, subfolders, names in walk:
+        subfolders.sort()
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            stat = os.stat(path, follow_symlinks=False)
+            line = f"{os.path.relpath(path, root)}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
+            digest.update(line.encode(errors="surrogateescape"))
+    return digest.hexdigest()

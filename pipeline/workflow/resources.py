@@ -1,0 +1,109 @@
+"""What the jobs of a study may take: a device, cores and memory, by the size of their input."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.config import Study
+from pipeline.methods.engine import Engine
+from pipeline.methods.registry import METHODS, engine_name
+from pipeline.neighbors.graph import memory_needed
+from pipeline.runtime.device import resolve_device
+from pipeline.runtime.run import PARENT
+from pipeline.workflow.commands import split_options
+from pipeline.workflow.sources import ROOT
+
+PROCESS_MB = 500  # of Python and its libraries
+SMALL_GRAPH = 5e11  # n^2 d of a graph that one core computes in a few seconds
+
+
+def set_up_jobs(device: str) -> None:
+    """Let every job take the Python and the code that run Snakemake, and the device chosen here."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    os.environ["TUNESCOPE_DEVICE"] = device
+    os.environ[PARENT] = str(os.getpid())
+    if (ROOT / "pyproject.toml").is_file():  # not installed: a source tree, maybe elsewhere
+        others = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), others]))
+
+
+class StudyResources:
+    """Answers the rules' `threads` and `resources`.
+
+    Parameters
+    ----------
+    study : Study
+    cores : int
+        Of the workflow.
+    limits : mapping
+        Snakemake's global resources: `limits["gpu"].value` is the N of ``--resources gpu=N``.
+
+    Attributes
+    ----------
+    device : {"cpu", "gpu"}
+    gpu : int
+        GPUs of a job that computes on the device.
+    device_cores : int
+        Cores of such a job: all, or a part if several GPUs are given to the workflow.
+    """
+
+    def __init__(self, study: Study, cores: int, limits: Mapping[str, Any]) -> None:
+        self._study, self._cores = study, cores
+        self.device = resolve_device(study.device)
+        self.gpu = 1 if self.device == "gpu" else 0
+        given = limits.get("gpu") if self.gpu else None
+        self.device_cores = max(1, cores // max(1, given.value if given else 1))
+
+    def engine(self, method: str) -> str:
+        """Who computes a method in this study."""
+        return engine_name(method, self._study.methods[method].get("engine", "auto"), self.device)
+
+    def graph_threads(self, wildcards: Any, input: Any) -> int:
+        """Cores of the graph: one where all would have little to do."""
+        n, d = shape(input.features)
+        return 1 if n * n * d < SMALL_GRAPH else self.device_cores
+
+    def graph_memory(self, wildcards: Any, input: Any) -> int:
+        """Megabytes of the graph."""
+        n, d = shape(input.features)
+        k = self._study.graph.n_neighbors
+        return _megabytes(memory_needed(n, d, k=k, itemsize=4, tile=4096))
+
+    def embed_threads(self, wildcards: Any, input: Any) -> int:
+        """Cores of a layout: one where more would idle, so that several are computed at a time."""
+        engine, n, d, params = self._embed(wildcards.method, input)
+        if engine.device(self.device) == "gpu":
+            return self.device_cores
+        return engine.useful_threads(n, d, self._cores, **params)
+
+    def embed_memory(self, wildcards: Any, input: Any) -> int:
+        """Megabytes of a layout, those of all pairs in memory where the method keeps them."""
+        engine, n, d, params = self._embed(wildcards.method, input)
+        return _megabytes(4 * n * d + engine.memory(n, d, **{"storage": "memory", **params}))
+
+    def _embed(self, method: str, input: Any) -> tuple[Engine, int, int, dict[str, Any]]:
+        params = split_options(self._study.methods[method])
+        n, d = shape(input.features)
+        n = min(n, params["subset"] or n)
+        return METHODS[method].engines[self.engine(method)], n, d, params["params"]
+
+
+def shape(features: str) -> tuple[int, int]:
+    """Points and features of a file, (1, 1) as long as it is not there.
+
+    Snakemake asks once more when the input of a job is there.
+    """
+    path = Path(features)
+    return np.load(path, mmap_mode="r").shape if path.is_file() else (1, 1)
+
+
+def _megabytes(need: float) -> int:
+    """What a process asks for that needs so many bytes."""
+    return PROCESS_MB + math.ceil(need / 1e6)

@@ -1,0 +1,22 @@
+rule dataset:
+    input:
+        code=sources("dataset"),
+    output:
+        **artefact("<results>/dataset.npz"),
+    log:
+        "<logs>/dataset.log",
+    benchmark:
+        "<benchmarks>/dataset.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=8000,
+    params:
+        content=content_digest(STUDY.dataset.source),
+        options=flags(
+            source=STUDY.dataset.source,
+            image_size=STUDY.dataset.image_size,
+            subset=STUDY.dataset.subset,
+            seed=STUDY.seed,
+        ),
+    shell:
+        verb("dataset", "")

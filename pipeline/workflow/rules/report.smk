@@ -1,0 +1,109 @@
+rule figure:
+    input:
+        layouts=expand(
+            rules.embed.output.artefact,
+            stage=STAGES,
+            method=STUDY.methods,
+            allow_missing=True,
+        ),
+        quality=expand(rules.quality.output.artefact, stage=STAGES, allow_missing=True),
+        code=sources("figure"),
+    output:
+        **artefact("<results>/{backbone}/figure.png"),
+        preview=report(
+            "<results>/{backbone}/preview.png",
+            caption="../captions/figure.rst",
+            category="Before and after",
+            labels={"backbone": "{backbone}"},
+        ),
+        panels=expand(
+            "<results>/{backbone}/panels/{stage}_{method}.png",
+            stage=STAGES,
+            method=STUDY.methods,
+            allow_missing=True,
+        ),
+    log:
+        "<logs>/{backbone}/figure.log",
+    benchmark:
+        "<benchmarks>/{backbone}/figure.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=4000,
+    params:
+        options=flags(width=STUDY.figure.width, panel_size=STUDY.figure.panel_size),
+        layouts=lambda wildcards, input: repeated("layout", input.layouts),
+        quality=lambda wildcards, input: repeated("quality", input.quality),
+        panels=lambda wildcards, output: os.path.dirname(output.panels[0]),
+    shell:
+        verb(
+            "figure",
+            "{params.layouts} {params.quality} --preview {output.preview:q}"
+            " --panels {params.panels:q}",
+        )
+
+
+rule summary:
+    input:
+        quality=expand(rules.quality.output.artefact, backbone=STUDY.backbones, stage=STAGES),
+        code=sources("summary"),
+    output:
+        artefact=report(
+            "<results>/summary.csv", caption="../captions/summary.rst", category="Measures"
+        ),
+        sidecar="<results>/summary.csv.json",
+    log:
+        "<logs>/summary.log",
+    benchmark:
+        "<benchmarks>/summary.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        options=lambda wildcards, input: repeated("quality", input.quality),
+    shell:
+        verb("summary", "")
+
+
+rule runtimes:
+    input:
+        artefacts=[
+            rules.dataset.output.artefact,
+            *expand(
+                [rules.backbone.output.artefact, rules.finetune.output.artefact],
+                backbone=STUDY.backbones,
+            ),
+            *expand(
+                [
+                    rules.features.output.artefact,
+                    rules.graph.output.artefact,
+                    rules.quality.output.artefact,
+                ],
+                backbone=STUDY.backbones,
+                stage=STAGES,
+            ),
+            *expand(
+                rules.embed.output.artefact,
+                backbone=STUDY.backbones,
+                stage=STAGES,
+                method=STUDY.methods,
+            ),
+            *expand(rules.figure.output.artefact, backbone=STUDY.backbones),
+            rules.summary.output.artefact,
+        ],
+        code=sources("runtimes"),
+    output:
+        artefact=report(
+            "<results>/runtimes.csv", caption="../captions/runtimes.rst", category="Run times"
+        ),
+        sidecar="<results>/runtimes.csv.json",
+    log:
+        "<logs>/runtimes.log",
+    benchmark:
+        "<benchmarks>/runtimes.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        options=lambda wildcards, input: repeated("artefact", input.artefacts),
+    shell:
+        verb("runtimes", "")

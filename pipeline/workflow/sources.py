@@ -1,0 +1,128 @@
+"""The source files that decide the result of each step: inputs of its rule.
+
+An edit of one re-runs the step. Listed, not computed. What only logs, meters, reads or writes
+(`pipeline.runtime`, `pipeline.cli`, `pipeline.store`) or estimates time and memory is left out: a
+change there re-runs nothing. A test compares the lists with what the modules import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]  # holds the packages pipeline and kernels
+
+
+def _modules(folder: str, names: str) -> list[str]:
+    """Python files of a folder."""
+    return [f"{folder}/{name}.py" for name in names.split()]
+
+
+def _kernels(topics: str) -> list[str]:
+    """The twins on some topics and their CUDA sources."""
+    return [
+        f"kernels/{file}"
+        for topic in topics.split()
+        for file in (f"cpu/{topic}.py", f"gpu/{topic}.py", f"cuda/{topic}.cu")
+    ]
+
+
+def _engine(folder: str, names: str, *more: list[str]) -> list[str]:
+    """Files of an engine: all that lays out by any, its own in the method's folder, and more."""
+    return sum(more, [*EMBED, *_modules(f"pipeline/methods/{folder}", names)])
+
+
+def _solvers(names: str) -> list[str]:
+    """Files of the shared eigensolvers."""
+    return _modules("pipeline/methods/solvers", names)
+
+
+GRAPH = [
+    *_modules("kernels", "backend gpu/cuda"),
+    *_kernels("knn"),
+    *_modules("pipeline/neighbors", "graph lower_bound tiles"),
+]
+EMBED = [*GRAPH, "pipeline/images/subset.py", *_modules("pipeline/methods", "base embed")]
+INFERENCE = _modules("pipeline/networks", "backbone features flops inference precision")
+PCA_START = [*_modules("kernels", "pairs"), *_kernels("distances"), "pipeline/methods/pca/start.py"]
+COMPONENTS = ["pipeline/neighbors/components.py"]
+PAIRS = ["kernels/pairs.py"]
+RAPIDS = ["pipeline/methods/rapids.py"]
+
+FILES = {
+    "dataset": _modules("pipeline/images", "arrays dataset folder published subset"),
+    "backbone": _modules("pipeline/networks", "backbone"),
+    "finetune": [
+        *INFERENCE,
+        *_modules("pipeline/networks", "batch_norm batches checkpoint finetune recipe training"),
+    ],
+    "features": INFERENCE,
+    "graph": GRAPH,
+    "pca.sklearn": _engine("pca", "scikit_learn"),
+    "pca.cuml": _engine("pca", "cuml scikit_learn", RAPIDS),
+    "tsne.opentsne": _engine("tsne", "base opentsne", PCA_START),
+    "tsne.exact": _engine(
+        "tsne", "affinities base exact", PCA_START, _kernels("tsne"), _solvers("csr")
+    ),
+    "tsne.cuml": _engine("tsne", "base cuml", PCA_START, RAPIDS),
+    "umap.umap-learn": _engine("umap", "base umap_learn", PCA_START),
+    "umap.cuml": _engine("umap", "base cuml", PCA_START, RAPIDS),
+    "mds.exact": _engine(
+        "mds", "distances exact initialization smacof", PCA_START, _kernels("smacof")
+    ),
+    "mds.sklearn": _engine("mds", "scikit_learn", PCA_START),
+    "lle.exact": _engine(
+        "lle",
+        "closed_classes exact weights",
+        COMPONENTS,
+        _solvers("chebyshev csr eigenpairs"),
+        _kernels("lle"),
+    ),
+    "lle.sklearn": _engine("lle", "scikit_learn", COMPONENTS),
+    "isomap.exact": _engine(
+        "isomap",
+        "classical_scaling exact geodesics landmarks",
+        COMPONENTS,
+        PAIRS,
+        _solvers("eigenpairs lanczos"),
+        [*_kernels("shortest_paths squared_pairs"), "kernels/cpu/_simd.py"],
+    ),
+    "isomap.sklearn": _engine("isomap", "scikit_learn", COMPONENTS),
+    "quality": [
+        *GRAPH,
+        "pipeline/neighbors/layout.py",
+        *_kernels("ranks"),
+        *_modules("pipeline/measures", "quality ranks"),
+    ],
+    "figure": _modules("pipeline/drawing", "alignment caption figure labels page palette panel"),
+    "summary": _modules("pipeline/report", "summary"),
+    "runtimes": _modules("pipeline/report", "runtimes"),
+}
+
+
+def sources(step: str) -> list[str]:
+    """Source files of a step as inputs of a rule.
+
+    Parameters
+    ----------
+    step : str
+        A key of `FILES`; a layout's is ``"<method>.<engine>"``.
+
+    Returns
+    -------
+    list of str
+        Relative to this folder where they lie below it; braces are doubled, since Snakemake reads
+        single ones as wildcards.
+    """
+    here = Path.cwd()
+    root = Path(os.path.relpath(ROOT)) if ROOT.is_relative_to(here) else ROOT
+    return [str(root / name).replace("{", "{{").replace("}", "}}") for name in FILES[step]]
+
+
+def digest(step: str) -> str:
+    """Digest of the source files of a step, 16 hexadecimal digits."""
+    hashes = hashlib.sha256()
+    for name in sorted(FILES[step]):
+        hashes.update(name.encode() + b"\0" + (ROOT / name).read_bytes())
+    return hashes.hexdigest()[:16]

@@ -1,0 +1,138 @@
+"""Does `tunescope study` run whole with few words, stop with one sentence, and go on?"""
+
+import os
+import re
+import signal
+import time
+
+import pandas as pd
+import psutil
+import pytest
+from filelock import FileLock
+from tiny_study import BACKBONE, TINY, finish, start, write
+
+pytestmark = pytest.mark.slow
+
+
+def study(folder, *arguments, status=0):
+    return finish(start(folder, "-m", "pipeline", "study", "tiny.yaml", *arguments), status)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    write(folder / "tiny.yaml", TINY)
+    return folder, study(folder)
+
+
+def test_a_line_a_step_and_at_the_end_where_to_look(done):
+    folder, output = done
+    steps = re.findall(r"^\[ *(\d+)/15\] (\w+)", output, re.MULTILINE)
+    assert [int(number) for number, _ in steps] == list(range(1, 16))
+    assert {name for _, name in steps} >= {"dataset", "finetune", "embed", "quality", "figure"}
+    assert "left" in output
+    *_, last = output.split("tiny: done in ")
+    for path in re.findall(r"^  (\S+)  ", last, re.MULTILINE):
+        assert (folder / path).is_file()
+    assert "results/tiny/MobileNet/preview.png" in last
+    assert "results/tiny/workflow-report.html" in last
+    for noise in ("localrule", "jobid", "oneDNN", "Warning", "coroutine", "Building DAG"):
+        assert noise not in output
+    assert "localrule" in (folder / "logs/tiny/study.log").read_text()
+
+
+def test_a_second_run_has_nothing_to_do(done):
+    folder, _ = done
+    output = study(folder)
+    assert not re.search(r"^\[", output, re.MULTILINE)
+    assert "tiny: done" in output
+
+
+def test_a_failed_step_is_one_sentence_with_its_log(tmp_path):
+    methods = {"pca": {}, "isomap": {"n_neighbors": 10, "max_iter": 1}, "tsne": {"perplexity": 50}}
+    write(tmp_path / "tiny.yaml", {**TINY, "methods": methods})
+    output = study(tmp_path, status=2)
+    (line,) = (line for line in output.splitlines() if line.startswith("error: "))
+    assert "embed: perplexity 50" in line
+    assert "logs/tiny/study.log" in line
+    assert "Traceback" not in output
+    assert "RuleException" not in output
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("study: [", ["tiny.yaml", "not valid YAML"]),
+        ("study: x\nimagesize: 3\n", ["imagesize"]),
+    ],
+)
+def test_a_wrong_configuration_is_one_sentence(tmp_path, text, words):
+    (tmp_path / "tiny.yaml").write_text(text)
+    output = study(tmp_path, status=2)
+    (line,) = output.splitlines()
+    assert line.startswith("error: ")
+    assert all(word in line for word in words)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
+
+
+def test_two_runs_in_a_folder_do_not_meet(tmp_path):
+    write(tmp_path / "tiny.yaml", TINY)
+    (tmp_path / ".snakemake").mkdir()
+    with FileLock(tmp_path / ".snakemake/tunescope.lock"):
+        assert "another run works in" in study(tmp_path, status=2)
+
+
+def test_further_arguments_are_snakemakes(tmp_path):
+    write(tmp_path / "tiny.yaml", TINY)
+    study(tmp_path, "--dry-run")
+    assert not (tmp_path / "results").exists()
+    assert "dataset" in (tmp_path / "logs/tiny/study.log").read_text()
+
+
+def training(folder):
+    """Start a study and return once it trains."""
+    config = {**TINY, "finetune": {**TINY["finetune"], "epochs": 12, "patience": 12}}
+    write(folder / "tiny.yaml", config)
+    log = folder / "logs/tiny/MobileNet/finetune.log"
+    process = start(folder, "-m", "pipeline", "study", "tiny.yaml")
+    deadline = time.monotonic() + 300
+    while not (log.exists() and "full epoch 2/12" in log.read_text()):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return process, log
+
+
+def goes_on(folder, log):
+    before = (folder / BACKBONE / "before/model.keras").stat().st_mtime_ns
+    study(folder)
+    assert "resumed after" in log.read_text()
+    assert (folder / BACKBONE / "before/model.keras").stat().st_mtime_ns == before
+    history = pd.read_csv(folder / BACKBONE / "after/history.csv")
+    full = history[history["phase"] == "full"]
+    assert list(full["epoch"]) == list(range(1, 13))
+    assert not list(folder.rglob("*.checkpoint"))
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
+    process, log = training(tmp_path)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "error: interrupted: what was computed before is kept" in output
+    assert "Traceback" not in output
+    assert not (tmp_path / BACKBONE / "after/model.keras").exists()
+    goes_on(tmp_path, log)
+
+
+def test_a_killed_run_goes_on_by_itself_and_leaves_no_step_behind(tmp_path):
+    process, log = training(tmp_path)
+    steps = [
+        p for p in psutil.Process(process.pid).children(recursive=True) if "finetune" in p.cmdline()
+    ]
+    assert steps
+    process.kill()
+    _, alive = psutil.wait_procs(steps, timeout=30)
+    assert not alive
+    process.communicate(timeout=60)
+    goes_on(tmp_path, log)
