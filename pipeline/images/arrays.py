@@ -11,10 +11,17 @@ from pipeline.runtime.log import log
 
 
 class ImageArrays(NamedTuple):
-    """What a reader of arrays returns.
+    """Labelled images as a source holds them.
 
-    images (n, h, w, c) uint8, labels (n,) int64, the class names, split (n,) of "train" and "test"
-    or None where the source has no test part, and the provenance that the reader knows.
+    Attributes
+    ----------
+    images : ndarray, (n, h, w, c) uint8
+    labels : ndarray, (n,) int64
+    class_names : tuple of str
+    split : ndarray, (n,) of "train" and "test", or None
+        None where the source has no test part.
+    provenance : dict
+        Hashes of the files, and which arrays were ignored.
     """
 
     images: np.ndarray
@@ -38,6 +45,8 @@ def load_npz(path: Path) -> ImageArrays:
     InputError
         The file is no whole `.npz`, holds pickles, lacks an array, or an array is not as above.
     """
+    from pooch import file_hash
+
     arrays = read_arrays(path, required=("x_train", "y_train"))
     if ("x_test" in arrays) != ("y_test" in arrays):
         raise InputError(f"{path} holds only one of x_test and y_test: add the other or drop it")
@@ -63,7 +72,7 @@ def load_npz(path: Path) -> ImageArrays:
     pixels = to_uint8(images, str(path))
     indices, class_names = _encode(np.concatenate(list(labels.values())), arrays, path)
     split = np.repeat(parts, [len(x) for x in images.values()]) if "test" in parts else None
-    provenance = {"files": {str(path): file_sha256(path)}, "ignored": ignored}
+    provenance = {"files": {str(path): file_hash(path)}, "ignored": ignored}
     return ImageArrays(pixels, indices, class_names, split, provenance)
 
 
@@ -128,12 +137,6 @@ def to_uint8(images: dict[str, np.ndarray], place: str) -> np.ndarray:
 def array_sha256(array: np.ndarray) -> str:
     """Return the SHA-256 of the bytes of `array` in C order."""
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of the content of the file at `path`."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _scaled(x: np.ndarray, scale: int) -> np.ndarray:

@@ -1,19 +1,19 @@
 """A dataset: images, labels, classes and a split, from a name, an `.npz` or an image folder."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from pipeline.errors import InputError
-from pipeline.images.arrays import ImageArrays, load_npz
-from pipeline.images.folder import list_folder, read_images, resize
-from pipeline.images.published import PUBLISHED, load_digits, load_published
 from pipeline.images.subset import shuffled_ranks, stratified_subset
+
+if TYPE_CHECKING:
+    from pipeline.images.arrays import ImageArrays
 
 TEST_SHARE = 0.2  # of each class, where the source has no test part; the usual fifth
 
@@ -44,7 +44,11 @@ class Dataset:
 
 @dataclass(frozen=True)
 class _Source:
-    """An opened source: all labels, and a way to read the images of some rows."""
+    """An opened source: all labels, and a function that reads the images of some rows.
+
+    `read` takes rows (m,) and an image size or None, and returns images (m, h, w, c) and their
+    provenance.
+    """
 
     labels: np.ndarray
     class_names: tuple[str, ...]
@@ -66,7 +70,7 @@ def load_dataset(
     ----------
     source : str
         A name (`mnist`, `fashion_mnist`, `cifar10`, `digits`), or the path of an `.npz` file
-        (see `image_arrays.load_npz`) or of an image folder (see `image_folder.list_folder`).
+        (see `arrays.load_npz`) or of an image folder (see `folder.list_folder`).
         A name wins over a path; write `./mnist` for a folder so called.
     resources : Path
         Folder of downloads; a file already there is checked and used.
@@ -92,21 +96,21 @@ def load_dataset(
     """
     if image_size is not None and image_size < 1:
         raise InputError(f"dataset.image_size is {image_size}: give a side in pixels, 1 or more")
-    opened = _open(source, resources)
-    labels, names = opened.labels, opened.class_names
-    _check_classes(labels, names, opened.split, source)
-    split = _draw_split(labels, seed) if opened.split is None else opened.split
+    data = _open(source, resources)
+    labels, names = data.labels, data.class_names
+    _check_classes(labels, names, data.split, source)
+    split = _draw_split(labels, seed) if data.split is None else data.split
     rows = np.arange(len(labels))
     if subset is not None:
         rows = stratified_subset(labels, subset, seed=seed, split=split)
-    images, found = opened.read(rows, image_size)
+    images, provenance = data.read(rows, image_size)
     labels, split = labels[rows], split[rows].astype("<U5")
     provenance = {
         "source": source,
-        **found,
-        "split": "drawn" if opened.split is None else "given",
+        **provenance,
+        "split": "drawn" if data.split is None else "given",
         "seed": seed,
-        "subset": subset and {"size": subset, "of": len(opened.labels)},
+        "subset": subset and {"size": subset, "of": len(data.labels)},
         "image_size": image_size,
         "image_shape": list(images.shape[1:]),
         "counts": {part: int((split == part).sum()) for part in ("train", "test")},
@@ -127,6 +131,9 @@ def _draw_split(labels: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _open(source: str, resources: Path) -> _Source:
+    from pipeline.images.arrays import load_npz
+    from pipeline.images.published import NAMED
+
     path = Path(source).expanduser()
     if source in NAMED:
         return _from_arrays(NAMED[source](resources))
@@ -150,6 +157,8 @@ def _from_arrays(arrays: ImageArrays) -> _Source:
 
 
 def _from_folder(root: Path) -> _Source:
+    from pipeline.images.folder import list_folder, read_images
+
     folder = list_folder(root)
 
     def read(rows: np.ndarray, image_size: int | None) -> tuple[np.ndarray, dict[str, Any]]:
@@ -165,10 +174,14 @@ def _from_folder(root: Path) -> _Source:
 
 
 def _resized(images: np.ndarray, size: int) -> np.ndarray:
+    from PIL import Image
+
+    from pipeline.images.folder import resize
+
     resized = np.empty((len(images), size, size, images.shape[-1]), np.uint8)
-    for image, out in zip(images, resized, strict=True):
-        picture = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
-        out[:] = np.asarray(resize(picture, size)).reshape(out.shape)
+    for pixels, out in zip(images, resized, strict=True):
+        image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+        out[:] = np.asarray(resize(image, size)).reshape(out.shape)
     return resized
 
 
@@ -189,14 +202,8 @@ def _check_classes(
     for part, rows in parts.items():
         counts = np.bincount(labels[rows], minlength=len(names))
         if counts.min() < need:
-            few = int(np.argmin(counts))
+            rarest = int(np.argmin(counts))
             raise InputError(
-                f"class {names[few]!r} of {source} has {counts[few] or 'no'} {part}image: "
+                f"class {names[rarest]!r} of {source} has {counts[rarest] or 'no'} {part}image: "
                 f"each class {rule}; add images or remove it"
             )
-
-
-NAMED: dict[str, Callable[[Path], ImageArrays]] = {
-    **{name: partial(load_published, name) for name in PUBLISHED},
-    "digits": lambda resources: load_digits(),
-}

@@ -12,10 +12,9 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
-from tqdm import tqdm
 
 from pipeline.errors import InputError
-from pipeline.runtime.log import log
+from pipeline.runtime.log import Progress, log
 from pipeline.runtime.memory import available_memory
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
@@ -32,8 +31,16 @@ Result = TypeVar("Result")
 class ImageFolder(NamedTuple):
     """The files of an image folder, not yet read.
 
-    files (n,), labels (n,) int64 into class_names, split (n,) of "train" and "test" or None where
-    the folder has no split folders, and how many files were left out, by suffix.
+    Attributes
+    ----------
+    files : list of Path, (n,)
+    labels : ndarray, (n,) int64
+        Positions in `class_names`.
+    class_names : tuple of str
+    split : ndarray, (n,) of "train" and "test", or None
+        None where the folder has no split folders.
+    ignored : dict
+        How many files are not images, by suffix.
     """
 
     files: list[Path]
@@ -67,7 +74,7 @@ def list_folder(root: Path) -> ImageFolder:
     splits = (
         sorted(named, key=lambda f: SPLITS[f.name.lower()] == "test") if named == folders else []
     )
-    found: list[tuple[Path, str, str]] = []  # file, class, split
+    images: list[tuple[Path, str, str]] = []  # file, class, split
     ignored: Counter[str] = Counter()
     for parent in splits or [root]:
         classes = _subfolders(parent)
@@ -78,16 +85,16 @@ def list_folder(root: Path) -> ImageFolder:
             )
         split = SPLITS[parent.name.lower()] if splits else ""
         for folder in classes:
-            found += [(image, folder.name, split) for image in _images(folder, ignored)]
-    class_names = tuple(sorted({name for _, name, _ in found}))
+            images += [(file, folder.name, split) for file in _images(folder, ignored)]
+    class_names = tuple(sorted({name for _, name, _ in images}))
     positions = {name: i for i, name in enumerate(class_names)}
     if ignored:
-        log.info(f"{root}: ignoring {_listed(ignored)}")
+        log.info(f"{root}: ignoring {_count_text(ignored)}")
     return ImageFolder(
-        [file for file, _, _ in found],
-        np.array([positions[name] for _, name, _ in found], np.int64),
+        [file for file, _, _ in images],
+        np.array([positions[name] for _, name, _ in images], np.int64),
         class_names,
-        np.array([split for _, _, split in found]) if splits else None,
+        np.array([split for _, _, split in images]) if splits else None,
         dict(ignored),
     )
 
@@ -120,7 +127,7 @@ def read_images(files: list[Path], *, root: Path, image_size: int | None) -> tup
         An unreadable image, images of different sizes, or more pixels than memory.
     """
     log.info(f"reading {len(files):,} images from {root}")
-    shapes = _in_threads(_shape, files, "headers")
+    shapes = _in_threads(_shape, files, "image headers")
     channels = max(c for _, _, c in shapes)
     height, width = (image_size, image_size) if image_size else _common_size(shapes, root)
     _check_memory(len(files) * height * width * channels, root)
@@ -167,7 +174,7 @@ def _images(folder: Path, ignored: Counter[str]) -> list[Path]:
         f.suffix.lower() or "no suffix" for f in files if f.suffix.lower() not in SUFFIXES
     )
     if not images:
-        besides = f" (it holds {_listed(others)})" if others else ""
+        besides = f" (it holds {_count_text(others)})" if others else ""
         raise InputError(
             f"the class folder {folder} has no {', '.join(SUFFIXES)} image{besides}: "
             "add images or remove the folder"
@@ -176,12 +183,12 @@ def _images(folder: Path, ignored: Counter[str]) -> list[Path]:
     return images
 
 
-def _listed(counts: Counter[str]) -> str:
+def _count_text(counts: Counter[str]) -> str:
     return ", ".join(f"{n:,} files with {suffix}" for suffix, n in sorted(counts.items()))
 
 
 def _in_threads(
-    function: Callable[[Item], Result], items: Sequence[Item], what: str
+    function: Callable[[Item], Result], items: Sequence[Item], name: str
 ) -> list[Result]:
     """Return `function` of each item, in order; the first failure ends the rest."""
 
@@ -191,7 +198,7 @@ def _in_threads(
     results: list[Result] = []
     with (
         ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
-        tqdm(total=len(items), desc=what, disable=None) as progress,
+        Progress(name, len(items)) as progress,
     ):
         # map, unlike submit, drops the batches not yet begun when this loop is left early
         for part in pool.map(batch, range(0, len(items), BATCH)):
@@ -201,8 +208,8 @@ def _in_threads(
 
 
 @contextmanager
-def _naming(file: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises into one sentence that names the file."""
+def _decoding_errors(file: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises into one sentence with the name of the file."""
     try:
         yield
     except MemoryError:
@@ -215,7 +222,7 @@ def _naming(file: Path) -> Iterator[None]:
 
 def _shape(file: Path) -> tuple[int, int, int]:
     """Return height, width and channels of an image from its header."""
-    with _naming(file), Image.open(file, formats=FORMATS) as image:
+    with _decoding_errors(file), Image.open(file, formats=FORMATS) as image:
         width, height = image.size
         if _has_exif(image) and image.getexif().get(ORIENTATION, 1) >= 5:  # turned by a quarter
             width, height = height, width
@@ -223,11 +230,10 @@ def _shape(file: Path) -> tuple[int, int, int]:
 
 
 def _decode(content: bytes, file: Path, *, grey: bool, image_size: int | None) -> Image.Image:
-    with _naming(file), Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+    with _decoding_errors(file), Image.open(io.BytesIO(content), formats=FORMATS) as opened:
         if image_size:
-            opened.draft(
-                None, (2 * image_size, 2 * image_size)
-            )  # a large JPEG decodes 4 times faster
+            # A large JPEG decodes 4 times faster.
+            opened.draft(None, (2 * image_size, 2 * image_size))
         image = ImageOps.exif_transpose(opened) if _has_exif(opened) else opened
         if image.mode.startswith("I"):
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

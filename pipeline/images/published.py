@@ -1,47 +1,39 @@
-"""The datasets known by name: three that are downloaded once, and one that scikit-learn brings.
+"""The published datasets: three that are downloaded once, and one that scikit-learn brings.
 
-The files are those of `keras.datasets`. They are fetched here rather than by `keras.utils.get_file`
-because that writes straight to the final name (a killed download leaves half a file behind), turns
-to `/tmp` when the folder cannot be written, and needs TensorFlow to be imported first.
+The files are those of `keras.datasets`.
 """
 
 import gzip
-import hashlib
-import http.client
 import io
-import os
 import pickle
 import tarfile
-import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from pipeline.errors import InputError
-from pipeline.images.arrays import ImageArrays, array_sha256, file_sha256, read_arrays
-from pipeline.runtime.log import log
+from pipeline.images.arrays import ImageArrays, array_sha256, read_arrays
+from pipeline.runtime.downloads import RemoteFile, fetch
 
 KERAS_FILES = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
-TIMEOUT = 30  # seconds without a byte: long for a slow line, short for a dead one
-CHUNK = 1 << 20  # bytes
 
 
-class RemoteFile(NamedTuple):
-    """One file to download: its place below `resources`, its address and its SHA-256."""
+class PublishedDataset(NamedTuple):
+    """One published dataset: its files, how they are parsed, and how their content is checked.
 
-    path: str
-    url: str
-    sha256: str
-
-
-class Published(NamedTuple):
-    """One published dataset: what to download, how to parse it, how its content is checked.
-
-    `array_sha256` is given where another container may hold the same arrays (MNIST is passed around
-    in many `.npz` files): then the arrays are checked and not the file.
+    Attributes
+    ----------
+    files : tuple of RemoteFile
+    parse : callable
+        Paths of the files -> the arrays x_train, y_train, x_test, y_test.
+    image_shape : (h, w, c)
+    class_names : tuple of str
+    array_sha256 : dict, optional
+        Hashes of arrays, for a dataset that is passed around in many containers: then the arrays
+        are checked and not the file.
     """
 
     files: tuple[RemoteFile, ...]
@@ -81,18 +73,20 @@ def load_published(name: str, resources: Path) -> ImageArrays:
     InputError
         A file is neither there nor to be had, or its content is not the published one.
     """
+    from pooch import file_hash
+
     published = PUBLISHED[name]
-    paths = _fetch_missing(published.files, resources)
-    files = {str(path): file_sha256(path) for path in paths}
+    paths = fetch(published.files, resources)
+    files = {str(path): file_hash(path) for path in paths}
     if published.array_sha256:
         arrays = published.parse(paths)
         for key, expected in published.array_sha256.items():
             if array_sha256(arrays[key]) != expected:
-                raise _wrong_content(paths[0], f"array {key}", expected)
+                raise _wrong_content(paths[0], f"array {key}", f"sha256:{expected}")
     else:
         for path, file in zip(paths, published.files, strict=True):
-            if files[str(path)] != file.sha256:
-                raise _wrong_content(path, "file", file.sha256)
+            if f"sha256:{files[str(path)]}" != file.known_hash:
+                raise _wrong_content(path, "file", file.known_hash)
         arrays = published.parse(paths)  # after the check: CIFAR-10's archive holds pickles
     images = np.concatenate([arrays["x_train"], arrays["x_test"]])
     labels = np.concatenate([arrays["y_train"], arrays["y_test"]])
@@ -108,50 +102,11 @@ def load_published(name: str, resources: Path) -> ImageArrays:
     )
 
 
-def _wrong_content(path: Path, part: str, expected: str) -> InputError:
+def _wrong_content(path: Path, part: str, expected: str | None) -> InputError:
     return InputError(
-        f"{path}: the {part} is not the published one (its SHA-256 is not {expected}); "
+        f"{path}: the {part} is not the published one (its hash is not {expected}); "
         "remove the file, so that it is downloaded again, or put the right one in its place"
     )
-
-
-def _fetch_missing(files: tuple[RemoteFile, ...], resources: Path) -> list[Path]:
-    """Return the paths of `files` below `resources`, downloading those that are not there."""
-    missing = [file for file in files if not (resources / file.path).exists()]
-    for file in missing:
-        try:
-            _download(file, resources / file.path)
-        except (OSError, http.client.HTTPException) as error:
-            reason = str(error).strip("<>")
-            places = {resources / f.path: f.sha256 for f in missing}
-            wanted = ", ".join(f"{p} (SHA-256 {h})" for p, h in places.items() if not p.exists())
-            raise InputError(
-                f"cannot download {file.url} ({reason}); get it elsewhere and put by hand {wanted}"
-            ) from error
-    return [resources / file.path for file in files]
-
-
-def _download(file: RemoteFile, path: Path) -> None:
-    """Fetch `file`, check it, and only then give it its name."""
-    log.info(f"downloading {file.url} to {path}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    digest = hashlib.sha256()
-    try:
-        with urllib.request.urlopen(file.url, timeout=TIMEOUT) as reply, partial.open("wb") as out:
-            size = int(reply.headers.get("Content-Length", 0)) or None
-            with tqdm(total=size, unit="B", unit_scale=True, disable=None) as progress:
-                while block := reply.read(CHUNK):
-                    out.write(block)
-                    digest.update(block)
-                    progress.update(len(block))
-        if digest.hexdigest() != file.sha256:
-            raise OSError(
-                f"the {partial.stat().st_size:,} bytes that came are not the published file"
-            )
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _parse_npz(paths: list[Path]) -> dict[str, np.ndarray]:
@@ -191,13 +146,13 @@ def _unpickle(archive: tarfile.TarFile, name: str) -> dict[bytes, Any]:
     return pickle.load(member, encoding="bytes")
 
 
-PUBLISHED: dict[str, Published] = {
-    "mnist": Published(
+PUBLISHED: dict[str, PublishedDataset] = {
+    "mnist": PublishedDataset(
         files=(
             RemoteFile(
                 "mnist.npz",
                 KERAS_FILES + "mnist.npz",
-                "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+                "sha256:731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
             ),
         ),
         parse=_parse_npz,
@@ -212,27 +167,27 @@ PUBLISHED: dict[str, Published] = {
         },
     ),
     # Keras checks no hash here; these are the SHA-256 that public copies of Zalando's files share.
-    "fashion_mnist": Published(
+    "fashion_mnist": PublishedDataset(
         files=(
             RemoteFile(
                 "fashion_mnist/train-labels-idx1-ubyte.gz",
                 KERAS_FILES + "train-labels-idx1-ubyte.gz",
-                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+                "sha256:a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
             ),
             RemoteFile(
                 "fashion_mnist/train-images-idx3-ubyte.gz",
                 KERAS_FILES + "train-images-idx3-ubyte.gz",
-                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+                "sha256:3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
             ),
             RemoteFile(
                 "fashion_mnist/t10k-labels-idx1-ubyte.gz",
                 KERAS_FILES + "t10k-labels-idx1-ubyte.gz",
-                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+                "sha256:67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
             ),
             RemoteFile(
                 "fashion_mnist/t10k-images-idx3-ubyte.gz",
                 KERAS_FILES + "t10k-images-idx3-ubyte.gz",
-                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+                "sha256:346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
             ),
         ),
         parse=_parse_idx,
@@ -242,12 +197,12 @@ PUBLISHED: dict[str, Published] = {
             *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
         ),
     ),
-    "cifar10": Published(
+    "cifar10": PublishedDataset(
         files=(
             RemoteFile(
                 "cifar-10-python.tar.gz",
                 "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
-                "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+                "sha256:6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
             ),
         ),
         parse=_parse_cifar,
@@ -257,4 +212,9 @@ PUBLISHED: dict[str, Published] = {
             *("dog", "frog", "horse", "ship", "truck"),
         ),
     ),
+}
+
+NAMED: dict[str, Callable[[Path], ImageArrays]] = {
+    **{name: partial(load_published, name) for name in PUBLISHED},
+    "digits": lambda resources: load_digits(),
 }

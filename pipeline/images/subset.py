@@ -8,12 +8,12 @@ from pipeline.errors import InputError
 def stratified_subset(
     labels: np.ndarray, size: int, *, seed: int, split: np.ndarray | None = None
 ) -> np.ndarray:
-    """Draw `size` rows so that every class keeps its share.
+    """Stratified random subset: draw `size` rows so that every class keeps its share.
 
-    The seats are given to the cells (a class, or a class within a part of `split`) by Webster's
-    method, the proportional one without a bias for large or small cells. Each class keeps at least
-    two rows, with `split` at least one in each part. With one seed a smaller subset lies within a
-    larger one.
+    The rows are apportioned to the strata (a class, or a class within a part of `split`) by
+    Webster's method, the proportional one without a bias for large or small strata (Balinski &
+    Young 1982). Each class keeps at least two rows, with `split` at least one in each part. With
+    one seed a smaller subset lies within a larger one.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ def stratified_subset(
     InputError
         `size` is above n or below the least number of rows.
     """
-    cells = labels if split is None else 2 * labels + (split == "test")
-    order, rank, count = shuffled_ranks(cells, seed)
+    strata = labels if split is None else 2 * labels + (split == "test")
+    order, rank, count = shuffled_ranks(strata, seed)
     kept = rank < (2 if split is None else 1)
     if size > len(labels):
         raise InputError(
@@ -50,11 +50,11 @@ def stratified_subset(
     return np.sort(order[np.argsort(priority, kind="stable")[:size]])
 
 
-def shuffled_ranks(cells: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the rows in random order, the rank of each within its cell, and its cell's size."""
-    order = np.random.default_rng(seed).permutation(len(cells))
-    _, cell, sizes = np.unique(cells[order], return_inverse=True, return_counts=True)
-    grouped = np.argsort(cell, kind="stable")
-    rank = np.empty(len(cells), np.int64)
-    rank[grouped] = np.arange(len(cells)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return order, rank, sizes[cell]
+def shuffled_ranks(strata: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the rows in random order, the rank of each in its stratum, and the stratum's size."""
+    order = np.random.default_rng(seed).permutation(len(strata))
+    _, stratum, sizes = np.unique(strata[order], return_inverse=True, return_counts=True)
+    grouped = np.argsort(stratum, kind="stable")
+    rank = np.empty(len(strata), np.int64)
+    rank[grouped] = np.arange(len(strata)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return order, rank, sizes[stratum]

@@ -1,4 +1,4 @@
-"""The pre-trained CNNs: one table, one function that builds any row of it.
+"""Pre-trained CNNs without their tops: a table of them, and a function that builds one.
 
 A backbone is one flat functional model that takes the stored uint8 images as they are and does the
 rest on the device: grey to three channels, resize, the network's own `preprocess_input`, the
@@ -7,11 +7,8 @@ convolutions, a global average pool called "features". Whoever has the file need
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import importlib
-import os
-import sys
+import importlib.resources
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -20,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
+from pipeline.runtime.downloads import RemoteFile, fetch
+from pipeline.runtime.keras_import import import_keras
 
 if TYPE_CHECKING:
     import keras
@@ -28,21 +27,13 @@ FEATURES = "features"  # name of the layer whose output is the representation
 HEAD = "head"  # name of the layer that gives the class probabilities, after fine-tuning
 
 _TENSORFLOW = "https://storage.googleapis.com/tensorflow/keras-applications"
-
+_DEMO = "demo_backbone/mobilenet_025_32_cifar10.keras"  # in the package pipeline.workflow
+_ANY_SIZE = ("random", "demo", ".keras")  # weights that were not trained on larger images
 
 _TOO_SMALL = (
     "the last feature map of {name} at {size} pixels is 1 x 1, far from what its weights were "
     "trained on: use image_size 64 or more for a meaningful comparison"
 )
-
-
-@dataclass(frozen=True)
-class WeightsFile:
-    """A published ImageNet file without the top; `md5` is None where Keras publishes none."""
-
-    name: str
-    folder: str
-    md5: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +47,8 @@ class Backbone:
     feature_layer : str
         Name of the last feature map, the layer that is pooled.
     imagenet : callable
-        (alpha, image_size) -> the WeightsFile that Keras publishes for them.
+        (alpha, image_size) -> the file without the top that Keras publishes for them. Its hash is
+        None where Keras publishes none.
     alphas : tuple of float
         Width multipliers with published ImageNet weights; empty where there is no such choice.
     min_size : int
@@ -65,26 +57,27 @@ class Backbone:
 
     module: str
     feature_layer: str
-    imagenet: Callable[[float, int], WeightsFile]
+    imagenet: Callable[[float, int], RemoteFile]
     alphas: tuple[float, ...] = ()
     min_size: int = 32
 
 
-def _published(folder: str, name: str, md5: str) -> Callable[[float, int], WeightsFile]:
-    file = WeightsFile(name, f"{_TENSORFLOW}/{folder}", md5)
+def _published(folder: str, name: str, md5: str) -> Callable[[float, int], RemoteFile]:
+    file = RemoteFile(name, f"{_TENSORFLOW}/{folder}/{name}", f"md5:{md5}")
     return lambda alpha, size: file
 
 
-def _mobilenet(alpha: float, size: int) -> WeightsFile:
+def _mobilenet(alpha: float, size: int) -> RemoteFile:
     size = size if size in (128, 160, 192, 224) else 224  # Keras's own rule
     text = {1.0: "1_0", 0.75: "7_5", 0.5: "5_0", 0.25: "2_5"}[alpha]
-    return WeightsFile(f"mobilenet_{text}_{size}_tf_no_top.h5", f"{_TENSORFLOW}/mobilenet")
+    name = f"mobilenet_{text}_{size}_tf_no_top.h5"
+    return RemoteFile(name, f"{_TENSORFLOW}/mobilenet/{name}")
 
 
-def _mobilenet_v2(alpha: float, size: int) -> WeightsFile:
+def _mobilenet_v2(alpha: float, size: int) -> RemoteFile:
     size = size if size in (96, 128, 160, 192, 224) else 224  # Keras's own rule
     name = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(alpha)}_{size}_no_top.h5"
-    return WeightsFile(name, f"{_TENSORFLOW}/mobilenet_v2")
+    return RemoteFile(name, f"{_TENSORFLOW}/mobilenet_v2/{name}")
 
 
 # Names, addresses, hashes, sizes: the sources of keras.applications, version 3.15.
@@ -143,9 +136,10 @@ def build_backbone(
         Shape of a stored image, c = 1 (grey) or 3 (RGB).
     image_size : int
         Side in pixels to which the model resizes the images.
-    weights : "imagenet", "random" or a path
-        A path may be a file without the top (`.h5`, `.weights.h5`) or a `.keras` file that this
-        pipeline wrote, whose head is left out.
+    weights : "imagenet", "random", "demo" or a path
+        "demo" is a file that comes with this package: MobileNet with alpha 0.25, trained on
+        CIFAR-10. A path may be a file without the top (`.h5`, `.weights.h5`) or a `.keras` file
+        that this pipeline wrote, whose head is left out.
     alpha : float
         Width multiplier, for the MobileNets only.
     seed : int
@@ -158,7 +152,7 @@ def build_backbone(
     model : keras.Model
         (n, h, w, c) uint8 images, values 0 to 255 -> (n, d) float32, layer "features".
     provenance : dict
-        What the weights are: `weights`, `label` (for pictures), `file`, `sha256`, `verified`
+        What the weights are: `weights`, `label` (for figures), `file`, `sha256`, `verified`
         (True where a published hash was compared), `feature_map` (its height and width),
         `warnings` (sentences that belong beside every figure), and what was built.
 
@@ -168,9 +162,8 @@ def build_backbone(
         Unknown name, a size or an alpha that does not fit, weights that are missing, damaged or of
         another architecture.
     """
-    import keras
-
     _check(name, input_shape, image_size, alpha, weights)
+    keras = import_keras()
     keras.utils.set_random_seed(seed)
     model = _architecture(name, input_shape, image_size, alpha)
     provenance: dict[str, Any] = {
@@ -183,22 +176,20 @@ def build_backbone(
         "warnings": [],
     }
     if weights == "random":
-        found = {"label": f"random weights, seed {seed}", "verified": False}
+        origin: dict[str, Any] = {"label": f"random weights, seed {seed}", "verified": False}
     elif weights == "imagenet":
         file = BACKBONES[name].imagenet(alpha, image_size)
-        found = _imagenet(model, name, file, Path(resources))
+        origin = _load_imagenet(model, name, file, Path(resources))
+    elif weights == "demo":
+        demo = importlib.resources.files("pipeline.workflow") / _DEMO
+        with importlib.resources.as_file(demo) as path:
+            origin = _load_file(model, path, name, label="CIFAR-10 weights of the demo")
     else:
         path = Path(weights)
-        found = {
-            "label": f"weights from {path.name}",
-            "file": path.name,
-            "sha256": _digest(path),
-            "verified": False,
-        }
-        _load(model, path, name)
-    if provenance["feature_map"] == [1, 1] and not str(weights).endswith(("random", ".keras")):
+        origin = _load_file(model, path, name, label=f"weights from {path.name}")
+    if provenance["feature_map"] == [1, 1] and not str(weights).endswith(_ANY_SIZE):
         provenance["warnings"].append(_TOO_SMALL.format(name=name, size=image_size))
-    return model, provenance | found
+    return model, provenance | origin
 
 
 def _check(
@@ -226,6 +217,11 @@ def _check(
     if weights == "imagenet" and row.alphas and alpha not in row.alphas:
         choices = ", ".join(map(str, row.alphas))
         raise InputError(f"alpha {alpha} of {name} has no ImageNet weights: use one of {choices}")
+    if weights == "demo" and (name, alpha) != ("MobileNet", 0.25):
+        raise InputError(
+            f"weights 'demo' are those of MobileNet with alpha 0.25, not of {name} with alpha "
+            f"{alpha}: use imagenet, random or a file"
+        )
 
 
 def _architecture(
@@ -252,44 +248,32 @@ def _architecture(
     return keras.Model(images, x, name=name)
 
 
-def _imagenet(model: keras.Model, name: str, file: WeightsFile, resources: Path) -> dict[str, Any]:
-    """Load Keras's published file, fetched once into `resources`."""
-    path = resources / file.name
-    if not path.exists():
-        _download(f"{file.folder}/{file.name}", path, name)
-    if file.md5 is not None and (found := _digest(path, "md5")) != file.md5:
+def _load_imagenet(
+    model: keras.Model, name: str, file: RemoteFile, resources: Path
+) -> dict[str, Any]:
+    """Load Keras's published file, fetched once into `resources`; return its provenance."""
+    from pooch import file_hash
+
+    [path] = fetch([file], resources)
+    algorithm, _, published = (file.known_hash or "").partition(":")
+    if published and (actual := file_hash(path, algorithm)) != published:
         raise InputError(
-            f"{path} has MD5 {found} where Keras publishes {file.md5} for {name}: "
-            "remove the file so that it is fetched again, or name it as `weights` to use it anyway"
+            f"{path} has {algorithm.upper()} {actual} where Keras publishes {published} for "
+            f"{name}: remove the file so that it is fetched again, or name it as `weights` to use "
+            "it anyway"
         )
+    origin = _load_file(model, path, name, label="ImageNet weights")
+    return origin | {"verified": bool(published)}
+
+
+def _load_file(model: keras.Model, path: Path, name: str, *, label: str) -> dict[str, Any]:
+    """Load a weights file into `model`; return its provenance."""
+    from pooch import file_hash
+
+    if not path.is_file():
+        raise InputError(f"weights {path} do not exist: name a .h5 or .keras file, or use imagenet")
     _load(model, path, name)
-    return {
-        "label": "ImageNet weights",
-        "file": file.name,
-        "sha256": _digest(path),
-        "verified": file.md5 is not None,
-    }
-
-
-def _download(url: str, path: Path, name: str) -> None:
-    """Fetch under a temporary name, so that an interrupted download is never taken for the file."""
-    import keras
-
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        with contextlib.redirect_stdout(sys.stderr):  # where the progress bar belongs
-            # An absolute cache_subdir stops Keras from quietly using /tmp for a read-only folder.
-            keras.utils.get_file(part.name, url, cache_subdir=str(path.parent.resolve()))
-        os.replace(part, path)
-    except Exception as error:  # get_file raises bare Exception
-        part.unlink(missing_ok=True)
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"the ImageNet weights of {name} are not here and could not be downloaded ({reason}): "
-            f"put {path.name} into {path.parent}/"
-        ) from error
+    return {"label": label, "file": path.name, "sha256": file_hash(path), "verified": False}
 
 
 def _load(model: keras.Model, path: Path, name: str) -> None:
@@ -327,10 +311,3 @@ def _copy_backbone(path: Path, model: keras.Model) -> None:
     for layer in model.layers:
         if layer.weights:
             layer.set_weights(saved.get_layer(layer.name).get_weights())
-
-
-def _digest(path: Path, algorithm: str = "sha256") -> str:
-    if not path.is_file():
-        raise InputError(f"weights {path} do not exist: name a .h5 or .keras file, or use imagenet")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()

@@ -1,8 +1,8 @@
-"""BatchNorm's moving averages, measured again.
+"""Precise BatchNorm: recompute the running statistics (Wu & Johnson 2021, section 3).
 
-They are what goes wrong in fine-tuning: those of a pre-trained network belong to its own images,
-Keras's MobileNets follow new ones with a momentum of 0.999, and a short training ends with a
-network that is right in training mode and wrong in inference mode.
+The moving averages of mean and variance are what goes wrong in fine-tuning: those of a pre-trained
+network belong to its own images, Keras's MobileNets follow new ones with a momentum of 0.999, and a
+short training ends with a network that is right in training mode and wrong in inference mode.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     import keras
 
-BATCH = 128  # as large as the memory of a small card allows at 224 pixels
+BATCH = 128  # images; as many as the memory of a small GPU allows at 224 pixels
 
 
 def batch_norm_layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
@@ -26,15 +26,15 @@ def batch_norm_layers(model: keras.Model) -> list[keras.layers.BatchNormalizatio
 
 
 def recompute_statistics(model: keras.Model, images: np.ndarray) -> None:
-    """Set the averages to their plain mean over batches of images.
+    """Precise BatchNorm: set the running statistics to their mean over batches of images.
 
-    Layer by layer, not compiled: to compile these few batches takes longer than to run them.
+    The batches are run in training mode and not compiled, which would take longer than to run them.
 
     Parameters
     ----------
     model : keras.Model
     images : (n, h, w, c) uint8 array
-        What is left over by the last full batch of 128 is not used.
+        Cut into batches of 128; the rest is not used.
     """
     layers = batch_norm_layers(model)
     if not layers:

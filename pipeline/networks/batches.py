@@ -1,4 +1,4 @@
-"""What fine-tuning trains on: a validation part, and batches whose order a seed decides."""
+"""The data of fine-tuning: a stratified validation part, and batches in an order by seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 def validation_split(
     labels: np.ndarray, split: np.ndarray, n_classes: int, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Split the training rows by class into a part to train on and a part for early stopping.
+    """Stratified hold-out: split the training rows into some to train on and some to validate on.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def batches(
     seed: int,
     augment: tuple[str, ...] = (),
 ) -> Any:
-    """Cut `rows` of the data into batches, in an order that depends on the seed and the epoch only.
+    """Shuffled batches of some rows, in an order that depends on the seed and the epoch only.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Features: the output of one layer for every image, in inference mode."""
+"""Feature extraction: the pooled output of one layer for every image, in inference mode."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Extraction(NamedTuple):
-    """What one extraction gave.
+    """The features of every image, and how they were extracted.
 
     Attributes
     ----------
     features : (n, d) float32 array
     info : dict
-        precision, batch_size, and what `pipeline.networks.flops.speed` tells; the compilation, which a first
-        batch pays for, is not timed.
+        precision, batch_size, and the rates of `pipeline.networks.flops.speed`; compilation is not
+        timed.
     """
 
     features: np.ndarray
@@ -53,7 +53,7 @@ def extract_features(
     layer : str
         Name of any layer. A feature map (n, h', w', d) is averaged over its positions, in float32.
     batch_size : int, optional
-        Images per step; by default what suits the device.
+        Images per batch; by default what suits the device.
     precision : "auto", "float32", "bfloat16" or "float16"
         What the layers compute in; "auto" is float32 on a CPU, and on a GPU float16, or float32
         where features are beyond its range.
@@ -73,13 +73,13 @@ def extract_features(
     chosen = resolve_precision(precision, training=False)
     network = tap(model, layer)
     batch_size = min(batch_size or default_batch_size(network), len(images))
-    found = _extract(network, images, batch_size, chosen)
-    if chosen != "float16" or np.isfinite(found.features).all():
-        return found
+    extraction = _extract(network, images, batch_size, chosen)
+    if chosen != "float16" or np.isfinite(extraction.features).all():
+        return extraction
     problem = "features are infinite in float16, which ends at 65,504"
     if precision == "float16":
         raise InputError(f"{problem}: set their precision to float32")
-    log.info(f"{problem}: extracted again in float32")
+    log.warning(f"{problem}: extracted again in float32")
     return _extract(network, images, batch_size, "float32")
 
 
@@ -87,18 +87,18 @@ def _extract(
     network: keras.Model, images: np.ndarray, batch_size: int, precision: str
 ) -> Extraction:
     with computing_in(network, precision):
-        run = BatchedInference(network, rows=len(images), batch_size=batch_size)
-        run.warm_up()
+        predict = BatchedInference(network, n_rows=len(images), batch_size=batch_size)
+        predict.warm_up()
         start = time.perf_counter()
-        [features] = run(images, Progress("features", len(images)))
+        [features] = predict(images, Progress("features", len(images)))
         seconds = time.perf_counter() - start
-    found = speed(len(images) / seconds, forward_flops(network), precision)
-    log.info(f"features: {len(images):,} images in {precision}, {describe(found)}")
-    return Extraction(features, {"precision": precision, "batch_size": run.batch_size, **found})
+    rates = speed(len(images) / seconds, forward_flops(network))
+    log.info(f"features: {len(images):,} images in {precision}, {describe(rates)}")
+    return Extraction(features, {"precision": precision, "batch_size": predict.batch_size, **rates})
 
 
 def default_batch_size(network: keras.Model) -> int:
-    """Images per step: on two cores 256 is the fastest size within 5 %.
+    """Images per batch: on two cores 256 is the fastest size within 5 %.
 
     A GPU has room for more; there the largest feature map, read and written in float32, may take
     4 GiB. Not measured.
@@ -110,7 +110,7 @@ def default_batch_size(network: keras.Model) -> int:
 
 
 def tap(model: keras.Model, *layers: str) -> keras.Model:
-    """Cut the model after some layers, each pooled to one row per image."""
+    """Sub-model with the outputs of some layers, each averaged to one row per image."""
     import keras
 
     names = [each.name for each in model.layers]

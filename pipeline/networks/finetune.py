@@ -1,46 +1,40 @@
 """Fine-tuning: a new head on the frozen backbone, then the whole network.
 
-BatchNorm's averages are not followed as training goes: they are measured again, by a pass over
-training images, before the head is trained and before each validation (`pipeline.networks.batch_norm`).
+The running statistics of BatchNorm are not those of the training steps: they are recomputed from
+training images, before the head is trained and before each validation
+(`pipeline.networks.batch_norm`).
 """
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from kernels.oom import is_out_of_memory
-from pipeline.errors import InputError
 from pipeline.networks.backbone import FEATURES, HEAD
 from pipeline.networks.batch_norm import batch_norm_layers, recompute_statistics
 from pipeline.networks.batches import batches, validation_split
-from pipeline.networks.checkpoint import Checkpoint, fingerprint
+from pipeline.networks.checkpoint import Checkpoint, TrainingState, fingerprint
 from pipeline.networks.features import default_batch_size, tap
 from pipeline.networks.flops import TRAINING, describe, forward_flops, speed
 from pipeline.networks.inference import BatchedInference
-from pipeline.networks.precision import compiler_options, resolve_precision, set_precision
+from pipeline.networks.precision import resolve_precision, set_precision
 from pipeline.networks.recipe import Recipe
+from pipeline.networks.training import Phase, Scores, evaluate, train
 from pipeline.runtime.log import log
 
 if TYPE_CHECKING:
     import keras
 
-_LOSS = "sparse_categorical_crossentropy"
-_PROGRESS_SECONDS = 10.0
-_SAMPLE = 10_000  # training images whose accuracy is measured at the end
-_FAR_BELOW = 0.1  # a gap to the training accuracy that is no ordinary overfitting
+SAMPLE = 10_000  # training images whose accuracy is measured at the end
+FAR_BELOW = 0.1  # a gap to the training accuracy that is no ordinary overfitting
 
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """What one fine-tuning gave.
+    """A fine-tuned model, and how it was trained.
 
     Attributes
     ----------
@@ -54,8 +48,8 @@ class FinetuneResult:
         "train" (on at most 10,000 training images), "validation", "test" (None without a test
         split), each in inference mode, 0 to 1.
     speed : dict
-        What `pipeline.networks.flops.speed` tells of phase 2, a step being three times the arithmetic of the
-        forward pass; empty where there was no phase 2.
+        The rates of `pipeline.networks.flops.speed` in the median epoch of phase 2, a training step
+        being three times the arithmetic of the forward pass; empty where there was no phase 2.
     precision : str
         The precision that was used.
     warnings : list of str
@@ -79,9 +73,9 @@ def finetune(
     n_classes: int,
     recipe: Recipe,
     seed: int = 0,
-    checkpoint: Path,
+    checkpoint: Checkpoint | None = None,
 ) -> FinetuneResult:
-    """Train a classifier from a backbone; the test split is only looked at when all is done.
+    """Train a classifier from a backbone; the test split is only used when all is done.
 
     Parameters
     ----------
@@ -94,9 +88,9 @@ def finetune(
     recipe : Recipe
     seed : int
         Seed of the head, the validation part and the order of the images.
-    checkpoint : Path
-        Folder for the state after each epoch. A run that was killed goes on from there, a run with
-        other data or settings starts afresh.
+    checkpoint : Checkpoint, optional
+        Stores the state after each epoch: a run that was killed goes on from there, a run with
+        other data or settings starts afresh. None keeps the state in memory.
 
     Returns
     -------
@@ -105,55 +99,31 @@ def finetune(
     Raises
     ------
     InputError
-        Fewer than two classes, a class with fewer than two training images, a loss that is no
-        number, or too little memory for a batch.
+        Fewer than two classes, a class with fewer than two training images, a loss that is not
+        finite, or too little memory for a batch.
     """
     import keras
 
     keras.utils.set_random_seed(seed)
-    train, validation = validation_split(labels, split, n_classes, recipe.validation, seed)
+    rows = _draw_rows(labels, split, n_classes, recipe, seed)
     precision = resolve_precision(recipe.precision, training=True)
-    model = _with_head(backbone_model, n_classes)
+    model = add_head(backbone_model, n_classes)
     set_precision(model, precision)
     for layer in batch_norm_layers(model):
         layer.trainable = recipe.batchnorm == "adapt"
+    state = checkpoint or TrainingState()
+    settings = recipe.model_dump(), seed, precision
     weights = backbone_model.get_weights()
-    key = fingerprint(asdict(recipe), seed, precision, images[train], labels[train], *weights)
-    state = Checkpoint(checkpoint, key)
-    rng = np.random.default_rng([seed, 1])
-    some = images[_some(train, recipe.batchnorm_images, rng)]
-    adapt = partial(recompute_statistics, model, some) if recipe.batchnorm == "adapt" else _nothing
-    few = _some(train, recipe.head_images, rng) if recipe.head_epochs else train[:0]
-    # One function gives phase 1 its features and phase 2 its validation: it is compiled once.
-    look = _inference(model, FEATURES, HEAD, rows=len(few) + len(validation))
+    state.open(fingerprint(*settings, images[rows.train], labels[rows.train], *weights))
 
+    run = _Run(model, images, labels, rows, recipe, seed, precision, state)
     if recipe.head_epochs:
-        adapt()
-        x = look(images[np.concatenate([few, validation])])[0]
-        head = _Phase("head", recipe.head_epochs, recipe.head_learning_rate, "float32")
-        x, held_out = x[: len(few)], (x[len(few) :], labels[validation])
-        rows = batches(x, labels[few], np.arange(len(few)), batch_size=recipe.batch_size, seed=seed)
-        network = _head(model)
-        judge = BatchedInference(network, rows=len(validation), batch_size=len(validation))
-        _train(network, head, rows, judge, held_out, state, recipe.patience, _nothing)
+        run.train_head()
     if recipe.epochs:
-        full = _Phase("full", recipe.epochs, _learning_rate(model, recipe), precision)
-        size, augment = recipe.batch_size, recipe.augment
-        rows = batches(images, labels, train, batch_size=size, seed=seed, augment=augment)
-        held_out = images[validation], labels[validation]
-        _train(model, full, rows, look, held_out, state, recipe.patience, adapt)
+        run.train_network()
 
     set_precision(model, "float32")
-    parts = {
-        "train": _some(train, _SAMPLE, rng),
-        "validation": validation,
-        "test": np.flatnonzero(split == "test"),
-    }
-    look = _inference(model, HEAD, rows=max(map(len, parts.values())))
-    accuracy = {
-        name: _score(look, images[rows], labels[rows]).accuracy if len(rows) else None
-        for name, rows in parts.items()
-    }
+    accuracy = _accuracy(model, images, labels, rows)
     return FinetuneResult(
         model=keras.Model(model.input, model.output, name=model.name),  # without the optimiser
         history=state.history,
@@ -164,18 +134,8 @@ def finetune(
     )
 
 
-def _nothing() -> None:
-    """Frozen averages stay as they are, and the head alone has none."""
-
-
-def _some(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    return np.sort(rng.permutation(rows)[:count])
-
-
-# --- the model ------------------------------------------------------------------------------------
-
-
-def _with_head(backbone: keras.Model, n_classes: int) -> keras.Model:
+def add_head(backbone: keras.Model, n_classes: int) -> keras.Model:
+    """A copy of a backbone with a dense softmax layer, "head", on its features."""
     import keras
 
     copy = keras.models.clone_model(backbone)
@@ -184,161 +144,137 @@ def _with_head(backbone: keras.Model, n_classes: int) -> keras.Model:
     return keras.Model(copy.input, head(copy.get_layer(FEATURES).output), name=backbone.name)
 
 
-def _learning_rate(model: keras.Model, recipe: Recipe) -> float:
-    if recipe.learning_rate is not None:
-        return recipe.learning_rate
-    return 1e-3 if batch_norm_layers(model) else 1e-4
+class _Rows(NamedTuple):
+    """Row numbers of the data set by their use."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    batch_norm: np.ndarray  # of train, for the running statistics
+    head: np.ndarray  # of train, for phase 1
+    sample: np.ndarray  # of train, for the accuracy
 
 
-# --- the training ---------------------------------------------------------------------------------
+def _draw_rows(
+    labels: np.ndarray, split: np.ndarray, n_classes: int, recipe: Recipe, seed: int
+) -> _Rows:
+    train_rows, validation = validation_split(labels, split, n_classes, recipe.validation, seed)
+    rng = np.random.default_rng([seed, 1])
+
+    def draw(count: int) -> np.ndarray:
+        return np.sort(rng.permutation(train_rows)[:count])
+
+    return _Rows(
+        train_rows,
+        validation,
+        test=np.flatnonzero(split == "test"),
+        batch_norm=draw(recipe.batchnorm_images),
+        head=draw(recipe.head_images) if recipe.head_epochs else train_rows[:0],
+        sample=draw(SAMPLE),
+    )
 
 
-class _Phase(NamedTuple):
-    name: str
-    epochs: int
-    learning_rate: float
+@dataclass
+class _Run:
+    """The two phases of a fine-tuning."""
+
+    model: keras.Model
+    images: np.ndarray
+    labels: np.ndarray
+    rows: _Rows
+    recipe: Recipe
+    seed: int
     precision: str
+    state: TrainingState
+
+    def __post_init__(self) -> None:
+        self.bn_images = self.images[self.rows.batch_norm]
+        # One function gives phase 1 its features and phase 2 its validation: it is compiled once.
+        n_rows = len(self.rows.head) + len(self.rows.validation)
+        self.predict = batched_inference(self.model, FEATURES, HEAD, n_rows=n_rows)
+
+    def train_head(self) -> None:
+        """Phase 1: the head alone, on features that are extracted once."""
+        recipe, rows = self.recipe, self.rows
+        self.adapt_batch_norm()
+        features = self.predict(self.images[np.concatenate([rows.head, rows.validation])])[0]
+        head_features, held_out = np.split(features, [len(rows.head)])
+        data = batches(
+            head_features,
+            self.labels[rows.head],
+            np.arange(len(rows.head)),
+            batch_size=recipe.batch_size,
+            seed=self.seed,
+        )
+        head = _head_alone(self.model)
+        evaluator = BatchedInference(head, n_rows=len(held_out), batch_size=len(held_out))
+        labels = self.labels[rows.validation]
+        phase = Phase("head", recipe.head_epochs, recipe.head_learning_rate, "float32")
+        self.train(head, data, phase, lambda: evaluate(evaluator, held_out, labels))
+
+    def train_network(self) -> None:
+        """Phase 2: the whole network."""
+        recipe = self.recipe
+        data = batches(
+            self.images,
+            self.labels,
+            self.rows.train,
+            batch_size=recipe.batch_size,
+            seed=self.seed,
+            augment=recipe.augment,
+        )
+        held_out, labels = self.images[self.rows.validation], self.labels[self.rows.validation]
+
+        def validate() -> Scores:
+            self.adapt_batch_norm()
+            return evaluate(self.predict, held_out, labels)
+
+        phase = Phase("full", recipe.epochs, _learning_rate(self.model, recipe), self.precision)
+        self.train(self.model, data, phase, validate)
+
+    def train(
+        self, model: keras.Model, data: Any, phase: Phase, validate: Callable[[], Scores]
+    ) -> None:
+        train(
+            model, data, phase, validate=validate, patience=self.recipe.patience, state=self.state
+        )
+
+    def adapt_batch_norm(self) -> None:
+        """Recompute the running statistics, unless they are frozen."""
+        if self.recipe.batchnorm == "adapt":
+            recompute_statistics(self.model, self.bn_images)
 
 
-def _head(model: keras.Model) -> keras.Model:
-    """Only the head: (n, d) features -> probabilities. It shares its layer with the model."""
+def _head_alone(model: keras.Model) -> keras.Model:
+    """(n, d) features -> probabilities. It shares its layer with the model."""
     import keras
 
     features = keras.Input(model.get_layer(FEATURES).output.shape[1:])
     return keras.Model(features, model.get_layer(HEAD)(features))
 
 
-def _train(
-    model: keras.Model,
-    phase: _Phase,
-    data: Any,
-    judge: BatchedInference,
-    held_out: tuple[np.ndarray, np.ndarray],
-    state: Checkpoint,
-    patience: int,
-    before_validation: Callable[[], None],
-) -> None:
-    """Train for one phase from where the checkpoint stands, and leave the best weights in place."""
-    _compile(model, phase, steps=phase.epochs * len(data))
-    done = state.resume(model, phase.name)
-    while not state.finished(phase.name, phase.epochs, patience):
-        done += 1
-        what = f"{phase.name} epoch {done}/{phase.epochs}"
-        progress = _progress(what, data, model)
-        data.begin(done)
-        start = time.perf_counter()
-        fit = _fit(model, data, progress, what)
-        loss, accuracy = fit.history["loss"][0], fit.history["accuracy"][0]
-        before_validation()
-        validation = _score(judge, *held_out)
-        if not math.isfinite(loss + validation.loss):  # XLA may clip the former to a number
-            raise InputError(
-                f"the loss is {loss + validation.loss} in {what}: lower the learning rate "
-                f"{phase.learning_rate} or set precision to float32"
-            )
-        row = {
-            "epoch": done,
-            "phase": phase.name,
-            "loss": loss,
-            "accuracy": accuracy,
-            "val_loss": validation.loss,
-            "val_accuracy": validation.accuracy,
-            "seconds": time.perf_counter() - start,
-            "images_per_second": progress.rate,
-        }
-        state.save(model, row)
-        log.info(
-            f"finetune: {what}: loss {loss:.4f}, accuracy {accuracy:.4f}, validation loss "
-            f"{row['val_loss']:.4f}, accuracy {row['val_accuracy']:.4f}, {row['seconds']:.0f} s, "
-            f"{progress.rate:,.0f} images/s"
-        )
-    model.load_weights(state.best(phase.name))
+def _learning_rate(model: keras.Model, recipe: Recipe) -> float:
+    if recipe.learning_rate is not None:
+        return recipe.learning_rate
+    return 1e-3 if batch_norm_layers(model) else 1e-4
 
 
-def _fit(model: keras.Model, data: Any, progress: Any, what: str) -> Any:
-    """One epoch. The recipe's batch size decides the result, so it is not changed unasked."""
-    try:
-        return model.fit(data, epochs=1, shuffle=False, verbose=0, callbacks=progress)
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        raise InputError(
-            f"memory ran out in {what} with batches of {data.size} images: lower batch_size of "
-            "finetune, free some, or set device to cpu"
-        ) from error
-
-
-def _compile(model: keras.Model, phase: _Phase, *, steps: int) -> None:
-    import keras
-
-    schedule = keras.optimizers.schedules.CosineDecay(phase.learning_rate, decay_steps=steps)
-    optimizer = keras.optimizers.Adam(schedule)
-    if phase.precision == "float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    # Named by a text it would get its variables in the first step, which is then traced again.
-    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    model.compile(optimizer, _LOSS, metrics=[accuracy], **compiler_options())
-    optimizer.build(model.trainable_variables)  # so that a checkpoint can fill it
-
-
-def _progress(what: str, data: Any, model: keras.Model) -> Any:
-    """Tell the pace now and then, and measure it without the first step, which compiles.
-
-    Keras's own list of callbacks would wait for the device after each step, to read its logs.
-    """
-    import keras
-
-    class Progress(keras.callbacks.CallbackList):
-        rate = 0.0
-
-        def on_train_begin(self, logs: Any = None) -> None:
-            super().on_train_begin(logs)
-            self.start = self.said = time.perf_counter()
-            self.first = 0
-
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            if batch == 0 and len(data) > 1:
-                float(logs["loss"])
-                self.start, self.first = time.perf_counter(), 1
-            elif time.perf_counter() - self.said > _PROGRESS_SECONDS:
-                loss, accuracy = float(logs["loss"]), float(logs["accuracy"])
-                self.said = time.perf_counter()
-                rate = self.pace(batch + 1)
-                log.info(
-                    f"finetune: {what}: {(batch + 1) * data.size:,} of {len(data) * data.size:,} images, "
-                    f"{rate:,.0f} images/s, {(len(data) - batch - 1) * data.size / rate:.0f} s "
-                    f"left, loss {loss:.4f}, accuracy {accuracy:.4f}"
-                )
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            super().on_epoch_end(epoch, logs)  # reads the logs: all steps are done
-            self.rate = self.pace(len(data))
-
-        def pace(self, steps: int) -> float:
-            return (steps - self.first) * data.size / (time.perf_counter() - self.start)
-
-    return Progress(add_history=True, model=model)
-
-
-# --- the judgement --------------------------------------------------------------------------------
-
-
-class _Score(NamedTuple):
-    loss: float
-    accuracy: float
-
-
-def _inference(model: keras.Model, *layers: str, rows: int) -> BatchedInference:
+def batched_inference(model: keras.Model, *layers: str, n_rows: int) -> BatchedInference:
+    """Inference of some layers of a model, in batches that suit the device."""
     network = tap(model, *layers)
-    return BatchedInference(network, rows=rows, batch_size=default_batch_size(network))
+    return BatchedInference(network, n_rows=n_rows, batch_size=default_batch_size(network))
 
 
-def _score(network: BatchedInference, inputs: np.ndarray, labels: np.ndarray) -> _Score:
-    """Cross-entropy and accuracy of the network's last output, in inference mode."""
-    probabilities = network(inputs)[-1]
-    likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    loss = -np.log(np.maximum(likelihood, np.finfo(np.float32).tiny)).mean()
-    return _Score(float(loss), float(np.mean(probabilities.argmax(axis=1) == labels)))
+def _accuracy(
+    model: keras.Model, images: np.ndarray, labels: np.ndarray, rows: _Rows
+) -> dict[str, float | None]:
+    """Accuracy in inference mode of each part; None for one without images."""
+    parts = {"train": rows.sample, "validation": rows.validation, "test": rows.test}
+    predict = batched_inference(model, HEAD, n_rows=max(map(len, parts.values())))
+    return {
+        name: evaluate(predict, images[part], labels[part]).accuracy if len(part) else None
+        for name, part in parts.items()
+    }
 
 
 def _speed(model: keras.Model, history: list[dict[str, Any]], precision: str) -> dict[str, float]:
@@ -346,24 +282,23 @@ def _speed(model: keras.Model, history: list[dict[str, Any]], precision: str) ->
     if not history:
         return {}
     rate = float(np.median([row["images_per_second"] for row in history]))
-    found = speed(rate, TRAINING * forward_flops(model), precision)
-    log.info(f"finetune: in {precision}, {describe(found)}")
-    return found
+    rates = speed(rate, TRAINING * forward_flops(model))
+    log.info(f"finetune: in {precision}, {describe(rates)}")
+    return rates
 
 
 def _warnings(
     accuracy: dict[str, float | None], history: list[dict[str, Any]], recipe: Recipe
 ) -> list[str]:
-    """Sentences about a result that falls short of what its training promised."""
+    """Sentences about an accuracy far below that of the training."""
     promised = max((row["accuracy"] for row in history), default=0.0)
-    found = []
-    for name, value in accuracy.items():
-        if value is not None and value < promised - _FAR_BELOW:
-            found.append(
-                f"{name.upper()} ACCURACY {value:.3f} IS FAR BELOW the training accuracy "
-                f"{promised:.3f}: the network is not what its training promised (batchnorm "
-                f"{recipe.batchnorm!r}, few images, or classes that differ between the splits)"
-            )
-    for sentence in found:
+    sentences = [
+        f"{name.upper()} ACCURACY {value:.3f} IS FAR BELOW the training accuracy "
+        f"{promised:.3f}: the network is not what its training promised (batchnorm "
+        f"{recipe.batchnorm!r}, few images, or classes that differ between the splits)"
+        for name, value in accuracy.items()
+        if value is not None and value < promised - FAR_BELOW
+    ]
+    for sentence in sentences:
         log.warning(f"finetune: {sentence}")
-    return found
+    return sentences

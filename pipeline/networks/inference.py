@@ -1,4 +1,4 @@
-"""A network over many rows that lie on the device: one transfer a chunk, batches cut there."""
+"""Batched inference: a network over many rows, transferred to the device chunk by chunk."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from pipeline.runtime.log import Progress
 
-# Bytes of a chunk, its rows and their outputs together: what even a small card has to spare, and
-# what does not matter beside the features on a CPU, where nothing is transferred.
-CHUNK = {True: 2**30, False: 2**27}
-SMALLER = 4  # times, what a second attempt does at a time where memory ran out
+# Bytes of a chunk, inputs and outputs together, with and without a GPU: what even a small GPU has
+# to spare, and what does not matter beside the features on a CPU, where nothing is transferred.
+CHUNK_BYTES = {True: 2**30, False: 2**27}
+SHRINK = 4  # divisor of batch and chunk for the second attempt after out of memory
 
 T = TypeVar("T")
 
@@ -31,17 +31,19 @@ T = TypeVar("T")
 class BatchedInference:
     """A network that is compiled once and run over any number of rows, in inference mode.
 
-    A step is told row numbers only; outputs stay on the device until their chunk is done. Where
-    memory runs out, batches and chunks become smaller, once a call.
+    A chunk of rows is copied to the device at once and cut into batches there; outputs stay on the
+    device until their chunk is done. Where memory runs out, a call is repeated once with smaller
+    batches and chunks.
 
     Parameters
     ----------
     network : keras.Model
         One input, one or more outputs. Its weights may change between two calls, its precision may
         not.
-    rows : int
-        The most rows that a call will bring.
+    n_rows : int
+        Rows of a call, at most.
     batch_size : int
+        Rows per batch, at most; the attribute of this name is what is used.
 
     Raises
     ------
@@ -49,28 +51,27 @@ class BatchedInference:
         In a call: memory ran out with smaller batches too.
     """
 
-    def __init__(self, network: keras.Model, *, rows: int, batch_size: int) -> None:
-        self.network = network
-        self._set_up(rows, batch_size, CHUNK[has_gpu()])
+    def __init__(self, network: keras.Model, *, n_rows: int, batch_size: int) -> None:
+        self.network, self.n_rows = network, n_rows
+        self._set_sizes(batch_size, CHUNK_BYTES[has_gpu()])
 
-    def _set_up(self, most: int, batch_size: int, room: int) -> None:
-        """Get ready for `most` rows, of which some lie on the device in `room` bytes."""
-        self.most, self.room = most, room
-        self.batch_size = min(batch_size, most)
-        batches = math.ceil(most / self.batch_size)
+    def _set_sizes(self, batch_size: int, chunk_bytes: int) -> None:
+        """Divide the rows into equal chunks of whole batches."""
+        self.batch_size, self.chunk_bytes = min(batch_size, self.n_rows), chunk_bytes
+        batches = math.ceil(self.n_rows / self.batch_size)
         tensors = self.network.inputs + self.network.outputs
-        bytes_of_batch = self.batch_size * sum(map(_bytes, tensors))
-        chunks = math.ceil(batches / max(1, room // bytes_of_batch))
-        self.rows = self.batch_size * math.ceil(batches / chunks)
+        bytes_of_batch = self.batch_size * sum(map(_bytes_per_row, tensors))
+        chunks = math.ceil(batches / max(1, chunk_bytes // bytes_of_batch))
+        self.chunk_rows = self.batch_size * math.ceil(batches / chunks)
 
     @cached_property
     def model(self) -> Any:
-        """Row numbers -> outputs; with the rows on the device."""
-        return _on_device(self.network, self.rows)
+        """Row numbers -> outputs, for rows on the device."""
+        return _on_device(self.network, self.chunk_rows)
 
     def warm_up(self) -> None:
         """Compile: run one batch."""
-        self._attempt(lambda: self._run(1, None))
+        self._retry(lambda: self._predict(1, None))
 
     def __call__(self, rows: np.ndarray, progress: Progress | None = None) -> list[np.ndarray]:
         """Run the network.
@@ -80,16 +81,16 @@ class BatchedInference:
         rows : (n, ...) array
             A memory-mapped array is read chunk by chunk.
         progress : Progress, optional
-            Is told of each batch.
+            Updated after each batch.
 
         Returns
         -------
         list of (n, ...) float32 arrays
             One for each output of the network.
         """
-        return self._attempt(lambda: self._all(rows, progress))
+        return self._retry(lambda: self._predict_chunks(rows, progress))
 
-    def _attempt(self, compute: Callable[[], T]) -> T:
+    def _retry(self, compute: Callable[[], T]) -> T:
         try:
             return retry_on_oom(compute, self._shrink)
         except MemoryError as error:
@@ -101,31 +102,31 @@ class BatchedInference:
     def _shrink(self) -> None:
         self.__dict__.pop("model", None)
         gc.collect()  # it is part of cycles
-        self._set_up(self.most, max(1, self.batch_size // SMALLER), self.room // SMALLER)
-        log.info(f"memory ran out: once more with batches of {self.batch_size:,}")
+        self._set_sizes(max(1, self.batch_size // SHRINK), self.chunk_bytes // SHRINK)
+        log.warning(f"memory ran out: once more with batches of {self.batch_size:,}")
 
-    def _all(self, rows: np.ndarray, progress: Progress | None) -> list[np.ndarray]:
+    def _predict_chunks(self, rows: np.ndarray, progress: Progress | None) -> list[np.ndarray]:
         shapes = [output.shape[1:] for output in self.network.outputs]
-        found = [np.empty((len(rows), *shape), np.float32) for shape in shapes]
+        outputs = [np.empty((len(rows), *shape), np.float32) for shape in shapes]
         if progress is not None:
             progress.reset()
-        for first in range(0, len(rows), self.rows):
-            chunk = rows[first : first + self.rows]
+        for first in range(0, len(rows), self.chunk_rows):
+            chunk = rows[first : first + self.chunk_rows]
             # The shape stays, since another one would be compiled again.
-            self.model.rows.assign(np.resize(chunk, (self.rows, *chunk.shape[1:])))
-            made = self._run(math.ceil(len(chunk) / self.batch_size), progress)
-            for whole, part in zip(found, made, strict=True):
-                whole[first : first + len(chunk)] = part[: len(chunk)]
-        return found
+            self.model.rows.assign(np.resize(chunk, (self.chunk_rows, *chunk.shape[1:])))
+            parts = self._predict(math.ceil(len(chunk) / self.batch_size), progress)
+            for output, part in zip(outputs, parts, strict=True):
+                output[first : first + len(chunk)] = part[: len(chunk)]
+        return outputs
 
-    def _run(self, batches: int, progress: Progress | None) -> list[np.ndarray]:
+    def _predict(self, batches: int, progress: Progress | None) -> list[np.ndarray]:
+        """The outputs for the first batches of the chunk on the device."""
         numbers = np.arange(batches * self.batch_size, dtype=np.int32)
-        steps = _steps(progress, self.batch_size)
-        return self.model.predict(numbers, self.batch_size, verbose=0, callbacks=steps)
+        callbacks = _progress_callbacks(progress, self.batch_size)
+        return self.model.predict(numbers, self.batch_size, verbose=0, callbacks=callbacks)
 
 
-def _bytes(tensor: keras.KerasTensor) -> int:
-    """Bytes of a row."""
+def _bytes_per_row(tensor: keras.KerasTensor) -> int:
     return math.prod(tensor.shape[1:]) * (1 if tensor.dtype == "uint8" else 4)
 
 
@@ -155,13 +156,13 @@ def _on_device(network: keras.Model, rows: int) -> Any:
     return model
 
 
-def _steps(progress: Progress | None, batch_size: int) -> Any:
+def _progress_callbacks(progress: Progress | None, batch_size: int) -> Any:
     """Count batches; Keras's own list of callbacks would copy each batch's outputs to the host."""
     import keras
 
-    class Steps(keras.callbacks.CallbackList):
+    class Callbacks(keras.callbacks.CallbackList):
         def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
             if progress is not None:
                 progress.update(batch_size)
 
-    return Steps()
+    return Callbacks()

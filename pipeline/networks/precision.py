@@ -1,4 +1,4 @@
-"""What a network computes in, and what Keras computes on."""
+"""Mixed precision of a network, and the device that Keras computes on."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def resolve_precision(wanted: str, *, training: bool) -> str:
 
 
 def set_precision(model: keras.Model, precision: str) -> None:
-    """Set what each layer computes in; variables, pooled features and head stay float32.
+    """Mixed precision: set what each layer computes in; variables, features, head stay float32.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def set_precision(model: keras.Model, precision: str) -> None:
 
 @contextlib.contextmanager
 def computing_in(model: keras.Model, precision: str) -> Iterator[None]:
-    """Set the precision of a model for a while; functions traced meanwhile keep it."""
+    """Set the precision of a model in a `with` block; functions traced in it keep it."""
     before = [layer.dtype_policy for layer in model.layers]
     set_precision(model, precision)
     try:
@@ -91,8 +91,8 @@ def compute_capability() -> tuple[int, int]:
 def _of_tensorflow() -> Any:
     import tensorflow as tf
 
-    card = tf.config.get_visible_devices("GPU")[0]
-    return tf.config.experimental.get_device_details(card)["compute_capability"]
+    gpu = tf.config.get_visible_devices("GPU")[0]
+    return tf.config.experimental.get_device_details(gpu)["compute_capability"]
 
 
 def _of_jax() -> Any:

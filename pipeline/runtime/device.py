@@ -31,6 +31,13 @@ def resolve_device(device: str) -> str:
     return device
 
 
+def cpu_count() -> int:
+    """CPU cores that this process may use, by its affinity and the quota of its container."""
+    import joblib
+
+    return joblib.cpu_count()
+
+
 def backend_for(device: str) -> Backend:
     """The backend that computes an estimator's `device`.
 

@@ -33,7 +33,7 @@ class _StderrHandler(logging.StreamHandler):
 
 
 def set_up_logging(*, quiet: bool = False) -> None:
-    """Send the log of this process to stderr.
+    """Send the log of this process to stderr, details (DEBUG) only where that is a file.
 
     Parameters
     ----------
@@ -44,7 +44,8 @@ def set_up_logging(*, quiet: bool = False) -> None:
     handler.setFormatter(LineFormatter())
     log.handlers = [handler]
     log.propagate = False
-    log.setLevel(logging.WARNING if quiet else logging.INFO)
+    details = logging.INFO if sys.stderr.isatty() else logging.DEBUG
+    log.setLevel(logging.WARNING if quiet else details)
 
 
 class Progress(tqdm):
@@ -83,9 +84,9 @@ class Progress(tqdm):
         """Draw the bar, or write a line of the log."""
         if self._bar:
             super().display(*arguments, **options)
-        elif 0 < self.n < self.total:
+        elif self.initial < self.n < self.total:
             elapsed = self.format_dict["elapsed"]
-            left = elapsed / self.n * (self.total - self.n)
+            left = elapsed / (self.n - self.initial) * (self.total - self.n)
             note = f", {self.postfix}" if self.postfix else ""
             log.info(
                 "%s: %d %%, about %.0f s left%s", self.desc, 100 * self.n // self.total, left, note

@@ -1,15 +1,17 @@
 """Is each backbone the network its name says, with the weights its provenance says?"""
 
 import importlib
+import importlib.resources
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
+from pooch import file_hash
 
 from pipeline.errors import InputError
 from pipeline.networks import backbone as backbones
-from pipeline.networks.backbone import BACKBONES, WeightsFile, build_backbone
+from pipeline.networks.backbone import BACKBONES, build_backbone
+from pipeline.runtime.downloads import RemoteFile
 
 RNG = np.random.default_rng(0)
 TINY = {"name": "MobileNet", "input_shape": (8, 8, 1), "image_size": 32, "alpha": 0.25}
@@ -101,10 +103,10 @@ def test_imagenet_uses_the_file_that_is_there_and_checks_its_hash(saved, tmp_pat
     assert (provenance["file"], provenance["verified"]) == (name, False)
     assert len(provenance["warnings"]) == 1  # one feature per channel: 1 x 1
 
-    md5 = backbones._digest(keras_file, "md5")
+    md5 = file_hash(keras_file, "md5")
     row = BACKBONES["MobileNet"]
     for published in (md5, "0" * 32):
-        file = WeightsFile(name, "https://example.invalid", published)
+        file = RemoteFile(name, "https://example.invalid", f"md5:{published}")
         changed = backbones.Backbone(
             row.module, row.feature_layer, lambda alpha, size, file=file: file, row.alphas
         )
@@ -117,19 +119,28 @@ def test_imagenet_uses_the_file_that_is_there_and_checks_its_hash(saved, tmp_pat
 
 
 def test_no_network_and_no_file_names_the_file_and_the_folder(tmp_path, monkeypatch):
-    import keras
-
-    def offline(name, url, cache_subdir):
-        Path(cache_subdir, name).write_text("half a file")
-        raise Exception(f"URL fetch failure on {url}")
-
-    monkeypatch.setattr(keras.utils, "get_file", offline)
+    row, url = BACKBONES["VGG16"], "http://127.0.0.1:9/vgg16.h5"  # the discard port, closed
+    file = row.imagenet(1.0, 32)._replace(url=url)
+    offline = backbones.Backbone(row.module, row.feature_layer, lambda alpha, size: file)
+    monkeypatch.setitem(BACKBONES, "VGG16", offline)
     folder = tmp_path / "resources"
     with pytest.raises(
-        InputError, match=r"put vgg16_weights_tf_dim_ordering.*h5 into .*resources/"
+        InputError,
+        match=rf"{url} .*refused.*put by hand .*resources/vgg16_weights_tf_dim_ordering.*h5 \(md5:",
     ):
         build_backbone("VGG16", input_shape=(8, 8, 3), image_size=32, resources=folder)
     assert list(folder.iterdir()) == []
+
+
+def test_demo_weights_are_those_of_the_file_in_the_package():
+    shipped = importlib.resources.files("pipeline.workflow") / backbones._DEMO
+    demo, provenance = tiny("demo")
+    loaded, of_file = tiny(str(shipped))
+    for ours, theirs in zip(demo.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert provenance.pop("label") == "CIFAR-10 weights of the demo"
+    assert of_file.pop("label") == "weights from mobilenet_025_32_cifar10.keras"
+    assert provenance == of_file | {"weights": "demo"}
 
 
 @pytest.mark.parametrize(
@@ -142,6 +153,14 @@ def test_no_network_and_no_file_names_the_file_and_the_folder(tmp_path, monkeypa
         ({"alpha": 0.0}, "alpha 0.0 of MobileNet is not a width"),
         ({"alpha": 0.3, "weights": "imagenet"}, "alpha 0.3 .* use one of 0.25, 0.5, 0.75, 1.0"),
         ({"weights": "no/such.h5"}, "no/such.h5 do not exist"),
+        (
+            {"weights": "demo", "alpha": 0.5},
+            "MobileNet with alpha 0.25, not of MobileNet with alpha 0.5",
+        ),
+        (
+            {"weights": "demo", "name": "VGG16", "alpha": 1.0},
+            "alpha 0.25, not of VGG16 with alpha 1.0",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(changes, sentence):

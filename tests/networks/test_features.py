@@ -7,9 +7,8 @@ from sklearn.datasets import load_digits
 
 from bench.what import precision as bench_precision
 from pipeline.errors import InputError
-from pipeline.networks import features as stage
-from pipeline.networks import inference as resident
-from pipeline.networks import precision
+from pipeline.networks import features as step
+from pipeline.networks import inference, precision
 from pipeline.networks.backbone import build_backbone
 from pipeline.networks.features import Extraction, extract_features
 
@@ -59,17 +58,17 @@ def test_chunks_on_the_device_are_compiled_once_and_change_nothing(tmp_path, mon
     network = small_network()
     images = np.random.default_rng(0).integers(0, 256, (101, 8, 8, 1), dtype=np.uint8)
     whole = extract_features(network, images, batch_size=8).features
-    monkeypatch.setitem(resident.CHUNK, False, 8 * (64 + 4 * 4) * 3)  # three batches
-    run = resident.BatchedInference(network, rows=len(images), batch_size=8)
-    assert run.rows == 24
+    monkeypatch.setitem(inference.CHUNK_BYTES, False, 8 * (64 + 4 * 4) * 3)  # three batches
+    predict = inference.BatchedInference(network, n_rows=len(images), batch_size=8)
+    assert predict.chunk_rows == 24
     before = network.get_layer("scale").traced
-    run.warm_up()
+    predict.warm_up()
     traced = network.get_layer("scale").traced
     assert traced > before
     np.save(tmp_path / "images.npy", images)
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
     for rows in (mapped, images, images[:5]):
-        np.testing.assert_array_equal(run(rows)[0], whole[: len(rows)])
+        np.testing.assert_array_equal(predict(rows)[0], whole[: len(rows)])
     assert network.get_layer("scale").traced == traced
 
 
@@ -173,10 +172,10 @@ def test_on_a_gpu_features_beyond_float16_are_extracted_again(monkeypatch, capsy
 
 def test_a_gpu_gets_larger_batches_within_its_memory(model, monkeypatch):
     vgg, _ = build_backbone("VGG16", input_shape=(8, 8, 1), image_size=224, weights="random")
-    assert stage.default_batch_size(vgg) == 256
-    monkeypatch.setattr(stage, "has_gpu", lambda: True)
-    assert stage.default_batch_size(model) == 1024
-    assert stage.default_batch_size(vgg) == 128  # its largest map has 224 x 224 x 64 numbers
+    assert step.default_batch_size(vgg) == 256
+    monkeypatch.setattr(step, "has_gpu", lambda: True)
+    assert step.default_batch_size(model) == 1024
+    assert step.default_batch_size(vgg) == 128  # its largest map has 224 x 224 x 64 numbers
 
 
 def test_what_was_done_is_told(model, capsys):
