@@ -39,7 +39,6 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check --diff Snakefile pipeline/workflow
-	$(BIN)/snakemake --lint
 
 setup: $(INSTALLED)
 

@@ -4,12 +4,11 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-import joblib
 import typer
 
 from pipeline import __version__, store
 from pipeline.errors import InputError
-from pipeline.runtime.device import resolve_device, set_up_process
+from pipeline.runtime.device import cpu_count, resolve_device, set_up_process
 from pipeline.runtime.log import log, set_up_logging
 from pipeline.runtime.run import end_with_workflow, parse_params, record, run
 
@@ -59,7 +58,7 @@ def process(
         return  # their steps are processes of their own
     end_with_workflow()
     context.obj = resolve_device(device)
-    set_up_process(context.obj, threads or joblib.cpu_count())
+    set_up_process(context.obj, threads or cpu_count())
 
 
 Cores = Annotated[str, typer.Option(help="CPU cores for all steps together, or all.")]
@@ -128,7 +127,7 @@ def backbone(
     dataset: DatasetFile,
     out: Out,
     image_size: Annotated[int, typer.Option(help="Side of the images that the network sees.")] = 96,
-    weights: Annotated[str, typer.Option(help="imagenet, random, or a file.")] = "imagenet",
+    weights: Annotated[str, typer.Option(help="imagenet, random, demo, or a file.")] = "imagenet",
     alpha: Annotated[float, typer.Option(help="Width multiplier of the MobileNets.")] = 1.0,
     resources: Annotated[Path, typer.Option(help="Folder of downloaded files.")] = Path(
         "resources"
@@ -183,7 +182,7 @@ def finetune(
     """Fine-tune the head, then the whole network; a killed run goes on from its last epoch."""
     import pandas as pd
 
-    from pipeline.networks import finetune as stage
+    from pipeline.networks import finetune as step
     from pipeline.networks.checkpoint import Checkpoint
     from pipeline.networks.recipe import parse_recipe
 
@@ -192,7 +191,7 @@ def finetune(
     options = {"seed": seed, **recipe.model_dump()}
     with record("finetune", context.obj, [model, dataset], options) as made:
         data = store.load_dataset(dataset)
-        result = stage.finetune(
+        result = step.finetune(
             store.load_model(model),
             data.images,
             data.labels,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.runtime.keras_import import import_keras
 from pipeline.runtime.versions import versions
 
 if TYPE_CHECKING:
@@ -330,8 +331,7 @@ def load_json(path: Path) -> Metadata:
 
 def load_model(path: Path) -> Any:
     """Read a Keras model that `pipeline` wrote."""
-    import keras
-
+    keras = import_keras()
     try:
         return keras.saving.load_model(verify(path), compile=False)
     except (ValueError, OSError, TypeError, KeyError) as error:

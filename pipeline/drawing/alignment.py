@@ -1,4 +1,4 @@
-"""Turn one layout towards another, so that the eye compares what moved, not how axes fell."""
+"""Procrustes alignment of two layouts: the eye compares what moved, not how the axes fell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def procrustes_align(
     *,
     keep_axes: bool = False,
 ) -> np.ndarray:
-    """Rotate a layout, and mirror it if that helps, towards another; no distance changes.
+    """Orthogonal Procrustes alignment: rotate and reflect a layout, which changes no distance.
 
     The orthogonal matrix takes the medians of the classes that both have as near as possible to
     those of the reference, both centred (orthogonal Procrustes, Schönemann 1966). Medians: the few
@@ -27,7 +27,7 @@ def procrustes_align(
     reference_labels, labels : (m,), (n,) int array
         Class of each point.
     keep_axes : bool
-        Only mirror: for layouts whose first axis must stay the first.
+        Only reflect: for layouts whose first axis must stay the first.
 
     Returns
     -------
@@ -36,14 +36,14 @@ def procrustes_align(
     """
     common = np.intersect1d(reference_labels, labels)
     target = _medians(reference, reference_labels, common)
-    found = _medians(xy, labels, common)
-    if not common.size or not np.isfinite([target, found]).all():
+    own = _medians(xy, labels, common)
+    if not common.size or not np.isfinite([target, own]).all():
         return xy
     target -= target.mean(axis=0)  # one is enough: what is constant in the other then cancels
     if keep_axes:
-        return xy * np.where((found * target).sum(axis=0) < 0, -1, 1)
-    turn, _ = orthogonal_procrustes(found, target)
-    return xy @ turn
+        return xy * np.where((own * target).sum(axis=0) < 0, -1, 1)
+    rotation, _ = orthogonal_procrustes(own, target)
+    return xy @ rotation
 
 
 def _medians(xy: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> np.ndarray:

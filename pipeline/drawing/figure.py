@@ -2,312 +2,204 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+import io
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numba
 import numpy as np
 
 from pipeline.drawing.alignment import procrustes_align
-from pipeline.drawing.labels import font, wrap
-from pipeline.drawing.palette import RGB, class_colors
+from pipeline.drawing.caption import HOW_TO_READ, REPLACED, UNNAMED, describe, notes
+from pipeline.drawing.labels import printable
+from pipeline.drawing.page import UNDATED, draw_page, panel_side, px, rasterise, vectorise
+from pipeline.drawing.palette import class_colors
 from pipeline.drawing.panel import Panel, draw_panel
 from pipeline.errors import InputError
+from pipeline.methods.registry import METHODS
 
 if TYPE_CHECKING:
-    from PIL import Image, ImageDraw
+    from PIL import Image
 
 STAGES = {"before": "before fine-tuning", "after": "after fine-tuning"}
+FORMATS = ("png", *UNDATED)
+PREVIEW_WIDTH = 1600  # pixels, for a browser
+MAX_THREADS = 4  # each takes about half a GB for a panel of 2,000 pixels
 
-HOW_TO_READ = (
-    "Axes are arbitrary: a layout has no unit, and turning or mirroring it changes nothing; x and "
-    "y share one scale. Every point inside the frame is drawn; colours deepen with density, and "
-    "where points overlap, which one shows is drawn by lot."
-)
-
-INK, FAINT, ALARM = "#1a1a1a", "#b0b0b0", "#b00020"
+Key = tuple[str, str]  # stage and method: the row and the column of a panel
 
 
 @dataclass(frozen=True)
-class PanelData:
-    """What one panel shows.
+class FigureLayout:
+    """A layout to draw.
 
     Attributes
     ----------
     xy : array of float, (n, 2)
-        The layout.
     labels : array of int, (n,)
         Class of each point, an index into the class names.
-    total_points : int
-        Points of the dataset: more than ``n`` when the layout holds a subset, which the panel says.
-    note : str
-        Written under the panel.
-    measures : mapping of str to float or str
-        Written under the panel, floats with two decimals.
+    class_names : sequence of str
+        The same in all layouts of a figure.
+    context : mapping
+        How it was made: total_points, more than ``n`` for a subset, and what else `describe` and
+        `notes` say of it.
     """
 
     xy: np.ndarray
     labels: np.ndarray
-    total_points: int
-    note: str = ""
-    measures: Mapping[str, float | str] = field(default_factory=dict)
+    class_names: Sequence[str]
+    context: Mapping[str, Any]
 
 
-def align(
-    panels: Mapping[tuple[str, str], PanelData], *, keep_axes: Collection[str] = ()
-) -> dict[tuple[str, str], PanelData]:
-    """Turn the layouts after fine-tuning onto those before it, method by method.
+class Drawing(NamedTuple):
+    """What `draw_backbone` makes: the bytes of files."""
 
-    Parameters
-    ----------
-    panels : mapping of (stage, method) to PanelData
-    keep_axes : collection of str
-        Methods whose axes have an order: their layouts are only mirrored.
-
-    Returns
-    -------
-    dict
-        The same panels; a layout that has no counterpart lies as it did.
-    """
-    aligned = dict(panels)
-    for (stage, method), data in panels.items():
-        before = panels.get(("before", method))
-        if stage == "after" and before is not None:
-            pair = before.xy, before.labels, data.xy, data.labels
-            xy = procrustes_align(*pair, keep_axes=method in keep_axes)
-            aligned[stage, method] = replace(data, xy=xy)
-    return aligned
+    page: bytes
+    preview: bytes  # PNG
+    panels: dict[Key, bytes]  # PNG
 
 
-def draw_figure(
-    panels: Mapping[tuple[str, str], PanelData],
+def draw_backbone(
+    layouts: Mapping[Key, FigureLayout],
     *,
-    titles: Mapping[str, str],
-    class_names: Sequence[str],
-    heading: str,
-    caption: str,
-    alert: str = "",
+    measures: Mapping[str, Mapping[str, Any]] | None = None,
+    file_format: str = "png",
     width: int = 4200,
-) -> Image.Image:
-    """Draw the layouts of one backbone on one page.
+    panel_size: int = 2000,
+    dpi: int = 300,
+) -> Drawing:
+    """Draw the layouts of one backbone on one page, and each alone.
 
     Parameters
     ----------
-    panels : mapping of (stage, method) to PanelData
+    layouts : mapping of (stage, method) to FigureLayout
         Stages are "before" and "after"; any of them, with any methods.
-    titles : mapping of method to title
-        Its order is the order of the columns; methods without a panel get no column.
-    class_names : sequence of str
-    heading : str
-        Top line: backbone and dataset.
-    caption : str
-        Below the panels: weights, test accuracy, point count; how to read the page is added.
-    alert : str
-        Written in bold red beside the heading, such as "random weights".
+    measures : mapping of stage to mapping, optional
+        What `pipeline.measures.quality.measure_layouts` returns for the layouts of a stage.
+    file_format : {"png", "pdf", "svg"}
+        Of the page. In a PDF or SVG only the panels are images.
     width : int
-        Pixels; 4,200 keeps all text readable in `preview`.
+        Pixels of the page; 4,200 keeps all text readable in the preview, which has 1,600.
+    panel_size : int
+        Side of a panel alone, pixels.
+    dpi : int
+        Pixels an inch: the page is ``width / dpi`` inches wide.
 
     Returns
     -------
-    PIL.Image.Image
-        RGB, `width` wide, as high as needed.
+    Drawing
 
     Raises
     ------
     InputError
-        No panel, an unknown stage or method, or a layout that cannot be drawn (names its panel).
+        No layout, an unknown stage, method or format, layouts of different classes, or one that
+        cannot be drawn (names it).
     """
-    from PIL import Image, ImageDraw
-
-    stages, methods = _rows_and_columns(panels, titles)
-
-    def px(length: float) -> int:
-        """`length` pixels of a page 4,200 wide, on this one."""
-        return max(round(length * width / 4200), 1)
-
-    margin, gutter, gap = px(60), px(100), px(28)
-    # A panel takes a third of the page at most: larger ones would dwarf their text.
-    cell = (width - 2 * margin - gutter - gap * max(len(methods) - 1, 2)) // max(len(methods), 3)
-    left = (width + gutter - cell * len(methods) - gap * (len(methods) - 1)) // 2
-
-    colors = class_colors(len(class_names))
-    drawn = {
-        key: _drawn(key, data, class_names=class_names, colors=colors, size=cell, text_size=px(36))
-        for key, data in panels.items()
+    if file_format not in FORMATS:
+        raise InputError(f"a figure can be {', '.join(FORMATS)}, not {file_format!r}")
+    rows, columns, class_names = _checked(layouts)
+    layouts = align(layouts)
+    measured = {
+        (stage, method): each
+        for stage, of_stage in (measures or {}).items()
+        for method, each in of_stage["layouts"].items()
     }
-    notes = {key: _notes(data, size=px(32), width=cell) for key, data in panels.items()}
-    pitch = cell + px(54) + px(44) * max(len(lines) for lines in notes.values())  # row to row
-    legend = _legend_lines(class_names, size=px(40), width=width - 2 * margin)
-    reading = f"{HOW_TO_READ} {_unnamed_remark(drawn.values())}"
-    footer = [
-        line
-        for text in (caption, reading)
-        for line in wrap(text.split(), size=px(36), width=width - 2 * margin)
-    ]
+    n_neighbors = next((of_stage["k"] for of_stage in (measures or {}).values()), None)
+    side, text_size = panel_side(width, len(columns)), px(36, width)
 
-    first_row = margin + px(200)
-    legend_top = first_row + pitch * len(stages) + px(6)
-    footer_top = legend_top + px(64) * len(legend) + px(24)
-    page = Image.new("RGB", (width, footer_top + px(52) * len(footer) + margin), "white")
-    draw = ImageDraw.Draw(page)
+    def draw(key: Key, size: int, text_size: int | None = None) -> Panel:
+        stage, method = key
+        xy, labels = layouts[key].xy, layouts[key].labels
+        try:
+            return draw_panel(xy, labels, class_names=class_names, size=size, text_size=text_size)
+        except InputError as error:
+            raise InputError(f"{method}, {STAGES[stage]}: {error}") from error
 
-    _write_heading(draw, heading, alert=alert, at=(margin, margin), size=px(68))
-    for row, stage in enumerate(stages):
-        y = first_row + row * pitch
-        _write_upwards(page, STAGES[stage], centre=(left - px(48), y + cell // 2), size=px(48))
-    for column, method in enumerate(methods):
-        x = left + column * (cell + gap)
-        middle = x + cell // 2
-        title = font(px(52), bold=True)
-        draw.text((middle, first_row - px(22)), titles[method], font=title, anchor="ms", fill=INK)
-        for row, stage in enumerate(stages):
-            y = first_row + row * pitch
-            _place_panel(page, drawn.get((stage, method)), at=(x, y), size=cell, line=px(3))
-            for i, text in enumerate(notes.get((stage, method), [])):
-                at = (middle, y + cell + px(14) + px(44) * i)
-                draw.text(at, text, font=font(px(32)), anchor="ma", fill=INK)
-    for i, line in enumerate(legend):
-        at = (width // 2, legend_top + px(64) * i + px(32))
-        _write_legend(draw, line, names=class_names, colors=colors, centre=at, size=px(40))
-    for i, text in enumerate(footer):
-        draw.text((margin, footer_top + px(52) * i), text, font=font(px(36)), fill=INK)
-    return page
-
-
-def preview(image: Image.Image, *, width: int = 1600) -> Image.Image:
-    """Shrink a figure to `width` pixels for a browser; a smaller one is returned as it is."""
-    from PIL import Image
-
-    if image.width <= width:
-        return image
-    size = (width, round(image.height * width / image.width))
-    return image.resize(size, Image.Resampling.LANCZOS)
-
-
-def _rows_and_columns(
-    panels: Mapping[tuple[str, str], PanelData], titles: Mapping[str, str]
-) -> tuple[list[str], list[str]]:
-    if not panels:
-        raise InputError("there is no layout to draw: compute at least one method of one stage")
-    for stage, method in panels:
-        if stage not in STAGES or method not in titles:
-            raise InputError(
-                f"panel ({stage}, {method}) has no place in the figure: stages are "
-                f"{', '.join(STAGES)}, methods are {', '.join(titles)}"
-            )
-    stages = [stage for stage in STAGES if any(stage == key[0] for key in panels)]
-    return stages, [method for method in titles if any(method == key[1] for key in panels)]
-
-
-def _drawn(
-    key: tuple[str, str],
-    data: PanelData,
-    *,
-    class_names: Sequence[str],
-    colors: Sequence[RGB],
-    size: int,
-    text_size: int,
-) -> Panel:
-    try:
-        return draw_panel(
-            data.xy,
-            data.labels,
-            class_names=class_names,
-            colors=colors,
-            size=size,
-            text_size=text_size,
+    with ThreadPoolExecutor(min(numba.get_num_threads(), MAX_THREADS)) as pool:
+        on_page = pool.map(lambda key: draw(key, side, text_size), layouts)
+        alone = pool.map(lambda key: _png(draw(key, panel_size).image), layouts)
+        panels = dict(zip(layouts, on_page, strict=True))
+        page = draw_page(
+            {key: panel.image for key, panel in panels.items()},
+            notes={
+                key: notes(layout.context, len(layout.xy), measured.get(key, {}))
+                for key, layout in layouts.items()
+            },
+            rows=rows,
+            columns=columns,
+            legend=list(zip(class_names, class_colors(len(class_names)), strict=True)),
+            **_words(layouts, panels, n_neighbors),
+            width=width,
+            dpi=dpi,
         )
-    except InputError as error:
-        raise InputError(f"{key[1]}, {STAGES[key[0]]}: {error}") from error
+        image = rasterise(page)
+        if file_format == "png":
+            whole = _png(image, dpi=(dpi, dpi))
+        else:
+            whole = vectorise(page, file_format)
+        image.thumbnail((PREVIEW_WIDTH, image.height))
+        return Drawing(whole, _png(image, optimize=True), dict(zip(layouts, alone, strict=True)))
 
 
-def _notes(data: PanelData, *, size: int, width: int) -> list[str]:
-    """Lines under a panel: what part of the points it shows, the note, the measures."""
-    n = len(data.xy)
-    subset = [f"{n:,} of {data.total_points:,} points (subset)"] if n < data.total_points else []
-    measures = [
-        f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in data.measures.items()
-    ]
-    return [
-        *subset,
-        *wrap(data.note.split(), size=size, width=width),
-        *wrap(measures, size=size, width=width, joint=" · "),
-    ]
+def align(layouts: Mapping[Key, FigureLayout]) -> dict[Key, FigureLayout]:
+    """Rotate and reflect the layouts after fine-tuning onto those before it, method by method.
+
+    Methods whose axes have an order are only reflected. A layout that has no counterpart stays.
+    """
+    aligned = dict(layouts)
+    for (stage, method), layout in layouts.items():
+        before = layouts.get(("before", method))
+        if stage == "after" and before is not None:
+            pair = before.xy, before.labels, layout.xy, layout.labels
+            xy = procrustes_align(*pair, keep_axes=METHODS[method].ordered_axes)
+            aligned[stage, method] = replace(layout, xy=xy)
+    return aligned
 
 
-def _unnamed_remark(drawn: Iterable[Panel]) -> str:
-    if not any(panel.unnamed for panel in drawn):
-        return ""
-    return "Class names that found no room on a map stand in the legend only."
-
-
-def _legend_lines(class_names: Sequence[str], *, size: int, width: int) -> list[list[int]]:
-    """Class numbers, line by line, as many in a line as fit."""
-    lines: list[list[int]] = [[]]
-    used = 0.0
-    for i, name in enumerate(class_names):
-        length = _legend_length(name, size=size)
-        if lines[-1] and used + length > width:
-            lines.append([])
-            used = 0.0
-        lines[-1].append(i)
-        used += length
-    return lines
-
-
-def _legend_length(name: str, *, size: int) -> float:
-    """Measure a swatch, a space, the name, and a space to the next."""
-    return 2.4 * size + font(size).getlength(name)
-
-
-def _write_legend(
-    draw: ImageDraw.ImageDraw,
-    line: Sequence[int],
-    *,
-    names: Sequence[str],
-    colors: Sequence[RGB],
-    centre: tuple[int, int],
-    size: int,
-) -> None:
-    middle = centre[1]
-    x = centre[0] - sum(_legend_length(names[i], size=size) for i in line) / 2 + 0.5 * size
-    for i in line:
-        draw.ellipse((x, middle - size / 2, x + size, middle + size / 2), fill=colors[i])
-        draw.text((x + 1.4 * size, middle), names[i], font=font(size), anchor="lm", fill=INK)
-        x += _legend_length(names[i], size=size)
-
-
-def _write_heading(
-    draw: ImageDraw.ImageDraw, heading: str, *, alert: str, at: tuple[int, int], size: int
-) -> None:
-    draw.text(at, heading, font=font(size, bold=True), fill=INK)
-    right = at[0] + font(size, bold=True).getlength(f"{heading}   ")
-    draw.text((right, at[1]), alert, font=font(size, bold=True), fill=ALARM)
-
-
-def _place_panel(
-    page: Image.Image, panel: Panel | None, *, at: tuple[int, int], size: int, line: int
-) -> None:
-    """Put a panel into a thin frame, which stays outside its pixels."""
-    from PIL import ImageDraw
-
-    (x, y), draw = at, ImageDraw.Draw(page)
-    draw.rectangle(
-        (x - line, y - line, x + size + line - 1, y + size + line - 1), outline=FAINT, width=line
+def _checked(
+    layouts: Mapping[Key, FigureLayout],
+) -> tuple[dict[str, str], dict[str, str], list[str]]:
+    """Titles of the stages and of the methods that there are, in their order, and class names."""
+    if not layouts:
+        raise InputError("there is no layout to draw: compute at least one method of one stage")
+    class_names = next(iter(layouts.values())).class_names
+    for (stage, method), layout in layouts.items():
+        if stage not in STAGES or method not in METHODS:
+            raise InputError(
+                f"layout ({stage}, {method}) has no position in the figure: stages are "
+                f"{', '.join(STAGES)}, methods are {', '.join(METHODS)}"
+            )
+        if list(layout.class_names) != list(class_names):
+            raise InputError(
+                f"layout ({stage}, {method}) has other classes than the first one: draw layouts "
+                "of one data set"
+            )
+    stages, methods = ({key[i] for key in layouts} for i in (0, 1))
+    return (
+        {stage: title for stage, title in STAGES.items() if stage in stages},
+        {name: method.title for name, method in METHODS.items() if name in methods},
+        [printable(name) for name in class_names],
     )
-    if panel is None:
-        middle = (x + size // 2, y + size // 2)
-        draw.text(middle, "not computed", font=font(size // 16), anchor="mm", fill=FAINT)
-    else:
-        page.paste(panel.image, at)
 
 
-def _write_upwards(page: Image.Image, text: str, *, centre: tuple[int, int], size: int) -> None:
-    from PIL import Image, ImageDraw
+def _words(
+    layouts: Mapping[Key, FigureLayout], panels: Mapping[Key, Panel], n_neighbors: int | None
+) -> dict[str, Any]:
+    """Heading, alert, and the paragraphs below the legend."""
+    words = describe([each.context for each in layouts.values()], n_neighbors=n_neighbors)
+    shown = {name: printable(text) for name, text in words.items()}
+    class_names = next(iter(layouts.values())).class_names
+    reading = [HOW_TO_READ]
+    if any(panel.unnamed for panel in panels.values()):
+        reading.append(UNNAMED)
+    if any(text != printable(text) for text in (*words.values(), *class_names)):
+        reading.append(REPLACED)
+    return {"paragraphs": [shown.pop("caption"), " ".join(reading)], **shown}
 
-    box = font(size, bold=True).getbbox(text)
-    strip = Image.new("RGB", (round(box[2]), round(box[3])), "white")
-    ImageDraw.Draw(strip).text((0, 0), text, font=font(size, bold=True), fill=INK)
-    strip = strip.rotate(90, expand=True)
-    page.paste(strip, (centre[0] - strip.width // 2, centre[1] - strip.height // 2))
+
+def _png(image: Image.Image, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "png", **options)
+    return file.getvalue()

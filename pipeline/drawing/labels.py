@@ -1,4 +1,4 @@
-"""Text on images: one font, a readable halo, and places where words do not collide."""
+"""Text in pixels: one font, lines that fit a width, and positions where labels do not overlap."""
 
 from __future__ import annotations
 
@@ -16,23 +16,55 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 @lru_cache
 def font(size: int, *, bold: bool = False) -> FreeTypeFont:
     """DejaVu Sans, which Matplotlib brings along, at `size` pixels."""
-    import matplotlib
     from PIL import ImageFont
 
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", name), size)
+    return ImageFont.truetype(_font_file(bold=bold), size)
 
 
-def wrap(pieces: Sequence[str], *, size: int, width: float, joint: str = " ") -> list[str]:
-    """Join `pieces` into as few lines as fit `width` pixels; a piece itself is never cut."""
-    lines: list[str] = []
-    for piece in pieces:
-        longer = f"{lines[-1]}{joint}{piece}" if lines else piece
-        if lines and font(size).getlength(longer) <= width:
-            lines[-1] = longer
+def printable(text: str) -> str:
+    """Replace characters without a glyph in the font, line breaks among them, by U+FFFD.
+
+    Matplotlib would warn of a missing glyph and Pillow draw an empty box.
+    """
+    return "".join(c if ord(c) in _characters() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+@lru_cache
+def _characters() -> set[int]:
+    from matplotlib.font_manager import get_font
+
+    regular, bold = (get_font(_font_file(bold=bold)).get_charmap() for bold in (False, True))
+    return {*regular} & {*bold}
+
+
+def _font_file(*, bold: bool) -> Path:
+    import matplotlib
+
+    return Path(matplotlib.get_data_path(), "fonts", "ttf", f"DejaVuSans{'-Bold' * bold}.ttf")
+
+
+def fill_lines(lengths: Sequence[float], *, width: float, gap: float) -> list[list[int]]:
+    """Indices of the items of each line: as many as fit `width`, with `gap` between them.
+
+    An item longer than a line stands alone in one.
+    """
+    lines: list[list[int]] = []
+    used = 0.0
+    for i, length in enumerate(lengths):
+        if lines and used + gap + length <= width:
+            lines[-1].append(i)
+            used += gap + length
         else:
-            lines.append(piece)
+            lines.append([i])
+            used = length
     return lines
+
+
+def wrap(text: str, *, size: int, width: float) -> list[str]:
+    """Break a text between its words into lines of at most `width` pixels."""
+    words, measure = text.split(), font(size).getlength
+    lines = fill_lines([measure(word) for word in words], width=width, gap=measure(" "))
+    return [" ".join(words[i] for i in line) for line in lines]
 
 
 def find_free_position(
@@ -43,18 +75,18 @@ def find_free_position(
     canvas: float,
     reach: float,
 ) -> tuple[float, float] | None:
-    """Centre nearest to `anchor` where a word meets no other, or None.
+    """Centre nearest to `anchor` where a label overlaps no other, or None.
 
     Parameters
     ----------
     anchor : (float, float)
-        Wanted centre of the word, pixels.
+        Wanted centre of the label, pixels.
     extent : (float, float)
-        Width and height of the word, pixels.
+        Width and height of the label, pixels.
     taken : sequence of (left, top, right, bottom)
-        Boxes of the words already there.
+        Boxes of the labels already there.
     canvas : float
-        Side of the square image that the word must stay inside.
+        Side of the square image that the label must stay inside.
     reach : float
         How far from `anchor` to look, pixels.
 
@@ -76,13 +108,13 @@ def find_free_position(
 
 
 def box_around(centre: tuple[float, float], extent: tuple[float, float]) -> Box:
-    """Box of a word of the given width and height."""
+    """Box of a label of the given width and height."""
     (x, y), (w, h) = centre, extent
     return x - w / 2, y - h / 2, x + w / 2, y + h / 2
 
 
 def _inside(centre: float, length: float, canvas: float) -> float:
-    """Move a word of `length` off the edge, with a hundredth of the canvas between them."""
+    """Move a label of `length` off the edge, with a hundredth of the canvas between them."""
     least = length / 2 + canvas / 100
     return min(max(centre, least), max(canvas - least, least))
 

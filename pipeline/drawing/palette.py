@@ -18,8 +18,8 @@ def class_colors(n_classes: int) -> list[RGB]:
 
     Up to ten classes get Petroff's shortest sequence that is long enough. No palette keeps more
     than about ten colours apart for colour-blind readers, so larger class sets take colorcet's
-    Glasbey colours for white paper (cycled past 256), and the names on the map and the legend carry
-    what the colours cannot.
+    Glasbey colours for white paper (cycled past 256), and the names in the panels and the legend
+    carry what the colours cannot.
 
     Parameters
     ----------

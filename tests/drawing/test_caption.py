@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from pipeline.drawing.caption import ALIGNED, describe, name_measures, note
+from pipeline.drawing.caption import ALIGNED, describe, notes
 from pipeline.methods.registry import METHODS
 from pipeline.report.summary import summarize
 
@@ -32,11 +32,11 @@ def test_heading_and_caption_state_the_facts():
     assert words["caption"] == (
         "ImageNet weights. 1,797 images of 8 x 8 pixels, seen by the network at 32 pixels. "
         "Accuracy of the fine-tuned classifier: train 100.00%, test 97.53%. After "
-        "fine-tuning, each layout is turned and mirrored towards the one before; only mirrored "
+        "fine-tuning, each layout is rotated and reflected towards the one before; only reflected "
         "where its axes have an order, as in PCA, LLE and Isomap."
     )
     assert words["alert"] == ""
-    assert "turned" not in describe([AFTER])["caption"]
+    assert "rotated" not in describe([AFTER])["caption"]
 
 
 def test_random_weights_and_warnings_are_loud():
@@ -47,25 +47,34 @@ def test_random_weights_and_warnings_are_loud():
 
 
 def test_panels_show_the_measures_under_readable_names():
-    shown = name_measures({"knn_accuracy": 0.9974, "k": 15})
-    assert shown == {"2-D kNN accuracy": "0.997"}
+    whole = {**AFTER, "total_points": 500}
+    assert notes(whole, 500, {"knn_accuracy": 0.9974, "k": 15}) == ["2-D kNN accuracy 0.997"]
     assert "among their 15 nearest" in describe([AFTER], n_neighbors=15)["caption"]
     assert "nearest" not in describe([AFTER])["caption"]
 
 
-def test_a_graph_in_pieces_is_said():
-    assert note({**AFTER, "components": 9}) == "neighbour graph in 9 pieces"
-    assert note({**AFTER, "components": 1}) == note(AFTER) == ""
+def test_a_subset_is_said():
+    assert notes(AFTER, 500, {}) == ["500 of 1,797 points (subset)"]
+    assert notes(AFTER, 1797, {}) == []
+
+
+def test_connected_components_are_said():
+    assert notes({**AFTER, "components": 9}, 1797, {}) == [
+        "neighbour graph has 9 connected components"
+    ]
+    assert notes({**AFTER, "components": 1}, 1797, {}) == notes(AFTER, 1797, {}) == []
 
 
 def test_the_summary_has_one_row_a_layout():
-    table = summarize([(BEFORE, {"knn_accuracy": 0.5}), (AFTER, {"knn_accuracy": 0.9})])
+    layouts = {"layouts": {"pca": {"points": 500}}}
+    measures = [{"k": 15, "layouts": {"pca": {"knn_accuracy": value}}} for value in (0.5, 0.9)]
+    table = summarize([({**BEFORE, **layouts}, measures[0]), ({**AFTER, **layouts}, measures[1])])
     assert list(table["stage"]) == ["before", "after"]
     assert list(table["knn_accuracy"]) == [0.5, 0.9]
     assert pd.isna(table["test_accuracy"][0])
     assert table["test_accuracy"][1] == 0.97531
 
 
-def test_the_caption_names_the_methods_that_are_only_mirrored():
+def test_the_caption_names_the_methods_that_are_only_reflected():
     for method in METHODS.values():
         assert (method.title in ALIGNED) == method.ordered_axes

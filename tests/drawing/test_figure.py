@@ -1,13 +1,20 @@
 """Do the pictures show what the layouts hold, to every reader, and say what they leave out?"""
 
+import io
 import itertools
+import re
+import subprocess
+import sys
 
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.drawing.figure import PanelData, align, draw_figure, preview
-from pipeline.drawing.labels import find_free_position, wrap
+from pipeline import store
+from pipeline.drawing.figure import FigureLayout, align, draw_backbone
+from pipeline.drawing.labels import find_free_position, printable, wrap
+from pipeline.drawing.page import panel_side
 from pipeline.drawing.palette import PETROFF, class_colors
 from pipeline.drawing.panel import (
     class_modes,
@@ -18,15 +25,8 @@ from pipeline.drawing.panel import (
     shade,
 )
 from pipeline.errors import InputError
+from pipeline.methods.registry import METHODS
 
-TITLES = {
-    "pca": "PCA",
-    "tsne": "t-SNE",
-    "umap": "UMAP",
-    "mds": "MDS",
-    "lle": "LLE",
-    "isomap": "Iso",
-}
 UNIT = ((0.0, 1.0), (0.0, 1.0))
 
 
@@ -54,21 +54,28 @@ def near(image, color, tolerance=40):
 # Before and after
 
 
+def layout(xy, labels, total_points=None, *, class_names=None, **context):
+    context = {"total_points": total_points or len(xy), **context}
+    return FigureLayout(xy, labels, class_names or names(labels.max() + 1), context)
+
+
 def test_only_what_has_a_counterpart_is_turned_onto_it():
     xy, labels = blobs(200)
     quarter = xy @ [[0, 1], [-1, 0]]
-    panels = {
-        ("before", "pca"): PanelData(xy, labels, 200),
-        ("after", "pca"): PanelData(quarter, labels, 300, note="a note"),
-        ("after", "lle"): PanelData(quarter, labels, 200),
+    layouts = {
+        ("before", "tsne"): layout(xy, labels),
+        ("before", "pca"): layout(xy, labels),
+        ("after", "tsne"): layout(quarter, labels, 300, components=3),
+        ("after", "pca"): layout(quarter, labels),
+        ("after", "lle"): layout(quarter, labels),
     }
-    found = align(panels)
-    assert list(found) == list(panels)
-    assert np.allclose(found["after", "pca"].xy, xy, atol=0.5)
-    assert (found["after", "pca"].total_points, found["after", "pca"].note) == (300, "a note")
-    assert found["before", "pca"] is panels["before", "pca"]
-    assert found["after", "lle"] is panels["after", "lle"]
-    mirrored = align(panels, keep_axes=["pca"])["after", "pca"].xy
+    found = align(layouts)
+    assert list(found) == list(layouts)
+    assert np.allclose(found["after", "tsne"].xy, xy, atol=0.5)
+    assert found["after", "tsne"].context == {"total_points": 300, "components": 3}
+    assert found["before", "tsne"] is layouts["before", "tsne"]
+    assert found["after", "lle"] is layouts["after", "lle"]
+    mirrored = found["after", "pca"].xy  # its axes have an order
     assert np.array_equal(np.abs(mirrored), np.abs(quarter))
 
 
@@ -209,7 +216,7 @@ def test_names_stand_at_the_mode_not_at_the_mean():
     small = rng.normal(size=(200, 2)) * 0.02 + [0.8, 0.3]
     xy, labels = np.vstack([large, small]), np.zeros(500, int)
     (mode, absent) = class_modes(xy, labels, limits=UNIT, n_classes=2)
-    assert mode.place == pytest.approx((0.2, 0.7), abs=0.02)  # downwards from the upper edge
+    assert mode.position == pytest.approx((0.2, 0.7), abs=0.02)  # downwards from the upper edge
     assert absent is None
 
 
@@ -291,62 +298,77 @@ def test_more_classes_get_more_colours():
 # The page
 
 
+def opened(content):
+    return Image.open(io.BytesIO(content))
+
+
+def draw(layouts, *, width=1200, panel_size=100, **options):
+    return draw_backbone(layouts, width=width, panel_size=panel_size, **options)
+
+
+def page_of(layouts, **options):
+    return opened(draw(layouts, **options).page)
+
+
 def test_full_figure_and_its_preview_have_their_sizes():
     xy, labels = blobs(2000)
-    panels = {
-        (stage, method): PanelData(xy, labels, 2000)
-        for stage in ("before", "after")
-        for method in TITLES
+    layouts = {
+        (stage, method): layout(xy, labels) for stage in ("before", "after") for method in METHODS
     }
-    page = draw_figure(
-        panels, titles=TITLES, class_names=names(10), heading="Backbone", caption="Caption."
-    )
-    small = preview(page)
+    drawing = draw(layouts, width=4200)
+    page, small = opened(drawing.page), opened(drawing.preview)
+    assert page.mode == small.mode == "RGB"
     assert page.width == 4200
+    assert page.info["dpi"] == pytest.approx((300, 300), abs=0.1)
     assert small.width == 1600
     assert small.height == round(page.height * 1600 / 4200)
-    assert preview(small) is small
-
-
-def page_of(panels, *, n_classes=3, width=1200, **texts):
-    return draw_figure(
-        panels,
-        titles=TITLES,
-        class_names=names(n_classes),
-        heading="Backbone",
-        caption="Caption.",
-        width=width,
-        **texts,
-    )
+    assert list(drawing.panels) == list(layouts)
+    assert all(opened(panel).size == (100, 100) for panel in drawing.panels.values())
 
 
 def marker(label):
     """A layout of one class, to find its panel by its colour."""
-    return PanelData(np.random.default_rng(0).random((900, 2)), np.full(900, label), 900)
+    xy, labels = np.random.default_rng(0).random((900, 2)), np.full(900, label)
+    return layout(xy, labels, class_names=names(3))
+
+
+def test_a_small_page_is_its_own_preview():
+    drawing = draw({("before", "pca"): marker(0)})
+    assert np.array_equal(pixels(opened(drawing.page)), pixels(opened(drawing.preview)))
 
 
 def test_before_stands_above_after_and_methods_keep_their_order():
     page = page_of({("after", "pca"): marker(0), ("before", "umap"): marker(1)})
-    maps = pixels(page)[: page.height - 140].copy()  # without the legend
+    grid = pixels(page)[: page.height - 140].copy()  # without the legend
     middle = [
-        np.argwhere(near(Image.fromarray(maps.astype(np.uint8)), color, 30)).mean(axis=0)
+        np.argwhere(near(Image.fromarray(grid.astype(np.uint8)), color, 30)).mean(axis=0)
         for color in class_colors(3)[:2]
     ]
     assert middle[1][0] < middle[0][0]  # umap is drawn before, so it is above
     assert middle[0][1] < middle[1][1]  # and to the right of pca
 
 
-def test_a_panel_is_pasted_pixel_by_pixel():
+@pytest.mark.parametrize(("width", "dpi"), [(1200, 300), (1001, 137), (2345, 72)])
+def test_a_panel_is_placed_pixel_by_pixel_in_a_thin_frame(width, dpi):
     data = marker(0)
-    page = pixels(page_of({("before", "pca"): data}))
+    page = page_of({("before", "pca"): data}, width=width, dpi=dpi)
+    assert page.width == width
+    side = panel_side(width, 1)
+    text_size = round(36 * width / 4200)
+    panel = draw_panel(data.xy, data.labels, class_names=names(3), size=side, text_size=text_size)
+    own, page = pixels(panel.image), pixels(page)
+    x = (width + round(100 * width / 4200) - side) // 2
+    rows = range(40, 300)
+    (y,) = (y for y in rows if np.array_equal(page[y : y + side, x : x + side], own))
+    for frame in (page[y - 1, x : x + side], page[y : y + side, x + side]):
+        assert np.abs(frame - 0xB0).max() < 12
+
+
+def test_a_panel_is_a_third_of_the_page_at_most():
     # 1,200 pixels wide: two margins of 17, a gutter of 29, two gaps of 8, a third of what is left.
-    cell = (1200 - 2 * 17 - 29 - 2 * 8) // 3
-    panel = draw_panel(
-        data.xy, data.labels, class_names=names(3), size=cell, text_size=round(36 / 3.5)
-    )
-    own = pixels(panel.image)
-    x = (1200 + 29 - cell) // 2
-    assert any(np.array_equal(page[y : y + cell, x : x + cell], own) for y in range(40, 140))
+    side = (1200 - 2 * 17 - 29 - 2 * 8) // 3
+    assert [panel_side(1200, n) for n in (1, 2, 3)] == [side] * 3
+    assert panel_side(1200, 6) < side / 1.9
 
 
 def test_one_stage_is_half_as_high():
@@ -357,32 +379,134 @@ def test_one_stage_is_half_as_high():
 
 @pytest.mark.parametrize("n_classes", [1, 12, 100])
 def test_any_number_of_classes(n_classes):
-    xy, labels = blobs(1500, n_classes=n_classes, spread=0.3)
-    page = page_of({("before", "pca"): PanelData(xy, labels, 1500)}, n_classes=n_classes)
+    page = page_of({("before", "pca"): layout(*blobs(1500, n_classes=n_classes, spread=0.3))})
     few = {tuple(c) for c in np.unique(pixels(page)[-400:].reshape(-1, 3), axis=0)}
     assert set(class_colors(n_classes)) <= few  # each in the legend
 
 
 def test_subsets_notes_measures_and_alerts_are_written():
     xy, labels = blobs(300, n_classes=3)
-    plain = page_of({("before", "pca"): PanelData(xy, labels, 300)})
-    subset = page_of({("before", "pca"): PanelData(xy, labels, 70_000)})
-    measured = page_of(
-        {("before", "pca"): PanelData(xy, labels, 300, measures={"2-D 15-NN accuracy": 0.97})}
-    )
+    key = ("before", "pca")
+    measures = {"before": {"k": 15, "layouts": {"pca": {"knn_accuracy": 0.97}}}}
+    plain = page_of({key: layout(xy, labels)})
+    subset = page_of({key: layout(xy, labels, 70_000)})
+    noted = page_of({key: layout(xy, labels, components=2)})
+    measured = page_of({key: layout(xy, labels)}, measures=measures)
     assert subset.height > plain.height
+    assert noted.height > plain.height
     assert measured.height > plain.height
     assert not np.array_equal(pixels(measured), pixels(subset))
-    alarmed = page_of({("before", "pca"): PanelData(xy, labels, 300)}, alert="random weights")
+    alarmed = page_of({key: layout(xy, labels, weights="random weights")})
     assert near(alarmed.crop((0, 0, 1200, 60)), (176, 0, 32)).sum() > 100
     assert near(plain.crop((0, 0, 1200, 60)), (176, 0, 32)).sum() == 0
 
 
+@pytest.mark.parametrize("width", [1000, 4200])
+def test_no_line_leaves_the_page(width):
+    xy, labels = blobs(300, n_classes=26)
+    context = {
+        "dataset": "a name that is far too long for one line of a page " * 3,
+        "weights": "random weights that need many words " * 9,
+        "warnings": ["test accuracy is far below training accuracy"],
+    }
+    many = layout(xy, labels, class_names=[f"a rather long name {i}" for i in range(26)], **context)
+    page = pixels(page_of({("before", "pca"): many}, width=width))
+    margin = round(60 * width / 4200)
+    assert (page[:, -margin // 2 :] == 255).all()
+    assert (page[:, : margin // 2] == 255).all()
+    assert (page[:margin, -width // 3 :] == 255).all()
+    assert near(Image.fromarray(page.astype(np.uint8)), (176, 0, 32))[:, -width // 5 :].any()
+
+
 def test_lines_are_wrapped_and_nothing_is_lost():
-    words = ["every", "word", "of", "a", "long", "caption", "stands", "here"]
-    lines = wrap(words, size=20, width=150)
+    text = "every word of a long caption stands here"
+    lines = wrap(text, size=20, width=150)
     assert len(lines) > 2
-    assert " ".join(lines).split() == words
+    assert " ".join(lines) == text
+
+
+# Names of users
+
+
+def test_names_are_written_as_they_are():
+    """No mathematics, no label that is left out, no warning of a missing glyph."""
+    xy, labels = blobs(300, n_classes=4)
+    odd = layout(xy, labels, class_names=["_a", "$x^2$", r"$\frac$", "猫\nneko"], dataset="画_$5$")
+    plain = layout(xy, labels, class_names=["_a", "$x^2$", r"$\frac$", "\ufffd\ufffdneko"])
+    page, like = (page_of({("before", "pca"): each}) for each in (odd, plain))
+    assert np.array_equal(pixels(page)[100:450], pixels(like)[100:450])
+    content = draw({("before", "pca"): odd}, file_format="svg").page.decode()
+    for text in ("_a", "$x^2$", r"$\frac$", "\ufffd\ufffdneko", "Features on \ufffd_$5$"):
+        assert f"<!-- {text} -->" in content
+    dollar = re.compile(r'xlink:href="#DejaVuSans(-Bold)?-7"')  # its glyph's number
+    assert len(dollar.findall(content)) == 2 + 2 + 2
+    assert "\ufffd stands for characters" in content
+
+
+def test_characters_without_a_glyph_are_replaced():
+    assert printable("Größe ≥ 3, кошка, _$%") == "Größe ≥ 3, кошка, _$%"
+    assert printable("猫\n") == "\ufffd\ufffd"
+
+
+# Files
+
+
+@pytest.mark.parametrize("file_format", ["png", "pdf", "svg"])
+def test_the_same_input_gives_the_same_file(file_format):
+    layouts = {("before", "pca"): marker(0), ("after", "pca"): marker(1)}
+    assert draw(layouts, file_format=file_format) == draw(layouts, file_format=file_format)
+
+
+def test_a_pdf_has_text_in_truetype_and_panels_as_images():
+    content = draw({("before", "pca"): marker(0)}, file_format="pdf").page
+    side = panel_side(1200, 1)
+    assert content.startswith(b"%PDF")
+    assert b"/FontFile2" in content
+    assert b"/Type3" not in content
+    assert b"CreationDate" not in content
+    assert f"/Width {side}".encode() in content
+    assert f"/Height {side}".encode() in content
+    assert b"/MediaBox [ 0 0 288.00" in content  # 1,200 pixels at 300 an inch are 4 inches
+
+
+def test_an_svg_has_outlines_and_panels_as_images():
+    content = draw({("before", "pca"): marker(0)}, file_format="svg").page.decode()
+    assert content.count("<image") == 1
+    assert "<text" not in content
+    assert "<dc:date>" not in content
+
+
+@pytest.mark.parametrize("file_format", ["png", "svg"])
+def test_the_users_settings_of_matplotlib_stay_and_do_not_matter(file_format):
+    layouts = {("before", "pca"): marker(0)}
+    expected = draw(layouts, file_format=file_format).page
+    own = {"figure.facecolor": "black", "savefig.bbox": "tight", "text.parse_math": True}
+    with matplotlib.rc_context(own):
+        assert draw(layouts, file_format=file_format).page == expected
+        assert {name: matplotlib.rcParams[name] for name in own} == own
+
+
+def test_the_verb_reads_layouts_and_measures_and_writes_three_things(tmp_path):
+    xy, labels = blobs(300)
+    arguments = []
+    for stage in ("before", "after"):
+        context = {"stage": stage, "method": "umap", "total_points": 300}
+        path, measures = tmp_path / f"{stage}.parquet", tmp_path / f"{stage}.json"
+        known = store.Labels(labels, tuple(names(10)), np.full(300, "train"))
+        store.save_layout(path, np.arange(300), xy, known, {"context": context})
+        value = {"k": 15, "layouts": {"umap": {"knn_accuracy": 0.987}}}
+        store.save_json(measures, value, {"context": {"stage": stage}})
+        arguments += ["--layout", path, "--quality", measures]
+    out, preview, panels = (tmp_path / name for name in ("f.svg", "p.png", "panels"))
+    arguments += ["--out", out, "--preview", preview, "--panels", panels, "--panel-size", 200]
+    command = [sys.executable, "-m", "pipeline", "figure", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert out.read_text().count("<!-- 2-D kNN accuracy 0.987 -->") == 2
+    assert opened(preview.read_bytes()).width == 1600
+    assert sorted(path.name for path in panels.iterdir()) == ["after_umap.png", "before_umap.png"]
+    assert opened((panels / "after_umap.png").read_bytes()).size == (200, 200)
+    assert store.context(out)["stage"] == "after"
 
 
 # Mistakes
@@ -393,14 +517,7 @@ def test_a_layout_with_nan_is_refused_by_name(value):
     xy, labels = blobs(50)
     xy[7, 1] = value
     with pytest.raises(InputError, match=r"lle, before fine-tuning: .* 1 of 50 rows.* row 7"):
-        draw_figure(
-            {("before", "lle"): PanelData(xy, labels, 50)},
-            titles=TITLES,
-            class_names=names(10),
-            heading="",
-            caption="",
-            width=600,
-        )
+        draw({("before", "lle"): layout(xy, labels)})
 
 
 def test_other_mistakes_are_one_sentence():
@@ -413,9 +530,13 @@ def test_other_mistakes_are_one_sentence():
         draw_panel(np.zeros((50, 3)), labels, class_names=names(10))
     with pytest.raises(InputError, match=r"shape \(0, 2\)"):
         draw_panel(np.zeros((0, 2)), labels[:0], class_names=names(10))
-    with pytest.raises(InputError, match=r"\(during, pca\) has no place"):
+    with pytest.raises(InputError, match=r"\(during, pca\) has no position"):
         page_of({("during", "pca"): marker(0)})
-    with pytest.raises(InputError, match=r"\(after, som\) has no place"):
+    with pytest.raises(InputError, match=r"\(after, som\) has no position"):
         page_of({("after", "som"): marker(0)})
     with pytest.raises(InputError, match="no layout to draw"):
         page_of({})
+    with pytest.raises(InputError, match=r"\(after, pca\) has other classes"):
+        page_of({("before", "pca"): layout(xy, labels), ("after", "pca"): marker(0)})
+    with pytest.raises(InputError, match="png, pdf, svg, not 'jpg'"):
+        page_of({("before", "pca"): marker(0)}, file_format="jpg")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
-from tiny_study import BACKBONE, TINY, copy_project, planned, snakemake, write
+from tiny_study import BACKBONE, TINY, copy_project, finish, planned, snakemake, start, write
 
 from pipeline import store
 
@@ -73,6 +73,13 @@ def test_the_tables_have_a_row_a_layout_and_a_row_a_job(study):
     assert (times["seconds"] > 0).all()
     assert (times["cpu_seconds"] > 0).all()
     assert (times["peak_mb"] > 50).all()
+
+
+def test_snakemake_finds_nothing_to_improve_but_environments(study):
+    """One environment serves all: the Snakefile itself imports the package."""
+    output = finish(start(study, "-m", "snakemake", "--configfile", "tiny.yaml", "--lint"), 1)
+    found = set(re.findall(r"^    \* (.+)$", output, re.MULTILINE))
+    assert found == {"Specify a conda environment or container for each rule.:"}
 
 
 def test_a_second_run_does_nothing(study):

@@ -1,0 +1,220 @@
+"""The page around the panels, by Matplotlib: heading, titles, notes, legend and text below."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.drawing.labels import fill_lines, font, wrap
+from pipeline.drawing.palette import RGB
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+MARGIN, ROW_TITLE, GAP = 60, 100, 28  # around the page, left of the first panel, between panels
+INK, FAINT, ALARM = "#1a1a1a", "#b0b0b0", "#b00020"
+
+SETTINGS: Any = {
+    "font.family": "DejaVu Sans",
+    "text.color": INK,
+    "text.hinting": "none",  # lines are as long as `labels.wrap` measures them, at any size
+    "text.parse_math": False,  # a "$" in a name is a "$"
+    # A PDF carries its font (42: as TrueType, so that its text can be searched). An SVG cannot, so
+    # that its text is outlines, which look the same everywhere.
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "tunescope",
+}
+UNDATED = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}  # the same page, the same file
+
+
+def px(length: float, width: int) -> int:
+    """`length` pixels of a page 4,200 wide, on one that is `width` wide."""
+    return max(round(length * width / 4200), 1)
+
+
+def panel_side(width: int, n_columns: int) -> int:
+    """Side of the panels: a third of the page at most, larger ones would dwarf their text."""
+    gaps = px(GAP, width) * max(n_columns - 1, 2)
+    free = width - 2 * px(MARGIN, width) - px(ROW_TITLE, width) - gaps
+    return free // max(n_columns, 3)
+
+
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """Matplotlib as it comes, and `SETTINGS`, whatever the user's own settings are."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(SETTINGS)
+        yield
+
+
+@own_settings()
+def draw_page(
+    panels: Mapping[tuple[str, str], Image.Image],
+    *,
+    notes: Mapping[tuple[str, str], Sequence[str]],
+    rows: Mapping[str, str],
+    columns: Mapping[str, str],
+    legend: Sequence[tuple[str, RGB]],
+    heading: str,
+    alert: str,
+    paragraphs: Sequence[str],
+    width: int,
+    dpi: int,
+) -> Figure:
+    """Arrange panels in a grid and write what belongs to them.
+
+    Parameters
+    ----------
+    panels : mapping of (row, column) to PIL.Image.Image
+        Squares of side `panel_side`, placed pixel by pixel; a missing one is "not computed".
+    notes : mapping of (row, column) to sequence of str
+        Written under the panels, each from a new line.
+    rows, columns : mapping of name to title
+        In the order of the grid.
+    legend : sequence of (name, (red, green, blue))
+    heading, alert : str
+        Top line; the alert stands beside the heading in bold red.
+    paragraphs : sequence of str
+        Below the legend.
+    width, dpi : int
+        Pixels, and pixels an inch.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        `width` pixels wide, as high as needed.
+    """
+    sheet = _Sheet(width, dpi)
+    side, gap = panel_side(width, len(columns)), sheet.px(GAP)
+    left = (width + sheet.px(ROW_TITLE) + gap - len(columns) * (side + gap)) // 2
+    lefts = {column: left + i * (side + gap) for i, column in enumerate(columns)}
+    y = sheet.write_heading(heading, alert)
+    for column, x in lefts.items():
+        style = {"weight": "bold", "ha": "center"}
+        sheet.write(x + side / 2, y - sheet.px(22), columns[column], sheet.px(52), **style)
+    for row, title in rows.items():
+        upright: Any = {"weight": "bold", "rotation": 90, "ha": "center", "va": "center"}
+        sheet.write(left - sheet.px(48), y + side / 2, title, sheet.px(48), **upright)
+        ends = []
+        for column, x in lefts.items():
+            end = sheet.draw_panel(panels.get((row, column)), x, y, side)
+            for note in notes.get((row, column), ()):
+                at = x + side / 2, end
+                end = sheet.write_lines(note, *at, sheet.px(32), width=side, ha="center")
+            ends.append(end)
+        y = max(ends) + sheet.px(52)
+    y = sheet.write_legend(legend, y)
+    for paragraph in paragraphs:
+        y = sheet.write_lines(paragraph, sheet.margin, y, sheet.px(36), width=sheet.inner)
+    return sheet.finish(y + sheet.margin)
+
+
+@own_settings()
+def rasterise(figure: Figure) -> Image.Image:
+    """The page as an RGB image."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+@own_settings()
+def vectorise(figure: Figure, file_format: str) -> bytes:
+    """The page as a "pdf" or "svg" file, in which only the panels are images."""
+    file = io.BytesIO()
+    figure.savefig(file, format=file_format, dpi=figure.dpi, metadata=UNDATED[file_format])
+    return file.getvalue()
+
+
+class _Sheet:
+    """A figure in coordinates of pixels from its upper left corner, which is filled downwards.
+
+    A method that fills something returns where the next thing may begin.
+    """
+
+    def __init__(self, width: int, dpi: int) -> None:
+        from matplotlib.figure import Figure
+
+        self.figure = Figure(dpi=dpi)
+        self.axes = self.figure.add_axes((0, 0, 1, 1))
+        self.axes.axis("off")
+        self.width = width
+        self.px = partial(px, width=width)
+        self.margin = self.px(MARGIN)
+        self.inner = width - 2 * self.margin
+
+    def write(self, x: float, y: float, text: str, size: float, **style: Any) -> None:
+        """Write one line on the baseline `y`, in letters of `size` pixels."""
+        self.axes.text(x, y, text, fontsize=size * 72 / self.figure.dpi, **style)
+
+    def write_heading(self, heading: str, alert: str) -> int:
+        """Write both on one line, smaller where they would not fit."""
+        length = font(self.px(68), bold=True).getlength
+        shrunk = min(1, self.inner / length(f"{heading}   {alert}"))
+        y, x = self.margin + self.px(64), self.margin + length(f"{heading}   ") * shrunk
+        self.write(self.margin, y, heading, self.px(68) * shrunk, weight="bold")
+        self.write(x, y, alert, self.px(68) * shrunk, weight="bold", color=ALARM)
+        return y + self.px(136)
+
+    def write_lines(
+        self, text: str, x: float, y: int, size: int, *, width: int, **style: Any
+    ) -> int:
+        """Write a text in lines of at most `width`."""
+        for line in wrap(text, size=size, width=width):
+            self.write(x, y + size, line, size, **style)
+            y += round(1.4 * size)
+        return y
+
+    def write_legend(self, legend: Sequence[tuple[str, RGB]], y: int) -> int:
+        """Draw a disc and a name for each class, as many on a line as fit."""
+        from matplotlib.patches import Circle
+
+        size = self.px(40)
+        lengths = [2.4 * size + font(size).getlength(name) for name, _ in legend]
+        for line in fill_lines(lengths, width=self.inner, gap=0):
+            x = (self.width - sum(lengths[i] for i in line)) / 2 + size
+            for i in line:
+                name, color = legend[i]
+                red, green, blue = (channel / 255 for channel in color)
+                disc = Circle((x, y + size / 2), size / 2, color=(red, green, blue), linewidth=0)
+                self.axes.add_patch(disc)
+                self.write(x + 0.9 * size, y + 0.86 * size, name, size)
+                x += lengths[i]
+            y += self.px(64)
+        return y + self.px(24)
+
+    def draw_panel(self, image: Image.Image | None, x: int, y: int, side: int) -> int:
+        """Place a panel in a thin frame, which stays outside its pixels."""
+        from matplotlib.patches import Rectangle
+
+        line = self.px(3)
+        at, outer, points = (x - line / 2, y - line / 2), side + line, 72 / self.figure.dpi
+        style: Any = {"fill": False, "edgecolor": FAINT, "linewidth": line * points}
+        self.axes.add_patch(Rectangle(at, outer, outer, snap=False, **style))
+        if image is None:
+            middle = x + side / 2, y + side / 2
+            self.write(*middle, "not computed", self.px(40), color=FAINT, ha="center", va="center")
+        else:
+            extent = x, x + side, y + side, y
+            self.axes.imshow(image, extent=extent, aspect="auto", interpolation="none")
+        return y + side + self.px(14)
+
+    def finish(self, height: int) -> Figure:
+        """Cut the sheet to its height."""
+        self.axes.set(xlim=(0, self.width), ylim=(height, 0))
+        # Matplotlib rounds down to pixels, and width / dpi * dpi may be a little less than width.
+        width, dpi = self.width, self.figure.dpi
+        self.figure.set_size_inches((width + 1e-3) / dpi, (height + 1e-3) / dpi)
+        return self.figure
