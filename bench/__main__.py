@@ -60,11 +60,9 @@ def precision(
     out: Annotated[Path | None, typer.Option(help="File of JSON; default what is printed.")] = None,
 ) -> None:
     """Compare features in a reduced precision with float32: shared neighbours, images a second."""
-    import joblib
+    from pipeline.runtime.device import cpu_count, resolve_device, set_up_process
 
-    from pipeline.runtime.device import resolve_device, set_up_process
-
-    set_up_process(resolve_device(device), joblib.cpu_count())
+    set_up_process(resolve_device(device), cpu_count())
     from bench.what import precision as precisions
     from pipeline import store
 

@@ -1,6 +1,5 @@
 """The command line: one verb a step. Each verb reads files, calls one function, writes files."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,9 @@ from pipeline.errors import InputError
 from pipeline.runtime.device import cpu_count, resolve_device, set_up_process
 from pipeline.runtime.log import log, set_up_logging
 from pipeline.runtime.run import end_with_workflow, parse_params, record, run
+
+WORKFLOWS = ("study", "demo")
+ON_DEVICE = ("finetune", "features", "graph", "embed", "quality")  # the others need no GPU
 
 app = typer.Typer(
     name="tunescope",
@@ -54,11 +56,23 @@ def process(
     `study` runs all of it; every other verb is one step, which works alone on files.
     """
     set_up_logging(quiet=quiet)
-    if context.invoked_subcommand in ("study", "demo"):
+    verb = context.invoked_subcommand
+    if verb in WORKFLOWS:
+        if given := {"device", "threads"} & _given(context):
+            raise InputError(
+                f"--{min(given)} is an option of single steps: `tunescope {verb}` takes --cores, "
+                "and the device from the configuration"
+            )
         return  # their steps are processes of their own
     end_with_workflow()
-    context.obj = resolve_device(device)
+    context.obj = resolve_device(device) if verb in ON_DEVICE else "cpu"
     set_up_process(context.obj, threads or cpu_count())
+
+
+def _given(context: typer.Context) -> set[str]:
+    """Names of the options that stand on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
 
 
 Cores = Annotated[str, typer.Option(help="CPU cores for all steps together, or all.")]
@@ -71,14 +85,15 @@ def study(
     config: Annotated[Path, typer.Argument(help="Configuration of the study, a YAML file.")],
     cores: Cores = "all",
     gpus: Gpus = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
 ) -> None:
     """Run a whole study, from images to figures; run again, it goes on where it was.
 
-    Further arguments are Snakemake's, such as --dry-run.
+    Further arguments are Snakemake's, such as --keep-going.
     """
     from pipeline.workflow.study import run_study
 
-    run_study(config, cores=cores, gpus=gpus, arguments=context.args)
+    run_study(config, cores=cores, gpus=gpus, dry_run=dry_run, arguments=context.args)
 
 
 @app.command()
@@ -112,7 +127,7 @@ def dataset(
             source, resources=resources, image_size=image_size, subset=subset, seed=seed
         )
         made["context"] = {
-            "dataset": Path(source).stem if os.sep in source else source,
+            "dataset": Path(source).name.removesuffix(".npz"),
             "images": len(data.images),
             "image_shape": data.images.shape[1:],
             "classes": len(data.class_names),
@@ -209,7 +224,8 @@ def finetune(
             "accuracy": result.accuracy,
             "warnings": [*before.get("warnings", []), *result.warnings],
         }
-    store.write(history, pd.DataFrame(result.history).to_csv, made)
+    with store.atomic(history) as path:
+        pd.DataFrame(result.history).to_csv(path)
     store.write(out, result.model.save, made)
     checkpoint.remove()
 
@@ -226,7 +242,7 @@ def features(
         str, typer.Option(help="Layer to extract; default the global average pool.")
     ] = "features",
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images per step; default what suits the device.")
+        int | None, typer.Option(min=1, help="Images per batch; default what suits the device.")
     ] = None,
     precision: Annotated[
         str, typer.Option(help="auto, float32, bfloat16 or float16; auto is float32 on a CPU.")
@@ -269,7 +285,8 @@ def embed(
     method: Annotated[str, typer.Option(help="pca, tsne, umap, mds, lle or isomap.")],
     out: Out,
     engine: Annotated[
-        str, typer.Option(help="Who computes it; auto takes the default of the device.")
+        str,
+        typer.Option(help="Implementation of the method; auto takes that of the device."),
     ] = "auto",
     graph: Annotated[
         Path | None, typer.Option(help="Graph of these features; computed if left out.")
@@ -370,9 +387,10 @@ def figure(
     with record("figure", context.obj, inputs, options) as made:
         layouts = {}
         for path in layout:
-            made["context"] = _context(path, "stage", "method", "total_points")
-            key = made["context"]["stage"], made["context"]["method"]
-            layouts[key] = FigureLayout(*store.load_labelled_layout(path)[1:], made["context"])
+            layout_context = _context(path, "stage", "method", "total_points")
+            key = layout_context["stage"], layout_context["method"]
+            layouts[key] = FigureLayout(*store.load_labelled_layout(path)[1:], layout_context)
+        made["context"] = store.shared_context(layout)
         drawing = draw_backbone(
             layouts,
             measures={

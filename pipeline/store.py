@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -121,6 +121,12 @@ def load_sidecar(path: Path) -> Metadata:
 def context(path: Path) -> Metadata:
     """What an artefact's sidecar says of its study, dataset, backbone and stage."""
     return read_sidecar(path).get("context", {})
+
+
+def shared_context(paths: Sequence[Path]) -> Metadata:
+    """What the contexts of some artefacts have in common."""
+    first, *others = map(context, paths)
+    return {k: v for k, v in first.items() if all(other.get(k) == v for other in others)}
 
 
 def verify(path: Path) -> Path:

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import psutil
+
+from pipeline.runtime.device import cpu_count
 
 CPUINFO = Path("/proc/cpuinfo")
 
@@ -20,7 +21,7 @@ def describe() -> dict[str, Any]:
     """CPU, cores, memory and GPU, without any name that identifies the machine."""
     return {
         "cpu": cpu_name(),
-        "cores": joblib.cpu_count(),
+        "cores": cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "gpu": query_gpu("name"),

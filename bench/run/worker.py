@@ -21,12 +21,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-import joblib
-
 from bench.run.manifest import Workload
 from kernels.oom import is_out_of_memory
 from pipeline.errors import InputError
-from pipeline.runtime.device import set_up_process
+from pipeline.runtime.device import cpu_count, set_up_process
 from pipeline.runtime.gpus import visible_gpus
 from pipeline.runtime.memory import available_memory
 from pipeline.runtime.run import parse_params
@@ -45,7 +43,7 @@ def main() -> None:
     job = parse_params(sys.stdin.read())
     events = _claim_stdout()
     workload = Workload(**job["workload"])
-    threads = workload.threads or joblib.cpu_count()
+    threads = workload.threads or cpu_count()
     set_up_process(workload.device, threads)
     try:
         JOBS[job["what"]](Reporter(events), workload, job, threads)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pipeline.networks.precision import has_gpu
+from pipeline.runtime.keras_device import has_gpu
 
 
 def compare_with_matrix_rate(gflop_per_second: float, precision: str) -> dict[str, float]:

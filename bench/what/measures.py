@@ -20,7 +20,7 @@ from pipeline.measures.quality import measure
 from pipeline.measures.ranks import trustworthiness
 from pipeline.methods.tsne.affinities import joint_probabilities
 from pipeline.neighbors.graph import Graph
-from pipeline.neighbors.layout import layout_neighbors
+from pipeline.neighbors.layout_neighbors import layout_neighbors
 from pipeline.neighbors.tiles import strips, upper_tiles
 
 BLOCK = 2048

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.run.manifest import ROOT
 from pipeline.images.dataset import Dataset
 from pipeline.images.subset import stratified_subset
 from pipeline.measures.quality import knn_accuracy, neighborhood_preservation
@@ -106,6 +105,6 @@ def demo() -> tuple[keras.Model, Dataset]:
         input_shape=data.images.shape[1:],
         image_size=32,
         alpha=0.25,
-        weights=ROOT / "pipeline/workflow/demo_backbone/mobilenet_025_32_cifar10.keras",
+        weights="demo",
     )
     return model, data

@@ -25,12 +25,12 @@ BUCKET_BITS = 17  # low bits of a priority that do not count: width of a bucket
 
 
 @numba.njit(parallel=True, cache=True)
-def group_distances(starts, neighbours, lengths, sources, group, priority):
+def group_distances(starts, neighbors, lengths, sources, group, priority):
     """Shortest-path distance of every vertex from the nearest source of each group.
 
     Parameters
     ----------
-    starts, neighbours, lengths : (n + 1,) int64, (arcs,) int32, (arcs,) int32
+    starts, neighbors, lengths : (n + 1,) int64, (arcs,) int32, (arcs,) int32
         The arcs of vertex v are starts[v]:starts[v + 1]; every edge is there both ways, equally
         long.
     sources : (m,) int64
@@ -52,7 +52,7 @@ def group_distances(starts, neighbours, lengths, sources, group, priority):
     for batch in numba.prange(priority.shape[0]):
         first = batch * SOURCES_PER_BATCH
         distances = _search(
-            starts, neighbours, lengths, sources[first * group :], group, priority[batch]
+            starts, neighbors, lengths, sources[first * group :], group, priority[batch]
         )
         for left in range(0, n, COLUMNS):
             for lane in range(min(SOURCES_PER_BATCH, groups - first)):
@@ -62,12 +62,12 @@ def group_distances(starts, neighbours, lengths, sources, group, priority):
 
 
 @numba.njit(parallel=True, cache=True)
-def source_distances(starts, neighbours, lengths, sources, priority, first_column, out):
+def source_distances(starts, neighbors, lengths, sources, priority, first_column, out):
     """Shortest-path distances from each source, rounded to 16 bits.
 
     Parameters
     ----------
-    starts, neighbours, lengths, sources, priority
+    starts, neighbors, lengths, sources, priority
         As in `group_distances` with group = 1.
     first_column : int
         The first vertex that is wanted.
@@ -84,7 +84,7 @@ def source_distances(starts, neighbours, lengths, sources, priority, first_colum
     fits = np.ones(priority.shape[0], np.bool_)
     for batch in numba.prange(priority.shape[0]):
         first = batch * SOURCES_PER_BATCH
-        distances = _search(starts, neighbours, lengths, sources[first:], 1, priority[batch])
+        distances = _search(starts, neighbors, lengths, sources[first:], 1, priority[batch])
         longest = 0
         for left in range(first_column, n, COLUMNS):
             for lane in range(min(SOURCES_PER_BATCH, sources.shape[0] - first)):
@@ -97,7 +97,7 @@ def source_distances(starts, neighbours, lengths, sources, priority, first_colum
 
 
 @numba.njit(cache=True)
-def _search(starts, neighbours, lengths, sources, group, priority):
+def _search(starts, neighbors, lengths, sources, group, priority):
     """Shortest-path distances from the first 16 groups of sources, (n, 16)."""
     n = starts.shape[0] - 1
     distances = _aligned_rows(n)
@@ -106,7 +106,7 @@ def _search(starts, neighbours, lengths, sources, group, priority):
         distances[sources[s], s // group] = 0
 
     order = _bucket_sort(priority)
-    fell = _relax_all(starts, neighbours, lengths, order, distances)
+    fell = _relax_all(starts, neighbors, lengths, order, distances)
     queue = np.empty(n, np.int32)
     while True:
         queued = 0
@@ -116,16 +116,16 @@ def _search(starts, neighbours, lengths, sources, group, priority):
         if queued == 0:
             return distances
         for i in range(queued):
-            _prefetch(starts, neighbours, lengths, distances, queue, i, queued)
+            _prefetch(starts, neighbors, lengths, distances, queue, i, queued)
             v = queue[i]
             fell[v] = False
             here = load(distances, v)
             for arc in range(starts[v], starts[v + 1]):
-                _relax_edge(here, lengths[arc], distances, neighbours[arc], fell)
+                _relax_edge(here, lengths[arc], distances, neighbors[arc], fell)
 
 
 @numba.njit(cache=True)
-def _relax_all(starts, neighbours, lengths, order, distances):
+def _relax_all(starts, neighbors, lengths, order, distances):
     """Relax every edge both ways, when the later of its ends is reached; return what fell later.
 
     A vertex pulls from its earlier neighbours and then pushes to them: half the arcs of pushing to
@@ -138,19 +138,19 @@ def _relax_all(starts, neighbours, lengths, order, distances):
     fell = np.zeros(n, np.bool_)
     earlier = np.empty(n, np.int64)  # arcs to vertices before it in the order
     for r in range(n):
-        _prefetch(starts, neighbours, lengths, distances, order, r, n)
+        _prefetch(starts, neighbors, lengths, distances, order, r, n)
         v = order[r]
         count = 0
         for arc in range(starts[v], starts[v + 1]):
             earlier[count] = arc
-            count += rank[neighbours[arc]] < r
+            count += rank[neighbors[arc]] < r
         here = load(distances, v)
         for i in range(count):
-            there = load(distances, neighbours[earlier[i]])
+            there = load(distances, neighbors[earlier[i]])
             here = minimum(here, add_scalar(there, lengths[earlier[i]]))
         store(distances, v, here)
         for i in range(count):
-            _relax_edge(here, lengths[earlier[i]], distances, neighbours[earlier[i]], fell)
+            _relax_edge(here, lengths[earlier[i]], distances, neighbors[earlier[i]], fell)
     return fell
 
 
@@ -165,18 +165,18 @@ def _relax_edge(here, length, distances, u, fell):
 
 
 @numba.njit(cache=True)
-def _prefetch(starts, neighbours, lengths, distances, queue, i, queued):
+def _prefetch(starts, neighbors, lengths, distances, queue, i, queued):
     """Prefetch the arcs of a vertex further on and the distances around the next one.
 
     Relaxations jump about in memory: without this they take twice as long.
     """
     later = starts[queue[min(i + 8, queued - 1)]]
     for line in range(2):
-        prefetch(neighbours, later + SIMD_WIDTH * line)
+        prefetch(neighbors, later + SIMD_WIDTH * line)
         prefetch(lengths, later + SIMD_WIDTH * line)
     near = queue[min(i + 1, queued - 1)]
     for arc in range(starts[near], starts[near + 1]):
-        prefetch(distances, np.int64(neighbours[arc]) * SOURCES_PER_BATCH)
+        prefetch(distances, np.int64(neighbors[arc]) * SOURCES_PER_BATCH)
 
 
 @numba.njit(cache=True)

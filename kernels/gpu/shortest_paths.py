@@ -29,7 +29,7 @@ CONSTANTS = {
 }
 
 
-def group_distances(starts, neighbours, lengths, sources, group, priority):
+def group_distances(starts, neighbors, lengths, sources, group, priority):
     """Shortest-path distance of every vertex from the nearest source of each group.
 
     As `kernels.cpu.shortest_paths.group_distances`, with batches of 128 groups: priority has shape
@@ -38,14 +38,16 @@ def group_distances(starts, neighbours, lengths, sources, group, priority):
     n, groups = len(starts) - 1, -(-len(sources) // group)
     result = cuda.array_module().empty((groups, n), np.int32)
     for batch, nearest in enumerate(priority):
-        some = result[batch * SOURCES_PER_BATCH : (batch + 1) * SOURCES_PER_BATCH]
-        mine = sources[batch * SOURCES_PER_BATCH * group : (batch + 1) * SOURCES_PER_BATCH * group]
-        distances = _search(starts, neighbours, lengths, mine, group, nearest)
-        some[:] = distances[:, : len(some)].T
+        batch_distances = result[batch * SOURCES_PER_BATCH : (batch + 1) * SOURCES_PER_BATCH]
+        batch_sources = sources[
+            batch * SOURCES_PER_BATCH * group : (batch + 1) * SOURCES_PER_BATCH * group
+        ]
+        distances = _search(starts, neighbors, lengths, batch_sources, group, nearest)
+        batch_distances[:] = distances[:, : len(batch_distances)].T
     return result
 
 
-def source_distances(starts, neighbours, lengths, sources, priority, first_column, out):
+def source_distances(starts, neighbors, lengths, sources, priority, first_column, out):
     """Shortest-path distances from each source, rounded to 16 bits.
 
     As `kernels.cpu.shortest_paths.source_distances`, with batches of 128 sources.
@@ -53,21 +55,29 @@ def source_distances(starts, neighbours, lengths, sources, priority, first_colum
     n = len(starts) - 1
     too_long = cuda.array_module().zeros(1, np.int32)
     for batch, nearest in enumerate(priority):
-        some = out[batch * SOURCES_PER_BATCH : (batch + 1) * SOURCES_PER_BATCH]
-        mine = sources[batch * SOURCES_PER_BATCH : (batch + 1) * SOURCES_PER_BATCH]
-        distances = _search(starts, neighbours, lengths, mine, 1, nearest)
+        batch_distances = out[batch * SOURCES_PER_BATCH : (batch + 1) * SOURCES_PER_BATCH]
+        batch_sources = sources[batch * SOURCES_PER_BATCH : (batch + 1) * SOURCES_PER_BATCH]
+        distances = _search(starts, neighbors, lengths, batch_sources, 1, nearest)
         cuda.launch(
             "shortest_paths",
             "round_distances",
             -(-(n - first_column) // TILE),
             THREADS,
-            (distances, n, first_column, len(some), some, out.strides[0] // 2, too_long),
+            (
+                distances,
+                n,
+                first_column,
+                len(batch_distances),
+                batch_distances,
+                out.strides[0] // 2,
+                too_long,
+            ),
             **CONSTANTS,
         )
     return not int(too_long[0])
 
 
-def _search(starts, neighbours, lengths, sources, group, priority):
+def _search(starts, neighbors, lengths, sources, group, priority):
     """Shortest-path distances from at most 128 groups of sources, (n, 128)."""
     xp = cuda.array_module()
     n = len(starts) - 1
@@ -81,7 +91,7 @@ def _search(starts, neighbours, lengths, sources, group, priority):
             "relax",
             -(-n // (THREADS * 4 // SOURCES_PER_BATCH)),
             THREADS,
-            (starts, neighbours, lengths, order, n, sweep, distances, waiting, last_fall),
+            (starts, neighbors, lengths, order, n, sweep, distances, waiting, last_fall),
             **CONSTANTS,
         )
         if sweep % SWEEPS == 0 and int(last_fall[0]) < sweep:

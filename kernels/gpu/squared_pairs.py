@@ -22,14 +22,17 @@ def squared_products(values, starts, n, first_strip, last_strip, vectors, sums):
     vectors = cuda.array_module().ascontiguousarray(vectors)
     pairs, strips = (values, starts, n), last_strip - first_strip
     for first in range(0, len(vectors), VECTORS):
-        some, theirs = vectors[first : first + VECTORS], sums[0, first : first + VECTORS]
-        macros = {"VALUE": values.dtype, "B": len(some), **CONSTANTS}
+        vector_block, block_sums = (
+            vectors[first : first + VECTORS],
+            sums[0, first : first + VECTORS],
+        )
+        macros = {"VALUE": values.dtype, "B": len(vector_block), **CONSTANTS}
         cuda.launch(
             "squared_pairs",
             "later_products",
             (STRIP // ROWS * COLUMNS // THREADS, strips),
             THREADS,
-            (*pairs, first_strip, some, theirs),
+            (*pairs, first_strip, vector_block, block_sums),
             **macros,
         )
         cuda.launch(
@@ -37,7 +40,7 @@ def squared_products(values, starts, n, first_strip, last_strip, vectors, sums):
             "earlier_products",
             -(-n // COLUMNS),
             THREADS,
-            (*pairs, first_strip, last_strip, some, theirs),
+            (*pairs, first_strip, last_strip, vector_block, block_sums),
             **macros,
         )
 

@@ -47,7 +47,7 @@ def panel_side(width: int, n_columns: int) -> int:
 
 
 @contextmanager
-def own_settings() -> Iterator[None]:
+def page_style() -> Iterator[None]:
     """Matplotlib as it comes, and `SETTINGS`, whatever the user's own settings are."""
     import matplotlib
 
@@ -57,7 +57,7 @@ def own_settings() -> Iterator[None]:
         yield
 
 
-@own_settings()
+@page_style()
 def draw_page(
     panels: Mapping[tuple[str, str], Image.Image],
     *,
@@ -94,7 +94,7 @@ def draw_page(
     matplotlib.figure.Figure
         `width` pixels wide, as high as needed.
     """
-    sheet = _Sheet(width, dpi)
+    sheet = _PageCanvas(width, dpi)
     side, gap = panel_side(width, len(columns)), sheet.px(GAP)
     left = (width + sheet.px(ROW_TITLE) + gap - len(columns) * (side + gap)) // 2
     lefts = {column: left + i * (side + gap) for i, column in enumerate(columns)}
@@ -119,7 +119,7 @@ def draw_page(
     return sheet.finish(y + sheet.margin)
 
 
-@own_settings()
+@page_style()
 def rasterise(figure: Figure) -> Image.Image:
     """The page as an RGB image."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -130,7 +130,7 @@ def rasterise(figure: Figure) -> Image.Image:
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-@own_settings()
+@page_style()
 def vectorise(figure: Figure, file_format: str) -> bytes:
     """The page as a "pdf" or "svg" file, in which only the panels are images."""
     file = io.BytesIO()
@@ -138,7 +138,7 @@ def vectorise(figure: Figure, file_format: str) -> bytes:
     return file.getvalue()
 
 
-class _Sheet:
+class _PageCanvas:
     """A figure in coordinates of pixels from its upper left corner, which is filled downwards.
 
     A method that fills something returns where the next thing may begin.

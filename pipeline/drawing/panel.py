@@ -186,13 +186,15 @@ def rasterise(
     import pandas as pd
 
     order = np.lexsort((labels, xy[:, 1], xy[:, 0]))
-    turn = np.random.default_rng(0).permutation(len(order))  # the last one drawn shows
+    draw_order = np.random.default_rng(0).permutation(len(order))  # the last one drawn shows
     label_at = np.empty(len(order), dtype=np.int32)
-    label_at[turn] = labels[order]
+    label_at[draw_order] = labels[order]
 
     canvas = datashader.Canvas(size, size, x_range=limits[0], y_range=limits[1])
-    points = pd.DataFrame({"x": xy[order, 0], "y": xy[order, 1], "turn": turn.astype(float)})
-    both = datashader.summary(last=datashader.max("turn"), count=datashader.count())
+    points = pd.DataFrame(
+        {"x": xy[order, 0], "y": xy[order, 1], "draw_order": draw_order.astype(float)}
+    )
+    both = datashader.summary(last=datashader.max("draw_order"), count=datashader.count())
     pixels = canvas.points(points, "x", "y", agg=both)
     last, count = (pixels[name].data[::-1] for name in ("last", "count"))  # its row 0 is the bottom
 

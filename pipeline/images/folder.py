@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from pipeline.errors import InputError
+from pipeline.runtime.device import cpu_count
 from pipeline.runtime.log import Progress, log
 from pipeline.runtime.memory import available_memory
 
@@ -197,7 +197,7 @@ def _in_threads(
 
     results: list[Result] = []
     with (
-        ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
+        ThreadPoolExecutor(min(8, cpu_count())) as pool,
         Progress(name, len(items)) as progress,
     ):
         # map, unlike submit, drops the batches not yet begun when this loop is left early

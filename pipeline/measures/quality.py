@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.measures.ranks import check_width
 from pipeline.neighbors.graph import Graph, knn_graph
-from pipeline.neighbors.layout import layout_neighbors
+from pipeline.neighbors.layout_neighbors import layout_neighbors
 
 
 class Measure(NamedTuple):

@@ -23,7 +23,7 @@ from pipeline.runtime.log import log
 from pipeline.runtime.memory import available_memory
 
 SHARE = 0.9  # of the available memory, what a layout may need: estimates are off by up to a tenth
-OF = {"cpu": "", "gpu": " of the GPU"}  # whose memory, in messages
+OWNED_BY = {"cpu": "", "gpu": " of the GPU"}  # whose memory, in messages
 
 
 class Layout(NamedTuple):
@@ -152,11 +152,11 @@ def preflight(
             most = _largest_subset(row, owner, n, d, params, free)
             other = " or choose another engine" if len(METHODS[method].engines) > 1 else ""
             raise InputError(
-                f"{method} with engine {name} needs about {need / 1e9:.3g} GB{OF[owner]} for "
+                f"{method} with engine {name} needs about {need / 1e9:.3g} GB{OWNED_BY[owner]} for "
                 f"{n:,} points but {free / 1e9:.3g} GB are free: set methods.{method}.subset to at "
                 f"most {most:,}{other}"
             )
-        message += f", about {need / 1e9:.1g} GB{OF[owner]}"
+        message += f", about {need / 1e9:.1g} GB{OWNED_BY[owner]}"
     minutes = row.seconds(n, d, **params) / 60
     if owners == ["cpu"] and minutes >= 1:
         message += f", projected {minutes:.1f} minutes on two cores"

@@ -78,11 +78,6 @@ def engine_name(method: str, engine: str = "auto", device: str = "auto") -> str:
     return engine
 
 
-def get_engine(method: str, engine: str = "auto", device: str = "auto") -> Engine:
-    """The engine that `engine_name` resolves to."""
-    return METHODS[method].engines[engine_name(method, engine, device)]
-
-
 def check_params(
     method: str, params: Mapping[str, Any] | None, *, engine: str = "auto"
 ) -> dict[str, Any]:

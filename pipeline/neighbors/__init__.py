@@ -1,4 +1,4 @@
-"""Who is near whom: the neighbor graph of a feature set, its connected components, and layouts.
+"""Nearest neighbours: the exact graph, its connected components, and neighbours in a layout.
 
-Step: `graph.knn_graph`, the exact k-nearest-neighbor graph that methods and measures share.
+Step: `graph.knn_graph`, the exact k-nearest-neighbour graph that methods and measures share.
 """

@@ -12,7 +12,8 @@ from pipeline.errors import InputError
 from pipeline.networks.backbone import FEATURES
 from pipeline.networks.flops import describe, forward_flops, speed
 from pipeline.networks.inference import BatchedInference
-from pipeline.networks.precision import computing_in, has_gpu, resolve_precision
+from pipeline.networks.precision import computing_in, resolve_precision
+from pipeline.runtime import keras_device
 from pipeline.runtime.log import Progress, log
 
 if TYPE_CHECKING:
@@ -98,15 +99,10 @@ def _extract(
 
 
 def default_batch_size(network: keras.Model) -> int:
-    """Images per batch: on two cores 256 is the fastest size within 5 %.
-
-    A GPU has room for more; there the largest feature map, read and written in float32, may take
-    4 GiB. Not measured.
-    """
-    if not has_gpu():
-        return 256
-    largest = max(math.prod(layer.output.shape[1:]) for layer in network.layers)
-    return min(1024, 2 ** max(0, int(math.log2(2**32 / (8 * largest)))))
+    """Images per batch that suit the device, by the network's largest feature map."""
+    return keras_device.batch_size(
+        max(math.prod(layer.output.shape[1:]) for layer in network.layers)
+    )
 
 
 def tap(model: keras.Model, *layers: str) -> keras.Model:

@@ -12,7 +12,7 @@ import numpy as np
 
 from kernels.oom import retry_on_oom
 from pipeline.errors import InputError
-from pipeline.networks.precision import compiler_options, has_gpu
+from pipeline.runtime import keras_device
 from pipeline.runtime.log import log
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
     from pipeline.runtime.log import Progress
 
-# Bytes of a chunk, inputs and outputs together, with and without a GPU: what even a small GPU has
-# to spare, and what does not matter beside the features on a CPU, where nothing is transferred.
-CHUNK_BYTES = {True: 2**30, False: 2**27}
 SHRINK = 4  # divisor of batch and chunk for the second attempt after out of memory
 
 T = TypeVar("T")
@@ -53,7 +50,7 @@ class BatchedInference:
 
     def __init__(self, network: keras.Model, *, n_rows: int, batch_size: int) -> None:
         self.network, self.n_rows = network, n_rows
-        self._set_sizes(batch_size, CHUNK_BYTES[has_gpu()])
+        self._set_sizes(batch_size, keras_device.chunk_bytes())
 
     def _set_sizes(self, batch_size: int, chunk_bytes: int) -> None:
         """Divide the rows into equal chunks of whole batches."""
@@ -152,7 +149,7 @@ def _on_device(network: keras.Model, rows: int) -> Any:
             return outputs if isinstance(outputs, list) else [outputs]
 
     model = OnDevice()
-    model.compile(**compiler_options())
+    model.compile(**keras_device.compiler_options())
     return model
 
 

@@ -13,7 +13,7 @@ from kernels.oom import is_out_of_memory
 from pipeline.errors import InputError
 from pipeline.networks.checkpoint import TrainingState
 from pipeline.networks.inference import BatchedInference
-from pipeline.networks.precision import compiler_options
+from pipeline.runtime import keras_device
 from pipeline.runtime.log import Progress, log
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def compile_for_training(model: keras.Model, phase: Phase, *, steps: int) -> Non
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     # Named by a text it would get its variables in the first step, which is then traced again.
     accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    model.compile(optimizer, LOSS, metrics=[accuracy], **compiler_options())
+    model.compile(optimizer, LOSS, metrics=[accuracy], **keras_device.compiler_options())
     optimizer.build(model.trainable_variables)  # so that a checkpoint can fill it
 
 

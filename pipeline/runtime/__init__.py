@@ -1,4 +1,4 @@
-"""All that knows the machine: devices, GPUs, memory, threads, logging, signals, versions.
+"""What every chapter may ask: all that knows the machine, the log, and checks of what users give.
 
-Every chapter may ask it; it has no step and knows no other chapter.
+It has no step and knows no other chapter.
 """

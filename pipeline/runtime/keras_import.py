@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from pipeline.errors import InputError
 from pipeline.runtime.log import log
 
 # What Keras imports where it is installed, for parts of Keras that are not used here: its galleries
@@ -23,6 +24,11 @@ def import_keras() -> ModuleType:
 
     What TensorFlow writes to stderr meanwhile ("oneDNN custom operations are on", which no variable
     of the environment turns off) becomes records of the log, of level DEBUG.
+
+    Raises
+    ------
+    InputError
+        Keras or its backend is not installed, or fails to load.
     """
     if "keras" in sys.modules:
         return sys.modules["keras"]
@@ -32,6 +38,12 @@ def import_keras() -> ModuleType:
     try:
         with stderr_to_log():
             return importlib.import_module("keras")
+    except (ImportError, ValueError) as error:  # the latter for a backend that Keras lacks
+        raise InputError(
+            f"Keras cannot be imported ({' '.join(str(error).split())}): pip install "
+            "'tunescope[cpu]', or 'tunescope[gpu]' for an NVIDIA GPU, and unset KERAS_BACKEND "
+            "where it names another backend than TensorFlow"
+        ) from error
     finally:
         for name in absent:
             del modules[name]

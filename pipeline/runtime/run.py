@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -62,14 +63,14 @@ def end_with_workflow() -> None:
         threading.Thread(target=_watch, args=(int(parent),), daemon=True).start()
 
 
-def _watch(process: int) -> None:
-    while True:
-        time.sleep(1)
-        try:
-            os.kill(process, 0)
-        except ProcessLookupError:
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
+def _watch(workflow: int) -> None:
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(workflow)
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 
-def verb(name: str, arguments: str) -> str:
+def verb(name: str, arguments: str = "") -> str:
     """The shell command of a rule: one verb, whose output goes to the terminal and to the log.
 
     Parameters
@@ -78,12 +78,13 @@ def content_digest(source: str) -> str | None:
     if not root.exists():
         return None
     digest = hashlib.sha256()
-    walk = os.walk(root) if root.is_dir() else [(str(root.parent), [], [root.name])]
+    one_file: list[tuple[str, list[str], list[str]]] = [(str(root.parent), [], [root.name])]
+    walk = os.walk(root, followlinks=True) if root.is_dir() else one_file
     for folder, subfolders, names in walk:
         subfolders.sort()
         for name in sorted(names):
             path = os.path.join(folder, name)
-            stat = os.stat(path, follow_symlinks=False)
+            stat = os.stat(path) if os.path.exists(path) else os.lstat(path)
             line = f"{os.path.relpath(path, root)}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
             digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()

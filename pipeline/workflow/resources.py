@@ -83,6 +83,11 @@ class StudyResources:
             return self.device_cores
         return engine.useful_threads(n, d, self._cores, **params)
 
+    def embed_gpu(self, wildcards: Any) -> int:
+        """GPUs of a layout: none where its engine computes on the CPU beside the GPU's work."""
+        engine = METHODS[wildcards.method].engines[self.engine(wildcards.method)]
+        return self.gpu if engine.device(self.device) == "gpu" else 0
+
     def embed_memory(self, wildcards: Any, input: Any) -> int:
         """Megabytes of a layout, those of all pairs in memory where the method keeps them."""
         engine, n, d, params = self._embed(wildcards.method, input)

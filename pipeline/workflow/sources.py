@@ -45,7 +45,11 @@ GRAPH = [
 ]
 EMBED = [*GRAPH, "pipeline/images/subset.py", *_modules("pipeline/methods", "base embed")]
 INFERENCE = _modules("pipeline/networks", "backbone features flops inference precision")
-PCA_START = [*_modules("kernels", "pairs"), *_kernels("distances"), "pipeline/methods/pca/start.py"]
+PCA_START = [
+    *_modules("kernels", "pairs"),
+    *_kernels("distances"),
+    "pipeline/methods/pca/principal_coordinates.py",
+]
 COMPONENTS = ["pipeline/neighbors/components.py"]
 PAIRS = ["kernels/pairs.py"]
 RAPIDS = ["pipeline/methods/rapids.py"]
@@ -91,7 +95,7 @@ FILES = {
     "isomap.sklearn": _engine("isomap", "scikit_learn", COMPONENTS),
     "quality": [
         *GRAPH,
-        "pipeline/neighbors/layout.py",
+        "pipeline/neighbors/layout_neighbors.py",
         *_kernels("ranks"),
         *_modules("pipeline/measures", "quality ranks"),
     ],

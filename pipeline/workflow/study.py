@@ -15,8 +15,10 @@ from filelock import FileLock, Timeout
 
 from pipeline.config import Study, load_config
 from pipeline.errors import InputError
+from pipeline.runtime.device import resolve_device
 from pipeline.runtime.memory import available_memory
-from pipeline.workflow.terminal import Lines
+from pipeline.runtime.run import Interrupted
+from pipeline.workflow.terminal import StudyProgress
 
 FOLDER = Path(__file__).resolve().parent
 SNAKEFILE = FOLDER / "Snakefile"
@@ -26,7 +28,12 @@ SHARE = 0.9  # of the available memory, what all jobs together may ask for
 
 
 def run_study(
-    config: Path, *, cores: str = "all", gpus: int = 1, arguments: Sequence[str] = ()
+    config: Path,
+    *,
+    cores: str = "all",
+    gpus: int = 1,
+    dry_run: bool = False,
+    arguments: Sequence[str] = (),
 ) -> None:
     """Run the workflow of a configuration in this folder, and say where its results are.
 
@@ -38,38 +45,44 @@ def run_study(
         CPU cores for all jobs together, or "all".
     gpus : int
         GPU jobs that may run side by side.
+    dry_run : bool
+        Only say what would run.
     arguments : sequence of str
-        Further arguments of `snakemake`, such as ``["--dry-run"]``.
+        Further arguments of `snakemake`, such as ``["--keep-going"]``.
 
     Raises
     ------
     InputError
         The configuration is wrong, another run works in this folder, or a step failed: its own
         sentence.
-    KeyboardInterrupt
+    Interrupted
         By Ctrl-C, after all jobs have ended.
     """
     study = load_config(config)
-    log = Path("logs", study.study, "study.log")
-    results = Path("results", study.study)
+    resolve_device(study.device)  # or refuse it now
+    results, log = Path("results", study.study), Path("logs", study.study, "study.log")
+    report = ["--report", str(results / "workflow-report.html"), "--report-after-run"]
     log.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     with _lock(), _output_into(log) as terminal:
-        lines = Lines(terminal)
-        with lines.attached():
+        progress = StudyProgress(terminal)
+        with progress.attached():
             if _stale_locks():
-                _snakemake("--unlock", config=config)
+                _snakemake("--unlock", "--cores", cores, config=config)
             succeeded = _snakemake(
                 *("--cores", cores, "--rerun-incomplete", "--resources", f"gpu={gpus}"),
                 f"mem_mb={int(SHARE * available_memory() / 1e6)}",
                 *("--default-resources", "gpu=0", "mem_mb=2000", "disk_mb=1000"),
-                *("--report", str(results / "workflow-report.html"), "--report-after-run"),
+                *(["--dry-run"] if dry_run else report),
                 *arguments,
                 config=config,
             )
     if not succeeded:
-        raise InputError(f"{lines.failure or 'the workflow failed'} (everything is in {log})")
-    print(_where_to_look(study, results, log, time.monotonic() - start))
+        raise InputError(f"{progress.failure or 'the workflow failed'} (everything is in {log})")
+    if dry_run:
+        print(f"{study.study}: {progress.plan}")
+    else:
+        print(_where_to_look(study, results, log, time.monotonic() - start))
 
 
 def _snakemake(*arguments: str, config: Path) -> bool:
@@ -81,18 +94,19 @@ def _snakemake(*arguments: str, config: Path) -> bool:
     def interrupt(*_: object) -> None:
         nonlocal interrupted
         interrupted = True
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt  # which Snakemake takes as the wish to end its jobs
 
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         main(["--snakefile", str(SNAKEFILE), "--configfile", str(config), *arguments])
     except SystemExit as ended:
-        if interrupted:
-            raise KeyboardInterrupt from None
-        return not ended.code
+        if not interrupted:
+            return not ended.code
+    except KeyboardInterrupt:
+        pass
     finally:
         signal.signal(signal.SIGINT, before)
-    return True
+    raise Interrupted
 
 
 @contextmanager

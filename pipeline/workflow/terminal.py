@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
+from pipeline.runtime.log import log
+
 # Minutes of a job, to guess what is left: 70,000 images and features of 1,280 numbers on two
 # cores. Only their ratios count.
 MINUTES = {
@@ -29,12 +31,12 @@ class Job(NamedTuple):
     """A job that runs: what a line says of it."""
 
     rule: str
-    words: str
+    description: str
     logs: list[str]
     start: float
 
 
-class Lines(logging.Handler):
+class StudyProgress(logging.Handler):
     """Follows the records of Snakemake's logger and writes lines to a terminal.
 
     Parameters
@@ -45,7 +47,7 @@ class Lines(logging.Handler):
     def __init__(self, terminal: TextIO) -> None:
         super().__init__(logging.INFO)
         self.terminal = terminal
-        self._sentence = self._words = ""
+        self._step_error = self._other_error = ""
         self._running: dict[int, Job] = {}
         self._finished: Counter[str] = Counter()  # jobs by rule
         self._left: Counter[str] = Counter()
@@ -74,12 +76,14 @@ class Lines(logging.Handler):
             follow(record)
 
     def _plan(self, record: Any) -> None:
-        self._left.update({rule: n for rule, n in record.stats.items() if rule not in NO_STEPS})
+        self._left = Counter({rule: n for rule, n in record.stats.items() if rule not in NO_STEPS})
         self._start = time.monotonic()
 
     def _begin(self, record: Any) -> None:
-        words = " ".join([record.rule_name, *record.wildcards.values()])
-        self._running[record.jobid] = Job(record.rule_name, words, record.log, time.monotonic())
+        description = " ".join([record.rule_name, *record.wildcards.values()])
+        self._running[record.jobid] = Job(
+            record.rule_name, description, record.log, time.monotonic()
+        )
 
     def _finish(self, record: Any) -> None:
         job = self._running.pop(record.job_id)
@@ -90,7 +94,7 @@ class Lines(logging.Handler):
         total = self._finished.total() + self._left.total()
         count = f"[{self._finished.total():{len(str(total))}}/{total}]"
         seconds = time.monotonic() - job.start
-        self._write(f"{count} {job.words:32} {seconds:6.1f} s   {self._time_left()}")
+        self._write(f"{count} {job.description:32} {seconds:6.1f} s   {self._time_left()}")
         for warning in _lines_of(job.logs, "warning: "):
             self._write(f"        {warning}")
 
@@ -104,17 +108,26 @@ class Lines(logging.Handler):
     def _fail(self, record: Any) -> None:
         """Keep the sentence of the verb that failed, or as long as there is none Snakemake's."""
         sentences = _lines_of(getattr(record, "log", []), "error: ")
-        if sentences and not self._sentence:
-            self._sentence = f"{record.rule_name}: {sentences[-1].removeprefix('error: ')}"
-        self._words = self._words or " ".join(record.getMessage().split())
+        if sentences and not self._step_error:
+            self._step_error = f"{record.rule_name}: {sentences[-1].removeprefix('error: ')}"
+        self._other_error = self._other_error or " ".join(record.getMessage().split())
 
     @property
     def failure(self) -> str:
         """The first error, in one sentence; empty as long as there is none."""
-        return self._sentence or self._words
+        return self._step_error or self._other_error
+
+    @property
+    def plan(self) -> str:
+        """What would run, for a dry run."""
+        jobs = [f"{n} {rule}" for rule, n in self._left.items() if n]
+        if not jobs:
+            return "nothing to do"
+        return f"{self._left.total()} jobs would run: {', '.join(jobs)}"
 
     def _write(self, line: str) -> None:
-        print(line.rstrip(), file=self.terminal, flush=True)
+        if log.isEnabledFor(logging.INFO):  # not by --quiet
+            print(line.rstrip(), file=self.terminal, flush=True)
 
 
 def _minutes(jobs: Counter[str]) -> float:

@@ -239,7 +239,7 @@ def test_duplicate_rows_and_components_survive(gpu):
 
 def test_pairs_that_do_not_fit_are_refused_before_anything_is_computed(gpu, monkeypatch):
     X = np.random.default_rng(0).normal(size=(600, 3))
-    monkeypatch.setattr(isomap, "neighbours", lambda *_: pytest.fail("computed"))
+    monkeypatch.setattr(isomap, "nearest_neighbors", lambda *_: pytest.fail("computed"))
     monkeypatch.setattr(cuda, "free_memory", lambda: pairs_bytes(600))
     with pytest.raises(InputError, match=r"GPU has no room; set landmarks, .* or device to cpu"):
         Isomap(device="gpu").fit(X)

@@ -12,7 +12,7 @@ from kernels import reference
 from kernels.backend import get_backend, to_host
 from kernels.cpu import tsne as cpu
 from kernels.gpu import tsne
-from pipeline.methods.pca.start import principal_coordinates
+from pipeline.methods.pca.principal_coordinates import principal_coordinates
 from pipeline.methods.solvers.csr import csr_arrays
 from pipeline.methods.tsne.affinities import joint_probabilities
 from pipeline.methods.tsne.exact import TSNE, Divergence

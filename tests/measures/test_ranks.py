@@ -12,7 +12,7 @@ from kernels.gpu import ranks as gpu_ranks
 from pipeline.errors import InputError
 from pipeline.measures import ranks as ranks_module
 from pipeline.measures.ranks import ranks, trustworthiness
-from pipeline.neighbors.layout import layout_neighbors
+from pipeline.neighbors.layout_neighbors import layout_neighbors
 
 
 def cloud(n, d, seed=0):

@@ -30,7 +30,7 @@ from pipeline.methods.umap import cuml as cuml_umap
 from pipeline.methods.umap import resources as umap_resources
 from pipeline.methods.umap import umap_learn as umap
 from pipeline.neighbors.graph import Graph, knn_graph
-from pipeline.neighbors.layout import layout_neighbors
+from pipeline.neighbors.layout_neighbors import layout_neighbors
 
 PAIRS = {cuml_pca.PCA: pca.PCA, cuml_tsne.TSNE: tsne.TSNE, cuml_umap.UMAP: umap.UMAP}
 MINE = list(PAIRS)

@@ -15,11 +15,15 @@ from pipeline.methods import embed as embed_module
 from pipeline.methods.embed import embed, preflight
 from pipeline.methods.engine import Engine
 from pipeline.methods.pca.scikit_learn import PCA
-from pipeline.methods.registry import METHODS, Method, engine_name, get_engine
+from pipeline.methods.registry import METHODS, Method, engine_name
 from pipeline.neighbors.graph import Graph, knn_graph
 from pipeline.runtime.memory import available_memory
 
 GB = 10**9
+
+
+def engine_of(method, device="auto"):
+    return METHODS[method].engines[engine_name(method, device=device)]
 
 
 @pytest.fixture(scope="module", name="X")
@@ -216,11 +220,16 @@ def test_resources_are_known_without_importing_an_estimator():
 
 def test_threads_where_they_are_of_use():
     for method in ("mds", "lle", "isomap", "tsne"):
-        engine = get_engine(method)
+        engine = engine_of(method)
         assert engine.useful_threads(70_000, 1280, 8) == 8
         assert engine.useful_threads(2_000, 1280, 8) == 1
-    assert get_engine("umap").useful_threads(70_000, 1280, 8) == 1  # with a seed it has one thread
-    assert get_engine("isomap").useful_threads(70_000, 1280, 8, landmarks=100) == 1
+    assert engine_of("umap").useful_threads(70_000, 1280, 8) == 1  # with a seed it has one thread
+    assert (
+        METHODS["isomap"]
+        .engines[engine_name("isomap")]
+        .useful_threads(70_000, 1280, 8, landmarks=100)
+        == 1
+    )
 
 
 # ---- engines and devices
@@ -237,7 +246,7 @@ def test_engine_auto_prefers_the_device_then_the_first(monkeypatch):
     assert engine_name("pca", device="gpu") == "fast"
     assert engine_name("pca", device="cpu") == "sklearn"
     assert engine_name("pca") == "sklearn"
-    assert get_engine("pca", device="gpu").devices == ("gpu",)
+    assert engine_of("pca", device="gpu").devices == ("gpu",)
     only = Method("PCA", {"sklearn": cpu})
     monkeypatch.setitem(METHODS, "pca", only)
     assert engine_name("pca", device="gpu") == "sklearn"

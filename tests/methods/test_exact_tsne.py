@@ -20,7 +20,7 @@ from pipeline.methods.tsne import opentsne
 from pipeline.methods.tsne.affinities import joint_probabilities
 from pipeline.methods.tsne.exact import TSNE, Divergence, minimise
 from pipeline.neighbors.graph import Graph, knn_graph
-from pipeline.neighbors.layout import layout_neighbors
+from pipeline.neighbors.layout_neighbors import layout_neighbors
 
 CPU = get_backend("cpu")
 

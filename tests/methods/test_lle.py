@@ -291,7 +291,7 @@ def test_diagnostics_are_plain(X):
     known = estimator.diagnostics_
     assert json.loads(json.dumps(known, allow_nan=False)) == known
     assert known["components"] == known["closed_classes"] == 1
-    assert known["joins"] == 0
+    assert known["connections"] == 0
     assert known["flops"] == 4 * 16 * 12 * 400 * known["n_iter"]
     assert known["participation"] == pytest.approx(list(participation(estimator.embedding_)))
 
@@ -316,10 +316,10 @@ def test_closed_classes_are_connected_by_their_shortest_edges():
     labels = np.repeat(np.arange(3), sizes)
     classes = closed_classes(indices)
     assert sum(map(len, classes)) < len(X)  # some points lead in, but nobody leads to them
-    joins = connect_closed_classes(X, indices)
-    assert len(closed_classes(indices, joins)) == 1
+    connections = connect_closed_classes(X, indices)
+    assert len(closed_classes(indices, connections)) == 1
     D = cdist(X, X)
-    for members, (point, other) in zip(classes[1:], joins, strict=False):
+    for members, (point, other) in zip(classes[1:], connections, strict=False):
         outside = np.flatnonzero(labels != labels[members[0]])
         assert point in members
         assert D[point, other] == D[np.ix_(members, outside)].min()
@@ -333,15 +333,15 @@ def test_a_point_that_leads_to_two_classes_connects_them():
 
 def test_every_round_of_joins_halves_the_classes():
     X = clouds(*[20] * 9, far=30.0)
-    joins = connect_closed_classes(X, knn_graph(X, k=6).indices)
-    assert len(joins) <= 8 + 4 + 2 + 1
+    connections = connect_closed_classes(X, knn_graph(X, k=6).indices)
+    assert len(connections) <= 8 + 4 + 2 + 1
 
 
 def test_joined_points_are_rebuilt_from_all_their_neighbours():
     X = clouds(30, 30)
     indices = knn_graph(X, k=5).indices
-    joins = np.array([[3, 40], [3, 41], [50, 2]])
-    W = weight_matrix(X, indices, joins, reg=1e-3).toarray()
+    connections = np.array([[3, 40], [3, 41], [50, 2]])
+    W = weight_matrix(X, indices, connections, reg=1e-3).toarray()
     assert np.allclose(W.sum(axis=1), 1)
     near = np.append(indices[3], [40, 41])
     assert set(np.flatnonzero(W[3])) == set(near)

@@ -20,12 +20,12 @@ from pipeline.measures.quality import knn_accuracy
 from pipeline.methods.isomap.scikit_learn import Isomap
 from pipeline.methods.lle.scikit_learn import LocallyLinearEmbedding
 from pipeline.methods.mds.scikit_learn import MDS
+from pipeline.methods.pca.principal_coordinates import principal_coordinates
 from pipeline.methods.pca.scikit_learn import PCA
-from pipeline.methods.pca.start import principal_coordinates
 from pipeline.methods.tsne.opentsne import TSNE
 from pipeline.methods.umap.umap_learn import UMAP, _umap_learn
 from pipeline.neighbors.graph import Graph, knn_graph
-from pipeline.neighbors.layout import layout_neighbors
+from pipeline.neighbors.layout_neighbors import layout_neighbors
 
 CPU = get_backend("cpu")
 

@@ -8,9 +8,10 @@ from sklearn.datasets import load_digits
 from bench.what import precision as bench_precision
 from pipeline.errors import InputError
 from pipeline.networks import features as step
-from pipeline.networks import inference, precision
+from pipeline.networks import inference
 from pipeline.networks.backbone import build_backbone
 from pipeline.networks.features import Extraction, extract_features
+from pipeline.runtime import keras_device
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 1), dtype=np.uint8)
 
@@ -58,7 +59,8 @@ def test_chunks_on_the_device_are_compiled_once_and_change_nothing(tmp_path, mon
     network = small_network()
     images = np.random.default_rng(0).integers(0, 256, (101, 8, 8, 1), dtype=np.uint8)
     whole = extract_features(network, images, batch_size=8).features
-    monkeypatch.setitem(inference.CHUNK_BYTES, False, 8 * (64 + 4 * 4) * 3)  # three batches
+    three_batches = 8 * (64 + 4 * 4) * 3
+    monkeypatch.setattr(keras_device, "chunk_bytes", lambda: three_batches)
     predict = inference.BatchedInference(network, n_rows=len(images), batch_size=8)
     assert predict.chunk_rows == 24
     before = network.get_layer("scale").traced
@@ -159,7 +161,7 @@ def test_features_beyond_float16_are_refused():
 
 
 def test_on_a_gpu_features_beyond_float16_are_extracted_again(monkeypatch, capsys):
-    monkeypatch.setattr(precision, "has_gpu", lambda: True)
+    monkeypatch.setattr(keras_device, "has_gpu", lambda: True)
     network = small_network(factor=1e4)
     features, info = extract_features(network, IMAGES)
     assert info["precision"] == "float32"
@@ -173,7 +175,7 @@ def test_on_a_gpu_features_beyond_float16_are_extracted_again(monkeypatch, capsy
 def test_a_gpu_gets_larger_batches_within_its_memory(model, monkeypatch):
     vgg, _ = build_backbone("VGG16", input_shape=(8, 8, 1), image_size=224, weights="random")
     assert step.default_batch_size(vgg) == 256
-    monkeypatch.setattr(step, "has_gpu", lambda: True)
+    monkeypatch.setattr(keras_device, "has_gpu", lambda: True)
     assert step.default_batch_size(model) == 1024
     assert step.default_batch_size(vgg) == 128  # its largest map has 224 x 224 x 64 numbers
 

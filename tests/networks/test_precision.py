@@ -1,98 +1,23 @@
-"""Is the device that Keras computes on, and what it can do, told right on every backend?"""
-
-import os
-import sys
-import types
+"""Is a precision the one that suits the device, and arithmetic that of published counts?"""
 
 import keras
 import pytest
 
-from pipeline.networks import flops, precision
+from pipeline.networks import flops
 from pipeline.networks.backbone import build_backbone
-from pipeline.runtime.device import set_up_process
+from pipeline.networks.precision import resolve_precision
+from pipeline.runtime import keras_device
 
 
-@pytest.mark.parametrize(
-    ("device", "on_gpu"),
-    [
-        ("/job:localhost/replica:0/task:0/device:CPU:0", False),  # TensorFlow
-        ("/job:localhost/replica:0/task:0/device:GPU:0", True),
-        ("TFRT_CPU_0", False),  # JAX
-        ("cuda:0", True),  # JAX, PyTorch
-        ("cpu", False),  # PyTorch
-    ],
-)
-def test_a_gpu_is_where_new_tensors_lie(monkeypatch, device, on_gpu):
-    monkeypatch.setattr(keras.ops, "zeros", lambda shape: types.SimpleNamespace(device=device))
-    assert precision.has_gpu() == on_gpu
-
-
-def test_this_machine_has_the_device_that_the_process_was_given():
-    assert precision.has_gpu() == (os.environ.get("CUDA_VISIBLE_DEVICES") != "-1")
-
-
-def fake_backends(monkeypatch, backend, capability):
-    """A GPU of this capability under a backend; `capability` None is a GPU that has none."""
-    major, minor = capability or (0, 0)
-    details = {"compute_capability": capability} if capability else {}
-    config = types.SimpleNamespace(
-        get_visible_devices=lambda kind: ["first", "second"],
-        experimental=types.SimpleNamespace(
-            get_device_details=lambda gpu: details if gpu == "first" else {}
-        ),
-    )
-    gpu = types.SimpleNamespace()
-    if capability:
-        gpu.compute_capability = f"{major}.{minor}"
-    modules = {
-        "tensorflow": types.SimpleNamespace(config=config),
-        "jax": types.SimpleNamespace(devices=lambda: [gpu, None]),
-        "torch": types.SimpleNamespace(
-            cuda=types.SimpleNamespace(get_device_capability=lambda: (major, minor))
-        ),
-    }
-    for name, module in modules.items():
-        monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
-    monkeypatch.setattr(precision, "has_gpu", lambda: True)
-
-
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-@pytest.mark.parametrize(
-    ("capability", "found"),
-    [((9, 0), "bfloat16"), ((8, 0), "bfloat16"), ((12, 1), "bfloat16"), ((7, 5), "float16")],
-)
-def test_auto_is_what_the_gpu_is_fast_in(monkeypatch, backend, capability, found):
-    fake_backends(monkeypatch, backend, capability)
-    assert precision.compute_capability() == capability
-    assert precision.resolve_precision("auto", training=True) == found
-    assert precision.resolve_precision("auto", training=False) == "float16"
-    assert precision.resolve_precision("float32", training=True) == "float32"
-    assert precision.compiler_options() == {"jit_compile": "auto"}
-
-
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch", "another"])
-def test_a_gpu_without_a_capability_is_no_error(monkeypatch, backend):
-    fake_backends(monkeypatch, backend, None)
-    assert precision.resolve_precision("auto", training=True) == "float16"
-
-
-def test_a_process_leaves_the_gpu_to_others_and_float32_as_it_is(monkeypatch):
-    wanted = {
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        "NVIDIA_TF32_OVERRIDE": "0",
-    }
-    for name in (*wanted, "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "JAX_PLATFORMS"):
-        monkeypatch.setenv(name, "")  # so that it is restored, whatever happens
-        monkeypatch.delenv(name)
-    set_up_process("gpu", None)
-    assert {name: os.environ.get(name) for name in wanted} == wanted
-    assert "JAX_PLATFORMS" not in os.environ
-    os.environ["NVIDIA_TF32_OVERRIDE"] = "1"
-    set_up_process("cpu", None)
-    assert os.environ["NVIDIA_TF32_OVERRIDE"] == "1"  # the user's word counts
-    assert (os.environ["CUDA_VISIBLE_DEVICES"], os.environ["JAX_PLATFORMS"]) == ("-1", "cpu")
+def test_auto_is_what_suits_the_device_and_another_word_is_itself(monkeypatch):
+    monkeypatch.setattr(keras_device, "has_gpu", lambda: True)
+    monkeypatch.setattr(keras_device, "compute_capability", lambda: (8, 0))
+    assert resolve_precision("auto", training=True) == "bfloat16"
+    assert resolve_precision("auto", training=False) == "float16"
+    assert resolve_precision("float32", training=True) == "float32"
+    monkeypatch.setattr(keras_device, "has_gpu", lambda: False)
+    assert resolve_precision("auto", training=True) == "float32"
+    assert resolve_precision("bfloat16", training=False) == "bfloat16"
 
 
 # --- arithmetic -----------------------------------------------------------------------------------

@@ -38,6 +38,18 @@ def test_the_digest_of_a_folder_follows_every_edit(tmp_path):
     assert len(set(seen)) == 4
 
 
+def test_the_digest_follows_links(tmp_path):
+    elsewhere, images = tmp_path / "elsewhere", tmp_path / "images"
+    elsewhere.mkdir()
+    images.mkdir()
+    (elsewhere / "1.png").write_bytes(b"one")
+    (images / "class").symlink_to(elsewhere)
+    (images / "broken").symlink_to(tmp_path / "nowhere")
+    before = content_digest(str(images))
+    (elsewhere / "1.png").write_bytes(b"another")
+    assert content_digest(str(images)) != before
+
+
 def test_the_digest_of_a_file_follows_its_time_and_size(tmp_path):
     file = tmp_path / "data.npz"
     file.write_bytes(b"one")

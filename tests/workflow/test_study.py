@@ -27,8 +27,8 @@ def done(tmp_path_factory):
 
 def test_a_line_a_step_and_at_the_end_where_to_look(done):
     folder, output = done
-    steps = re.findall(r"^\[ *(\d+)/15\] (\w+)", output, re.MULTILINE)
-    assert [int(number) for number, _ in steps] == list(range(1, 16))
+    steps = re.findall(r"^\[ *(\d+)/16\] (\w+)", output, re.MULTILINE)
+    assert [int(number) for number, _ in steps] == list(range(1, 17))
     assert {name for _, name in steps} >= {"dataset", "finetune", "embed", "quality", "figure"}
     assert "left" in output
     *_, last = output.split("tiny: done in ")
@@ -82,11 +82,29 @@ def test_two_runs_in_a_folder_do_not_meet(tmp_path):
         assert "another run works in" in study(tmp_path, status=2)
 
 
+def test_a_dry_run_says_what_would_run(tmp_path):
+    write(tmp_path / "tiny.yaml", TINY)
+    assert study(tmp_path, "--dry-run").startswith("tiny: 16 jobs would run: ")
+    assert not (tmp_path / "results").exists()
+
+
 def test_further_arguments_are_snakemakes(tmp_path):
     write(tmp_path / "tiny.yaml", TINY)
-    study(tmp_path, "--dry-run")
-    assert not (tmp_path / "results").exists()
-    assert "dataset" in (tmp_path / "logs/tiny/study.log").read_text()
+    study(tmp_path, "--dry-run", "--printshellcmds")
+    assert "python -m pipeline --threads" in (tmp_path / "logs/tiny/study.log").read_text()
+
+
+@pytest.mark.parametrize("option", [("--threads", "1"), ("--device", "cpu")])
+def test_options_of_single_steps_are_refused(tmp_path, option):
+    output = finish(start(tmp_path, "-m", "pipeline", *option, "study", "tiny.yaml"), 2)
+    assert output.startswith(f"error: {option[0]} is an option of single steps")
+
+
+def test_a_gpu_that_is_not_there_is_refused_at_once(tmp_path):
+    write(tmp_path / "tiny.yaml", {**TINY, "device": "gpu"})
+    output = study(tmp_path, status=2)
+    assert output.startswith("error: device is 'gpu' but no NVIDIA GPU answers here")
+    assert len(output.splitlines()) == 1
 
 
 def training(folder):

@@ -14,7 +14,7 @@ def screen(monkeypatch):
     clock = iter(range(1000))
     monkeypatch.setattr(terminal.time, "monotonic", lambda: next(clock))
     stream = io.StringIO()
-    lines = terminal.Lines(stream)
+    lines = terminal.StudyProgress(stream)
     logger = logging.getLogger("snakemake.logging")
     monkeypatch.setattr(logger, "handlers", [])
     monkeypatch.setattr(logger, "level", logging.INFO)

@@ -177,5 +177,5 @@ def test_gpu_jobs_share_the_cores_and_take_a_gpu_each(tmp_path):
         shown = re.search(r"threads: (\d+)", features)  # left out where it is 1
         assert int(shown[1] if shown else 1) == threads
         assert "gpu=1" in features
-        quality = re.search(r"rule quality:.*?(?=\n\[|\n\n)", done.stdout, re.DOTALL)[0]
-        assert "gpu=1" not in quality
+        figure = re.search(r"rule figure:.*?(?=\n\[|\n\n)", done.stdout, re.DOTALL)[0]
+        assert "gpu=1" not in figure

@@ -15,14 +15,14 @@ from pipeline.neighbors.components import NearestPairSearch
 from pipeline.runtime.log import Progress
 
 
-def closed_classes(indices: np.ndarray, joins: np.ndarray | None = None) -> list[np.ndarray]:
+def closed_classes(indices: np.ndarray, connections: np.ndarray | None = None) -> list[np.ndarray]:
     """Sets of points that reach each other along neighbours, and no point outside.
 
     Parameters
     ----------
     indices : (n, k) int
         Neighbours of each point.
-    joins : (m, 2) int, optional
+    connections : (m, 2) int, optional
         More edges, from the first point to the second.
 
     Returns
@@ -30,7 +30,9 @@ def closed_classes(indices: np.ndarray, joins: np.ndarray | None = None) -> list
     list of int64 arrays
         The members of each class, ascending; larger classes first.
     """
-    return _closed_classes(_edges(indices, np.empty((0, 2), int) if joins is None else joins))
+    return _closed_classes(
+        _edges(indices, np.empty((0, 2), int) if connections is None else connections)
+    )
 
 
 def connect_closed_classes(X: np.ndarray, indices: np.ndarray) -> np.ndarray:
@@ -49,22 +51,22 @@ def connect_closed_classes(X: np.ndarray, indices: np.ndarray) -> np.ndarray:
     (m, 2) int64
         Points, and the further neighbour of each; empty for a single closed class.
     """
-    joins = np.empty((0, 2), np.int64)
+    connections = np.empty((0, 2), np.int64)
     search = None
-    while len(classes := _closed_classes(edges := _edges(indices, joins))) > 1:
+    while len(classes := _closed_classes(edges := _edges(indices, connections))) > 1:
         search = search or NearestPairSearch(X)
         progress = Progress("LLE, connecting closed classes", len(classes) - 1)
         for members, basin in zip(classes[1:], _basins(edges, classes)[1:], strict=True):
             outside = np.setdiff1d(np.arange(len(X)), basin)
-            joins = np.vstack([joins, search.nearest_pair(members, outside)[:2]])
+            connections = np.vstack([connections, search.nearest_pair(members, outside)[:2]])
             progress.update()
-    return joins
+    return connections
 
 
-def _edges(indices: np.ndarray, joins: np.ndarray) -> csr_array:
+def _edges(indices: np.ndarray, connections: np.ndarray) -> csr_array:
     n, k = indices.shape
-    sources = np.concatenate([np.repeat(np.arange(n), k), joins[:, 0]])
-    targets = np.concatenate([indices.ravel(), joins[:, 1]])
+    sources = np.concatenate([np.repeat(np.arange(n), k), connections[:, 0]])
+    targets = np.concatenate([indices.ravel(), connections[:, 1]])
     return csr_array((np.ones(len(sources), bool), (sources, targets)), (n, n))
 
 

@@ -61,7 +61,7 @@ class LocallyLinearEmbedding(LayoutEstimator):
         "converged", "n_iter" (block products), "error" (the bound on the sine), "eigen_residual"
         (largest), "eigenvalues" (one more than wanted: the gap), "participation" (the share of all
         points that carries each column: a few points, a spike, may be LLE's true answer),
-        "components" of the graph, its "closed_classes" and the "joins" that connected them,
+        "components" of the graph, its "closed_classes" and the "connections" that connected them,
         "reconstruction_error", "flops" and "bytes" of the products.
 
     Notes
@@ -105,15 +105,15 @@ class LocallyLinearEmbedding(LayoutEstimator):
         )
         indices = np.ascontiguousarray(near.indices)
         classes = len(closed_classes(indices))
-        joins = connect_closed_classes(X, indices)
-        if len(joins):
+        connections = connect_closed_classes(X, indices)
+        if len(connections):
             warnings.warn(
                 f"the graph of {self.n_neighbors} neighbours has {classes} closed classes, which "
                 "LLE draws as points or lines; they were connected by their nearest points, more "
                 "neighbours may connect them better",
                 stacklevel=3,
             )
-        W = weight_matrix(X, indices, joins, reg=self.reg, backend=backend)
+        W = weight_matrix(X, indices, connections, reg=self.reg, backend=backend)
         pairs = self._eigenpairs(W, classes, backend)
         embedding = pairs.vectors[:, : self.n_components]
         peaks = embedding[np.abs(embedding).argmax(axis=0), np.arange(self.n_components)]
@@ -124,7 +124,7 @@ class LocallyLinearEmbedding(LayoutEstimator):
             "participation": [float(share) for share in participation(embedding)],
             "components": count_components(indices),
             "closed_classes": classes,
-            "joins": len(joins),
+            "connections": len(connections),
             "reconstruction_error": self.reconstruction_error_,
             **_work(W, pairs),
         }

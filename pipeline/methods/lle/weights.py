@@ -20,7 +20,7 @@ POINTS = 4096  # whose weights one call of the kernel solves for
 def weight_matrix(
     X: np.ndarray,
     indices: np.ndarray,
-    joins: np.ndarray,
+    connections: np.ndarray,
     *,
     reg: float,
     backend: Backend = CPU,
@@ -32,7 +32,7 @@ def weight_matrix(
     X : (n, d) float32 or float64
     indices : (n, k) int32
         Neighbours of each point.
-    joins : (m, 2) int64
+    connections : (m, 2) int64
         Points with further neighbours, and these.
     reg : float
     backend : Backend
@@ -42,7 +42,7 @@ def weight_matrix(
     -------
     (n, n) csr_array of float64
     """
-    parts = _equally_many_neighbors(indices, joins)
+    parts = _equally_many_neighbors(indices, connections)
     progress = Progress("LLE, weights", len(X))
     points, solve = backend.to_device(X), backend.kernels("lle").barycenter_weights
     weights = []
@@ -62,15 +62,15 @@ def weight_matrix(
 
 
 def _equally_many_neighbors(
-    indices: np.ndarray, joins: np.ndarray
+    indices: np.ndarray, connections: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Points and their neighbours, in parts that one call of the kernel can solve for."""
     n = len(indices)
-    joined = np.unique(joins[:, 0])
-    plain = np.setdiff1d(np.arange(n), joined)
+    connected = np.unique(connections[:, 0])
+    plain = np.setdiff1d(np.arange(n), connected)
     parts = [(rows, indices[rows]) for rows in np.array_split(plain, -(-n // POINTS))]
-    for point in joined:
-        near = np.concatenate([indices[point], joins[joins[:, 0] == point, 1]])
+    for point in connected:
+        near = np.concatenate([indices[point], connections[connections[:, 0] == point, 1]])
         parts.append((np.array([point]), near[None].astype(np.int32)))
     return parts
 

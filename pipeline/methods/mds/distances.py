@@ -9,7 +9,7 @@ import numpy as np
 
 from kernels.backend import Backend, to_host
 from kernels.pairs import STRIP, TOP, Pairs, folds, strip_starts
-from pipeline.methods.pca.start import centre
+from pipeline.methods.pca.principal_coordinates import centre
 from pipeline.runtime.log import Progress, log
 from pipeline.runtime.pair_storage import new_pairs
 from pipeline.runtime.parallel import parallel_starmap

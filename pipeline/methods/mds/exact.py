@@ -18,7 +18,7 @@ from pipeline.methods.mds.distances import (
     euclidean_distances,
     precomputed_distances,
 )
-from pipeline.methods.pca.start import project
+from pipeline.methods.pca.principal_coordinates import project
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.pair_storage import choose_storage

@@ -9,7 +9,7 @@ import numpy as np
 from kernels.backend import get_backend
 from pipeline.errors import InputError
 from pipeline.methods.base import LayoutEstimator, centred, check_init
-from pipeline.methods.pca.start import principal_coordinates
+from pipeline.methods.pca.principal_coordinates import principal_coordinates
 from pipeline.neighbors.graph import Graph
 
 

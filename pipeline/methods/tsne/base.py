@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state, check_scalar
 
 from pipeline.methods.base import LayoutEstimator, check_init, nearest_neighbors
-from pipeline.methods.pca.start import principal_coordinates
+from pipeline.methods.pca.principal_coordinates import principal_coordinates
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
 

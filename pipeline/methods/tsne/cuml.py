@@ -13,7 +13,7 @@ from pipeline.methods.base import with_self_neighbors
 from pipeline.methods.tsne.base import EARLY_ITERATIONS, BaseTSNE
 from pipeline.neighbors.graph import Graph
 
-MOST_NEIGHBOURS = 1023  # of a point in cuML's t-SNE, the point itself included
+MAX_NEIGHBORS = 1023  # of a point in cuML's t-SNE, the point itself included
 FAR = 1e4  # times the largest squared distance: there an affinity is zero in float32
 
 
@@ -123,10 +123,10 @@ class TSNE(BaseTSNE):
             )
         super()._check_parameters(n)
         check_scalar(self.n_components, "n_components", int, min_val=2)
-        if math.ceil(3 * self.perplexity) + 1 > MOST_NEIGHBOURS:
+        if math.ceil(3 * self.perplexity) + 1 > MAX_NEIGHBORS:
             raise InputError(
-                f"perplexity is {self.perplexity:g} but cuML keeps {MOST_NEIGHBOURS} neighbours of "
-                f"a point, enough for {MOST_NEIGHBOURS // 3 - 1}: lower it or choose another engine"
+                f"perplexity is {self.perplexity:g} but cuML keeps {MAX_NEIGHBORS} neighbours of "
+                f"a point, enough for {MAX_NEIGHBORS // 3 - 1}: lower it or choose another engine"
             )
 
 

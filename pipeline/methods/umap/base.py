@@ -11,7 +11,7 @@ from pipeline.methods.base import (
     nearest_neighbors,
     with_self_neighbors,
 )
-from pipeline.methods.pca.start import principal_coordinates
+from pipeline.methods.pca.principal_coordinates import principal_coordinates
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
 

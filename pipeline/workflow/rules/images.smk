@@ -12,11 +12,11 @@ rule dataset:
         mem_mb=8000,
     params:
         content=content_digest(STUDY.dataset.source),
-        options=flags(
+        options=lambda wildcards: flags(  # a function: braces in a path are no wildcards
             source=STUDY.dataset.source,
             image_size=STUDY.dataset.image_size,
             subset=STUDY.dataset.subset,
             seed=STUDY.seed,
         ),
     shell:
-        verb("dataset", "")
+        verb("dataset")

@@ -32,7 +32,7 @@ rule embed:
         "<benchmarks>/{backbone}/{stage}/{method}.tsv"
     threads: RESOURCES.embed_threads
     resources:
-        gpu=RESOURCES.gpu,
+        gpu=RESOURCES.embed_gpu,
         mem_mb=RESOURCES.embed_memory,
     params:
         options=lambda wildcards: flags(
@@ -61,9 +61,9 @@ rule quality:
         "<benchmarks>/{backbone}/{stage}/quality.tsv"
     threads: 1
     resources:
+        gpu=RESOURCES.gpu,
         mem_mb=4000,
     params:
-        options="",
-        layouts=lambda wildcards, input: repeated("layout", input.layouts),
+        options=lambda wildcards, input: repeated("layout", input.layouts),
     shell:
-        verb("quality", "{params.layouts} --features {input.features:q} --graph {input.graph:q}")
+        verb("quality", "--features {input.features:q} --graph {input.graph:q}")

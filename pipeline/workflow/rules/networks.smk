@@ -46,7 +46,7 @@ rule finetune:
         gpu=RESOURCES.gpu,
         mem_mb=12000,
     params:
-        options=flags(params=STUDY.finetune, seed=STUDY.seed),
+        options=lambda wildcards: flags(params=STUDY.finetune, seed=STUDY.seed),
     shell:
         verb(
             "finetune",
@@ -70,6 +70,6 @@ rule features:
         gpu=RESOURCES.gpu,
         mem_mb=8000,
     params:
-        options=flags(**dict(STUDY.features)),
+        options=lambda wildcards: flags(**dict(STUDY.features)),
     shell:
         verb("features", "--model {input.model:q} --dataset {input.dataset:q}")

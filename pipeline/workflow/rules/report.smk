@@ -61,7 +61,7 @@ rule summary:
     params:
         options=lambda wildcards, input: repeated("quality", input.quality),
     shell:
-        verb("summary", "")
+        verb("summary")
 
 
 rule runtimes:
@@ -106,4 +106,4 @@ rule runtimes:
     params:
         options=lambda wildcards, input: repeated("artefact", input.artefacts),
     shell:
-        verb("runtimes", "")
+        verb("runtimes")

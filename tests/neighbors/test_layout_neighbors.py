@@ -5,8 +5,8 @@ import pytest
 from scipy.spatial import cKDTree
 from sklearn.neighbors import NearestNeighbors
 
-from pipeline.neighbors import layout as layout_module
-from pipeline.neighbors.layout import layout_neighbors
+from pipeline.neighbors import layout_neighbors as layout_module
+from pipeline.neighbors.layout_neighbors import layout_neighbors
 
 
 def test_neighbours_of_distinct_points_are_exact():
