@@ -104,7 +104,7 @@ def read_images(files: list[Path], *, root: Path, image_size: int | None) -> tup
 
     They become one channel where every image is stored as grey, else RGB. 16-bit greys keep their
     upper 8 bits, palettes and CMYK become RGB, transparent pixels show white, a camera's rotation
-    is applied, and of an animation the first picture counts.
+    is applied, and of an animation the first frame counts.
 
     Parameters
     ----------
