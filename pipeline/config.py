@@ -26,7 +26,6 @@ from pipeline.runtime.validation import (
 )
 from pipeline.runtime.yaml_text import read_yaml, write_yaml
 
-ROOT = Path(__file__).resolve().parent.parent
 STAGES = ("before", "after")
 
 ImageSize = Annotated[int, Field(ge=32, le=1024)]

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 from typing import TextIO
 
@@ -20,9 +21,8 @@ from pipeline.runtime.memory import available_memory
 from pipeline.runtime.run import Interrupted
 from pipeline.workflow.terminal import StudyProgress
 
-FOLDER = Path(__file__).resolve().parent
-SNAKEFILE = FOLDER / "Snakefile"
-DEMO = FOLDER / "demo.yaml"
+FILES = Path(str(resources.files("pipeline.workflow")))
+SNAKEFILE, DEMO = FILES / "Snakefile", FILES / "demo.yaml"
 LOCK = Path(".snakemake/tunescope.lock")
 SHARE = 0.9  # of the available memory, what all jobs together may ask for
 

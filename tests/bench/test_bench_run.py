@@ -13,8 +13,8 @@ from bench_results import LIMITS
 
 from bench.run import machine, results, runner, worker
 from bench.run.manifest import Workload, load_manifest
-from pipeline.config import ROOT
 from pipeline.errors import InputError
+from pipeline.workflow.sources import ROOT
 
 
 @pytest.fixture(scope="module")

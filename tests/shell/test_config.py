@@ -11,10 +11,11 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from pipeline.config import ROOT, Study, load_config, parse_config, schema, schema_text
+from pipeline.config import Study, load_config, parse_config, schema, schema_text
 from pipeline.errors import InputError
 from pipeline.methods.registry import METHODS
 from pipeline.networks.recipe import Recipe
+from pipeline.workflow.sources import ROOT
 
 SHIPPED = sorted(
     path.name for path in (ROOT / "config").glob("*.yaml") if path.name != "config.schema.yaml"

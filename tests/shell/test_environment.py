@@ -7,7 +7,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from pipeline.config import ROOT
+from pipeline.workflow.sources import ROOT
 
 CONDA_NAMES = {"cuml-cu12": "cuml", "cupy-cuda12x": "cupy"}
 
