@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -110,7 +112,12 @@ class StudyProgress(logging.Handler):
         sentences = _lines_of(getattr(record, "log", []), "error: ")
         if sentences and not self._step_error:
             self._step_error = f"{record.rule_name}: {sentences[-1].removeprefix('error: ')}"
-        self._other_error = self._other_error or " ".join(record.getMessage().split())
+        message = " ".join(record.getMessage().split())
+        if ended := re.search(
+            r"python -m pipeline --threads \d+ (\w+).*exit status (\d+)\.", message
+        ):
+            message = f"{ended[1]} {_ending(int(ended[2]))}"
+        self._other_error = self._other_error or message
 
     @property
     def failure(self) -> str:
@@ -128,6 +135,12 @@ class StudyProgress(logging.Handler):
     def _write(self, line: str) -> None:
         if log.isEnabledFor(logging.INFO):  # not by --quiet
             print(line.rstrip(), file=self.terminal, flush=True)
+
+
+def _ending(status: int) -> str:
+    """How a process ended that could not say why; shells add 128 to a signal's number."""
+    killed = "was killed, as by a system whose memory runs out"
+    return killed if status == 128 + signal.SIGKILL else f"ended with status {status}"
 
 
 def _minutes(jobs: Counter[str]) -> float:

@@ -72,3 +72,20 @@ def test_the_first_sentence_of_a_verb_is_the_failure(screen, tmp_path):
     event("job_error", "Error in rule graph", rule_name="graph", log=[str(log)])
     event("job_error", "Error in rule embed", rule_name="embed", log=[])
     assert lines.failure == "graph: features have NaN; remove them"
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (137, "embed was killed, as by a system whose memory runs out"),
+        (3, "embed ended with status 3"),
+    ],
+)
+def test_a_step_that_cannot_say_why_it_ended(screen, status, words):
+    lines, event = screen
+    command = "set -euo pipefail; python -m pipeline --threads 2 embed --method pca 2>&1 | tee -i x"
+    event(
+        "error", f"CalledProcessError: Command '{command}' returned non-zero exit status {status}."
+    )
+    event("job_error", "Error in rule embed", rule_name="embed", log=[])
+    assert lines.failure == words
