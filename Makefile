@@ -48,6 +48,7 @@ schema: $(INSTALLED)  ## config/config.schema.yaml from the code that validates
 $(INSTALLED): requirements/$(EXTRA).txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo "error: $(PYTHON) is not Python 3.11 to 3.13: run make PYTHON=/path/to/python3.11"; exit 2; }
+	@echo "Setting up $(VENV): a few minutes, once"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/$(EXTRA).txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .

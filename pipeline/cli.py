@@ -325,6 +325,7 @@ def embed(
             "method": method,
             "engine": layout.engine,
             "components": layout.info.get("components"),
+            "converged": layout.info.get("converged"),
             "points": len(layout.rows),
             "total_points": len(points),
         }
@@ -442,7 +443,7 @@ def runtimes(
 
 def _context(path: Path, *keys: str) -> dict[str, Any]:
     """The context of an artefact, which must have the keys."""
-    context = store.context(path)
+    context = store.context(store.verify(path))
     if missing := [key for key in keys if key not in context]:
         raise InputError(
             f"{store.sidecar(path)} does not say {' and '.join(missing)}: "

@@ -68,23 +68,25 @@ def describe(
 
 
 def notes(context: Mapping[str, Any], n_points: int, measures: Mapping[str, float]) -> list[str]:
-    """Lines under a panel: measures, the part of the points it shows, connected components.
+    """Lines under a panel: measures, the part of the points it shows, what to know of the layout.
 
     Parameters
     ----------
     context : mapping
-        Of the layout: total_points, and components where its neighbour graph has more than one,
-        which lie where a convention puts them.
+        Of the layout: total_points; components, where its neighbour graph has more than one,
+        which lie where a convention puts them; converged, where an iteration was ended early.
     n_points : int
         Points of the layout.
     measures : mapping of str to float
         Those in `MEASURES` are shown.
     """
     total, components = context["total_points"], context.get("components") or 1
+    unconverged = context.get("converged") is False
     return [
         *(f"{name} {measures[key]:.3f}" for key, name in MEASURES.items() if key in measures),
         *([f"{n_points:,} of {total:,} points (subset)"] if n_points < total else []),
         *([f"neighbour graph has {components} connected components"] if components > 1 else []),
+        *(["NOT CONVERGED: not yet what the method asks for"] if unconverged else []),
     ]
 
 

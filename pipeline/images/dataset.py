@@ -122,6 +122,25 @@ def load_dataset(
     return Dataset(images, labels, names, split, provenance)
 
 
+def check_source(source: str) -> None:
+    """Refuse what is no name of a data set, no `.npz` file and no folder, before anything is read.
+
+    Raises
+    ------
+    InputError
+    """
+    from pipeline.images.published import NAMED
+
+    path = Path(source).expanduser()
+    if source in NAMED or path.is_dir() or (path.is_file() and path.suffix.lower() == ".npz"):
+        return
+    what = "is not an .npz file" if path.exists() else "does not exist"
+    raise InputError(
+        f"dataset.source {source!r} {what}: give {', '.join(NAMED)}, "
+        "or the path of an .npz file or of an image folder"
+    )
+
+
 def _draw_split(labels: np.ndarray, seed: int) -> np.ndarray:
     """Return a split (n,) with about a fifth, at least one, of each class to test."""
     order, rank, count = shuffled_ranks(labels, seed)
@@ -134,18 +153,11 @@ def _open(source: str, resources: Path) -> _Source:
     from pipeline.images.arrays import load_npz
     from pipeline.images.published import NAMED
 
+    check_source(source)
     path = Path(source).expanduser()
     if source in NAMED:
         return _from_arrays(NAMED[source](resources))
-    if path.is_dir():
-        return _from_folder(path)
-    if path.is_file() and path.suffix.lower() == ".npz":
-        return _from_arrays(load_npz(path))
-    what = "is not an .npz file" if path.exists() else "does not exist"
-    raise InputError(
-        f"dataset.source {source!r} {what}: give {', '.join(NAMED)}, "
-        "or the path of an .npz file or of an image folder"
-    )
+    return _from_folder(path) if path.is_dir() else _from_arrays(load_npz(path))
 
 
 def _from_arrays(arrays: ImageArrays) -> _Source:

@@ -57,6 +57,10 @@ class Engine:
         """Seconds on two CPU cores, projected from measured runs; 0 where it never takes long."""
         return 0.0
 
+    def neighbors(self, **params: Any) -> int:
+        """Neighbours of each point that it takes from the graph; parameters as of `memory`."""
+        return 0
+
     def useful_threads(self, n: int, d: int, cores: int, **params: Any) -> int:
         """CPU threads that shorten a run: all `cores`, or 1 for small or single-threaded work."""
         small = self.seconds(n, d, **params) < QUICK

@@ -28,6 +28,7 @@ HEAD = "head"  # name of the layer that gives the class probabilities, after fin
 
 _TENSORFLOW = "https://storage.googleapis.com/tensorflow/keras-applications"
 _DEMO = "demo_backbone/mobilenet_025_32_cifar10.keras"  # in the package pipeline.workflow
+NAMED_WEIGHTS = ("imagenet", "random", "demo")
 _ANY_SIZE = ("random", "demo", ".keras")  # weights that were not trained on larger images
 
 _TOO_SMALL = (

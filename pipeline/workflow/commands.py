@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+__all__ = ["artefact", "content_digest", "flags", "repeated", "split_options", "verb"]
+
 
 def verb(name: str, arguments: str = "") -> str:
     """The shell command of a rule: one verb, whose output goes to the terminal and to the log.

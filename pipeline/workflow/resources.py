@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,22 +14,10 @@ from pipeline.methods.engine import Engine
 from pipeline.methods.registry import METHODS, engine_name
 from pipeline.neighbors.graph import memory_needed
 from pipeline.runtime.device import resolve_device
-from pipeline.runtime.run import PARENT
 from pipeline.workflow.commands import split_options
-from pipeline.workflow.sources import ROOT
 
 PROCESS_MB = 500  # of Python and its libraries
 SMALL_GRAPH = 5e11  # n^2 d of a graph that one core computes in a few seconds
-
-
-def set_up_jobs(device: str) -> None:
-    """Let every job take the Python and the code that run Snakemake, and the device chosen here."""
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    os.environ["TUNESCOPE_DEVICE"] = device
-    os.environ[PARENT] = str(os.getpid())
-    if (ROOT / "pyproject.toml").is_file():  # not installed: a source tree, maybe elsewhere
-        others = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), others]))
 
 
 class StudyResources:

@@ -12,18 +12,17 @@ from importlib import resources
 from pathlib import Path
 from typing import TextIO
 
-from filelock import FileLock, Timeout
-
 from pipeline.config import Study, load_config
 from pipeline.errors import InputError
 from pipeline.runtime.device import resolve_device
 from pipeline.runtime.memory import available_memory
 from pipeline.runtime.run import Interrupted
+from pipeline.workflow.checks import check_study
+from pipeline.workflow.lock import lock, stale_locks
 from pipeline.workflow.terminal import StudyProgress
 
 FILES = Path(str(resources.files("pipeline.workflow")))
 SNAKEFILE, DEMO = FILES / "Snakefile", FILES / "demo.yaml"
-LOCK = Path(".snakemake/tunescope.lock")
 SHARE = 0.9  # of the available memory, what all jobs together may ask for
 
 
@@ -59,15 +58,16 @@ def run_study(
         By Ctrl-C, after all jobs have ended.
     """
     study = load_config(config)
+    check_study(study)
     resolve_device(study.device)  # or refuse it now
     results, log = Path("results", study.study), Path("logs", study.study, "study.log")
     report = ["--report", str(results / "workflow-report.html"), "--report-after-run"]
     log.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    with _lock(), _output_into(log) as terminal:
+    with lock(), _output_into(log) as terminal:
         progress = StudyProgress(terminal)
         with progress.attached():
-            if _stale_locks():
+            if stale_locks():
                 _snakemake("--unlock", "--cores", cores, config=config)
             succeeded = _snakemake(
                 *("--cores", cores, "--rerun-incomplete", "--resources", f"gpu={gpus}"),
@@ -78,11 +78,13 @@ def run_study(
                 config=config,
             )
     if not succeeded:
-        raise InputError(f"{progress.failure or 'the workflow failed'} (everything is in {log})")
+        raise InputError(f"{progress.failure or _last_line(log)} (everything is in {log})")
     if dry_run:
         print(f"{study.study}: {progress.plan}")
-    else:
-        print(_where_to_look(study, results, log, time.monotonic() - start))
+        return
+    minutes = (time.monotonic() - start) / 60
+    done = f"done in {minutes:.1f} minutes" if progress.finished else "everything is up to date"
+    print("\n".join([f"{study.study}: {done}. Look at", *_where_to_look(study, results, log)]))
 
 
 def _snakemake(*arguments: str, config: Path) -> bool:
@@ -110,38 +112,6 @@ def _snakemake(*arguments: str, config: Path) -> bool:
 
 
 @contextmanager
-def _lock() -> Iterator[None]:
-    """Keep other runs out of this folder; a killed one keeps nobody out."""
-    LOCK.parent.mkdir(exist_ok=True)
-    try:
-        with FileLock(LOCK, timeout=0):
-            yield
-    except Timeout:
-        raise InputError(
-            f"another run works in {Path.cwd()}: wait for its end, or stop it, and start again"
-        ) from None
-
-
-def hold_lock() -> None:
-    """The same for a plain `snakemake`, until its process ends; called by the Snakefile."""
-    global _held
-    LOCK.parent.mkdir(exist_ok=True)
-    _held = FileLock(LOCK)
-    try:
-        _held.acquire(timeout=0)
-    except Timeout:
-        _held = None  # this process holds it already, or Snakemake's own lock will refuse
-
-
-_held: FileLock | None = None
-
-
-def _stale_locks() -> bool:
-    """Whether a run was killed that had no time to unlock: nobody else holds our lock."""
-    return any(Path(".snakemake/locks").glob("*.lock"))
-
-
-@contextmanager
 def _output_into(path: Path) -> Iterator[TextIO]:
     """Send what this process and its children print to a file; yields the terminal."""
     sys.stdout.flush()
@@ -160,7 +130,13 @@ def _output_into(path: Path) -> Iterator[TextIO]:
                 os.close(copy)
 
 
-def _where_to_look(study: Study, results: Path, log: Path, seconds: float) -> str:
+def _last_line(log: Path) -> str:
+    """What Snakemake said last, as of an argument that it does not know."""
+    lines = log.read_text(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "the workflow failed")
+
+
+def _where_to_look(study: Study, results: Path, log: Path) -> list[str]:
     places = [
         *((results / name / "preview.png", "before and after") for name in study.backbones),
         (results / "summary.csv", "measures of all layouts"),
@@ -168,5 +144,4 @@ def _where_to_look(study: Study, results: Path, log: Path, seconds: float) -> st
         (log, "what every step said"),
     ]
     width = max(len(str(path)) for path, _ in places)
-    found = [f"  {path!s:{width}}  {what}" for path, what in places if path.exists()]
-    return "\n".join([f"{study.study}: done in {seconds / 60:.1f} minutes. Look at", *found])
+    return [f"  {path!s:{width}}  {what}" for path, what in places if path.exists()]

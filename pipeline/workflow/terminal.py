@@ -26,6 +26,7 @@ MINUTES = {
     "quality": 0.1,
     "figure": 0.4,
 }
+KNOWN = 0.1  # of the work, from which on what is left can be guessed
 NO_STEPS = ("all", "study", "total")  # of a workflow
 
 
@@ -44,6 +45,11 @@ class StudyProgress(logging.Handler):
     Parameters
     ----------
     terminal : text stream
+
+    Attributes
+    ----------
+    finished : Counter of str
+        Jobs of each rule.
     """
 
     def __init__(self, terminal: TextIO) -> None:
@@ -51,7 +57,7 @@ class StudyProgress(logging.Handler):
         self.terminal = terminal
         self._step_error = self._other_error = ""
         self._running: dict[int, Job] = {}
-        self._finished: Counter[str] = Counter()  # jobs by rule
+        self.finished: Counter[str] = Counter()  # jobs by rule
         self._left: Counter[str] = Counter()
         self._start = time.monotonic()
 
@@ -91,20 +97,22 @@ class StudyProgress(logging.Handler):
         job = self._running.pop(record.job_id)
         if job.rule in NO_STEPS:
             return
-        self._finished[job.rule] += 1
+        self.finished[job.rule] += 1
         self._left[job.rule] -= 1
-        total = self._finished.total() + self._left.total()
-        count = f"[{self._finished.total():{len(str(total))}}/{total}]"
+        total = self.finished.total() + self._left.total()
+        count = f"[{self.finished.total():{len(str(total))}}/{total}]"
         seconds = time.monotonic() - job.start
         self._write(f"{count} {job.description:32} {seconds:6.1f} s   {self._time_left()}")
         for warning in _lines_of(job.logs, "warning: "):
             self._write(f"        {warning}")
 
     def _time_left(self) -> str:
-        done, left = _minutes(self._finished), _minutes(self._left)
-        if not left:
+        done, left = _minutes(self.finished), _minutes(self._left)
+        if not left or done < KNOWN * (done + left):
             return ""
         minutes = left / done * (time.monotonic() - self._start) / 60
+        if minutes < 0.75:
+            return "less than a minute left"
         return f"about {minutes:.0f} min left" if minutes >= 1.5 else "about a minute left"
 
     def _fail(self, record: Any) -> None:

@@ -78,3 +78,9 @@ def test_the_summary_has_one_row_a_layout():
 def test_the_caption_names_the_methods_that_are_only_reflected():
     for method in METHODS.values():
         assert (method.title in ALIGNED) == method.ordered_axes
+
+
+def test_a_layout_that_did_not_converge_is_loud():
+    (note,) = notes({**AFTER, "converged": False}, 1797, {})
+    assert note.startswith("NOT CONVERGED")
+    assert notes({**AFTER, "converged": True}, 1797, {}) == []

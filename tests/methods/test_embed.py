@@ -203,6 +203,8 @@ def test_resources_have_the_defaults_of_the_estimator(method, name):
         }
         assert named.items() <= defaults.items()
         assert formula(70_000, 1280, **defaults) == formula(70_000, 1280) >= 0
+    assert engine.neighbors(**defaults) == engine.neighbors()
+    assert bool(engine.neighbors()) >= engine.needs_graph
     assert engine.memory(70_000, 1280) > 0
     if "gpu" in engine.devices:
         assert engine.gpu_memory(70_000, 1280) > 0

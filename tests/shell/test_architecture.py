@@ -27,7 +27,7 @@ ALLOWED = {
     "report": EVERYBODY | {"methods", "measures", "drawing"},
     "config": EVERYBODY | {"networks.recipe", "methods.registry"},
     "store": EVERYBODY | {"images", "neighbors"},
-    "workflow": EVERYBODY | {"config", "methods", "neighbors"},
+    "workflow": EVERYBODY | {"config", "images", "networks", "methods", "neighbors"},
 }
 CHAPTERS = sorted(set(ALLOWED) - SHELL)
 STEPS = {

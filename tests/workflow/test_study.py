@@ -45,18 +45,51 @@ def test_a_second_run_has_nothing_to_do(done):
     folder, _ = done
     output = study(folder)
     assert not re.search(r"^\[", output, re.MULTILINE)
-    assert "tiny: done" in output
+    assert "tiny: everything is up to date" in output
 
 
 def test_a_failed_step_is_one_sentence_with_its_log(tmp_path):
-    methods = {"pca": {}, "isomap": {"n_neighbors": 10, "max_iter": 1}, "tsne": {"perplexity": 50}}
-    write(tmp_path / "tiny.yaml", {**TINY, "methods": methods})
+    write(tmp_path / "tiny.yaml", {**TINY, "features": {"layer": "nowhere"}})
     output = study(tmp_path, status=2)
     (line,) = (line for line in output.splitlines() if line.startswith("error: "))
-    assert "embed: perplexity 50" in line
+    assert line.startswith("error: features: layer 'nowhere' is not in the model")
     assert "logs/tiny/study.log" in line
     assert "Traceback" not in output
     assert "RuleException" not in output
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"dataset": {"source": "digts"}}, ["'digts' does not exist", "digits"]),
+        (
+            {"backbones": {"VGG16": {"weights": "gone.h5"}}},
+            ["backbones.VGG16.weights 'gone.h5' does not exist"],
+        ),
+        ({"methods": {"tsne": {}}}, ["methods.tsne needs 90", "graph.n_neighbors is 30"]),
+        ({"methods": {"umap": {"n_neighbors": 32}}}, ["methods.umap needs 31"]),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_lost(tmp_path, change, words):
+    write(tmp_path / "tiny.yaml", {**TINY, **change})
+    kept = tmp_path / "results/tiny/dataset.npz"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"of an earlier run")
+    for option in ([], ["--dry-run"]):
+        (line,) = study(tmp_path, *option, status=2).splitlines()
+        assert all(word in line for word in ["error: ", *words])
+    assert kept.read_bytes() == b"of an earlier run"
+
+
+def test_a_subset_needs_no_large_graph(tmp_path):
+    methods = {"tsne": {"subset": 150}}
+    write(tmp_path / "tiny.yaml", {**TINY, "methods": methods})
+    assert "jobs would run" in study(tmp_path, "--dry-run")
+
+
+def test_an_argument_that_snakemake_does_not_know_is_named(tmp_path):
+    write(tmp_path / "tiny.yaml", TINY)
+    assert "unrecognized arguments: --nope" in study(tmp_path, "--nope", status=2)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_a_line_says_what_ended_how_long_it_took_and_what_is_left(screen):
     begin(event, 7, "graph", backbone="VGG16", stage="after")
     shown = event("job_finished", job_id=7)
     assert shown.startswith("[1/3] graph VGG16 after")
-    assert shown.rstrip().endswith("about a minute left")
+    assert shown.rstrip().endswith("less than a minute left")
     for jobid in (8, 9):
         begin(event, jobid, "embed", method="pca")
         shown = event("job_finished", job_id=jobid)

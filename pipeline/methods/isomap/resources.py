@@ -15,6 +15,10 @@ class Exact(Engine):
     devices = ("cpu", "gpu")
     needs_graph = True
 
+    def neighbors(self, *, n_neighbors: int = 12, **params: Any) -> int:
+        """See `Engine`."""
+        return n_neighbors
+
     def memory(
         self,
         n: int,
@@ -57,6 +61,10 @@ class ScikitLearn(Engine):
     estimator = "pipeline.methods.isomap.scikit_learn:Isomap"
     library = "scikit-learn"
     single_threaded = True
+
+    def neighbors(self, *, n_neighbors: int = 12, **params: Any) -> int:
+        """See `Engine`."""
+        return n_neighbors
 
     def memory(self, n: int, d: int, **params: Any) -> float:
         """See `Engine`."""

@@ -15,6 +15,10 @@ class Exact(Engine):
     devices = ("cpu", "gpu")
     needs_graph = True
 
+    def neighbors(self, *, n_neighbors: int = 12, **params: Any) -> int:
+        """See `Engine`."""
+        return n_neighbors
+
     def memory(self, n: int, d: int, *, n_neighbors: int = 12, **params: Any) -> float:
         """See `Engine`."""
         return 2e8 + n * (4 * d + 100 * n_neighbors + 1200)
@@ -34,6 +38,10 @@ class ScikitLearn(Engine):
     estimator = "pipeline.methods.lle.scikit_learn:LocallyLinearEmbedding"
     library = "scikit-learn"
     single_threaded = True
+
+    def neighbors(self, *, n_neighbors: int = 12, **params: Any) -> int:
+        """See `Engine`."""
+        return n_neighbors
 
     def memory(self, n: int, d: int, *, eigen_solver: str = "auto", **params: Any) -> float:
         """See `Engine`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from pipeline.methods.engine import Engine
@@ -14,6 +15,10 @@ class OpenTSNE(Engine):
     estimator = "pipeline.methods.tsne.opentsne:TSNE"
     library = "openTSNE"
     needs_graph = True
+
+    def neighbors(self, *, perplexity: float = 30.0, **params: Any) -> int:
+        """See `Engine`."""
+        return math.ceil(3 * perplexity)
 
     def memory(self, n: int, d: int, *, perplexity: float = 30.0, **params: Any) -> float:
         """See `Engine`."""
@@ -31,6 +36,10 @@ class Exact(Engine):
     library = "Tunescope"
     devices = ("cpu", "gpu")
     needs_graph = True
+
+    def neighbors(self, *, perplexity: float = 30.0, **params: Any) -> int:
+        """See `Engine`."""
+        return math.ceil(3 * perplexity)
 
     def memory(self, n: int, d: int, *, perplexity: float = 30.0, **params: Any) -> float:
         """See `Engine`."""
@@ -52,6 +61,10 @@ class CuML(Engine):
     library = "cuML"
     devices = ("gpu",)
     needs_graph = True
+
+    def neighbors(self, *, perplexity: float = 30.0, **params: Any) -> int:
+        """See `Engine`."""
+        return math.ceil(3 * perplexity)
 
     def memory(self, n: int, d: int, *, perplexity: float = 30.0, **params: Any) -> float:
         """See `Engine`."""

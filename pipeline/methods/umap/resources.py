@@ -16,6 +16,10 @@ class UmapLearn(Engine):
     needs_graph = True
     single_threaded = True
 
+    def neighbors(self, *, n_neighbors: int = 15, **params: Any) -> int:
+        """All but the point itself."""
+        return n_neighbors - 1
+
     def memory(self, n: int, d: int, *, n_neighbors: int = 15, **params: Any) -> float:
         """See `Engine`."""
         return n * (16 * d + 300 * n_neighbors)
@@ -28,6 +32,10 @@ class CuML(Engine):
     library = "cuML"
     devices = ("gpu",)
     needs_graph = True
+
+    def neighbors(self, *, n_neighbors: int = 15, **params: Any) -> int:
+        """All but the point itself."""
+        return n_neighbors - 1
 
     def memory(self, n: int, d: int, *, n_neighbors: int = 15, **params: Any) -> float:
         """See `Engine`."""

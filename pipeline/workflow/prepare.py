@@ -1,0 +1,57 @@
+"""Before the rules: check the study, plan its resources, set up what its jobs inherit."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from snakemake.exceptions import WorkflowError
+
+from pipeline.config import Study, parse_config
+from pipeline.errors import InputError
+from pipeline.runtime.run import PARENT
+from pipeline.workflow.checks import check_study
+from pipeline.workflow.lock import hold_lock
+from pipeline.workflow.resources import StudyResources
+from pipeline.workflow.sources import ROOT
+
+
+def prepare(
+    config: Mapping[str, Any], cores: int, limits: Mapping[str, Any]
+) -> tuple[Study, StudyResources]:
+    """Check a configuration and prepare this process for running it.
+
+    Parameters
+    ----------
+    config : mapping
+        As Snakemake read it.
+    cores, limits
+        See `StudyResources`.
+
+    Raises
+    ------
+    WorkflowError
+        The configuration is wrong, or names what is not there.
+    """
+    try:
+        study = parse_config(config)
+        check_study(study)
+        resources = StudyResources(study, cores, limits)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    _set_up_jobs(resources.device)
+    hold_lock()
+    return study, resources
+
+
+def _set_up_jobs(device: str) -> None:
+    """Let every job take the Python and the code that run Snakemake, and the device chosen here."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    os.environ["TUNESCOPE_DEVICE"] = device
+    os.environ[PARENT] = str(os.getpid())
+    if (ROOT / "pyproject.toml").is_file():  # not installed: a source tree, maybe elsewhere
+        others = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), others]))
