@@ -436,7 +436,7 @@ def test_error_or_interrupt_ends_the_reading_of_the_rest(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(image_folder, "BATCH", 1)
-    monkeypatch.setattr(image_folder.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(image_folder, "cpu_count", lambda: 1)
     monkeypatch.setattr(image_folder, "_shape", slow)
     monkeypatch.setattr(image_folder.Progress, "update", interrupt)
     with pytest.raises(end):
