@@ -241,9 +241,13 @@ def _architecture(
         # training mode in a plain call of the model.
         x = keras.ops.image.resize(x, (image_size, image_size), interpolation="bilinear")
     options = {"alpha": alpha} if row.alphas else {}
-    network = getattr(keras.applications, name)(
-        include_top=False, weights=None, input_tensor=preprocess(x), **options
-    )
+    build = getattr(keras.applications, name)
+    try:
+        network = build(include_top=False, weights=None, input_tensor=preprocess(x), **options)
+    except ValueError as error:  # of layers without a filter
+        raise InputError(
+            f"alpha {alpha} of {name} leaves a layer without filters: use a larger one, e.g. 0.25"
+        ) from error
     x = network.get_layer(row.feature_layer).output  # (n, h', w', d)
     x = keras.layers.GlobalAveragePooling2D(name=FEATURES, dtype="float32")(x)
     return keras.Model(images, x, name=name)

@@ -26,20 +26,13 @@ def summarize(measured: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -
     """
     import pandas as pd
 
-    return pd.DataFrame(
-        {
-            "dataset": context.get("dataset"),
-            "backbone": context.get("backbone"),
-            "weights": context.get("weights"),
-            "stage": context.get("stage"),
-            "method": method,
-            "engine": context["layouts"][method].get("engine"),
-            "points": context["layouts"][method].get("points"),
-            "total_points": context["layouts"][method].get("total_points"),
-            "test_accuracy": (context.get("accuracy") or {}).get("test"),
-            **layout,
-            "k": measures["k"],
-        }
-        for context, measures in measured
-        for method, layout in measures["layouts"].items()
-    )
+    rows = []
+    for context, measures in measured:
+        shared = {key: context.get(key) for key in ("dataset", "backbone", "weights", "stage")}
+        accuracy = (context.get("accuracy") or {}).get("test")
+        for method, values in measures["layouts"].items():
+            layout = context.get("layouts", {}).get(method, {})
+            own = {key: layout.get(key) for key in ("engine", "points", "total_points")}
+            row = {**shared, "method": method, **own, "test_accuracy": accuracy, **values}
+            rows.append({**row, "k": measures["k"]})
+    return pd.DataFrame(rows)

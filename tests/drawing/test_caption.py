@@ -84,3 +84,11 @@ def test_a_layout_that_did_not_converge_is_loud():
     (note,) = notes({**AFTER, "converged": False}, 1797, {})
     assert note.startswith("NOT CONVERGED")
     assert notes({**AFTER, "converged": True}, 1797, {}) == []
+
+
+def test_measures_without_a_sidecar_are_tabulated():
+    measures = {"k": 15, "layouts": {"pca": {"knn_accuracy": 0.5}}}
+    (row,) = summarize([({}, measures)]).to_dict("records")
+    assert row["method"] == "pca"
+    assert row["knn_accuracy"] == 0.5
+    assert row["engine"] is None

@@ -183,3 +183,12 @@ def test_damaged_or_foreign_weights_are_refused(saved, tmp_path, file):
             InputError, match=rf"{file} do not fit {changes.get('name', 'MobileNet')}"
         ):
             tiny(folder / file, **changes)
+
+
+def test_a_width_that_leaves_no_filter_is_refused():
+    with pytest.raises(
+        InputError, match=r"alpha 0\.001 of MobileNet leaves a layer without filters"
+    ):
+        build_backbone(
+            "MobileNet", input_shape=(8, 8, 1), image_size=32, weights="random", alpha=0.001
+        )

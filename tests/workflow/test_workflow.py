@@ -86,6 +86,15 @@ def test_a_second_run_does_nothing(study):
     assert planned(study) == {}
 
 
+def test_a_preview_that_is_gone_is_drawn_again(study):
+    preview = study / BACKBONE / "preview.png"
+    content = preview.read_bytes()
+    preview.unlink()
+    assert planned(study) == {"figure": 1, "runtimes": 1}
+    snakemake(study)
+    assert preview.read_bytes() == content
+
+
 def test_a_parameter_of_one_method_re_runs_that_method_only(study):
     methods = {"pca": {}, "isomap": {"subset": 100, "n_neighbors": 7}}
     write(study / "changed.yaml", {**TINY, "methods": methods})
