@@ -17,7 +17,7 @@ from pipeline.runtime.device import resolve_device
 from pipeline.workflow.commands import split_options
 
 PROCESS_MB = 500  # of Python and its libraries
-SMALL_GRAPH = 5e11  # n^2 d of a graph that one core computes in a few seconds
+SMALL_GRAPH = 5e11  # n^2 d: some seconds of one core at 100 GFLOP/s, by arithmetic
 
 
 class StudyResources:

@@ -57,6 +57,8 @@ def run_study(
     Interrupted
         By Ctrl-C, after all jobs have ended.
     """
+    if cores != "all" and not (cores.isdecimal() and int(cores) > 0):
+        raise InputError(f"--cores is {cores!r} but must be all, or an integer of at least 1")
     study = load_config(config)
     check_study(study)
     resolve_device(study.device)  # or refuse it now

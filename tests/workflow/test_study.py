@@ -127,6 +127,13 @@ def test_further_arguments_are_snakemakes(tmp_path):
     assert "python -m pipeline --threads" in (tmp_path / "logs/tiny/study.log").read_text()
 
 
+@pytest.mark.parametrize("cores", ["0", "-1", "two"])
+def test_a_number_of_cores_that_is_none_is_refused(tmp_path, cores):
+    write(tmp_path / "tiny.yaml", TINY)
+    output = study(tmp_path, "--cores", cores, status=2)
+    assert output == f"error: --cores is '{cores}' but must be all, or an integer of at least 1\n"
+
+
 @pytest.mark.parametrize("option", [("--threads", "1"), ("--device", "cpu")])
 def test_options_of_single_steps_are_refused(tmp_path, option):
     output = finish(start(tmp_path, "-m", "pipeline", *option, "study", "tiny.yaml"), 2)
