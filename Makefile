@@ -1,4 +1,4 @@
-# make demo | test | study | bench | gpu-check | lint | setup | schema | lock | clean
+# make demo | test | torture | study | bench | gpu-check | lint | setup | schema | lock | clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ GPU_PYTHON := $(firstword $(wildcard $(BIN)/python) $(PYTHON))
 # The study's features where it was run, else synthetic ones of the same shape.
 GPU_INPUT := $(if $(wildcard results/mnist_mobilenetv2/MobileNetV2/after/features.npy),features,mixture1280)
 
-.PHONY: demo test study bench gpu-check bench-report lint setup schema lock clean
+.PHONY: demo test torture study bench gpu-check bench-report lint setup schema lock clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)  ## the whole pipeline on embedded data: digits, and a small backbone
@@ -20,6 +20,9 @@ study: $(INSTALLED)  ## config/config.yaml: MNIST, five backbones, six methods
 
 test: $(INSTALLED)  ## all tests that need no GPU and no real data
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+torture: $(INSTALLED)  ## bad inputs, trials on awkward data, kills in the midst of every step: an hour
+	$(BIN)/python -m tests.torture
 
 bench: $(INSTALLED)  ## our engines and their peers, an hour; `pip install .[bench]` adds more peers
 	$(BIN)/python -m bench run --profile cpu --resume

@@ -52,8 +52,9 @@ def study(
 
 @app.command()
 def precision(
-    model: Annotated[Path | None, typer.Option(help="Model of a study, with --dataset.")] = None,
-    dataset: Annotated[Path | None, typer.Option(help="Its data set; default the demo's.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Model of a study, with --images.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Its images; default the demo's.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Their table.")] = None,
     reduced: Annotated[list[str] | None, typer.Option(help="One or more; default both.")] = None,
     subset: Annotated[int | None, typer.Option(help="Images, stratified; default all.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
@@ -65,22 +66,24 @@ def precision(
     set_up_process(resolve_device(device), cpu_count())
     from bench.what import precision as precisions
     from pipeline import store
+    from pipeline.artefacts import atomic
 
-    if (model is None) != (dataset is None):
-        raise InputError("give both --model and --dataset, or neither for the demo's")
-    network, images = (
-        (store.load_model(model), store.load_dataset(dataset))
-        if model and dataset
+    given = [path for path in (model, images, table) if path is not None]
+    if given and len(given) < 3:
+        raise InputError("give --model, --images and --table, or none of them for the demo's")
+    network, pixels, labels = (
+        (store.load_model(model), store.load_images(images), store.load_table(table).labels)
+        if model and images and table
         else precisions.demo()
     )
     result = precisions.measure(
-        network, images, subset=subset, precisions=tuple(reduced or precisions.REDUCED)
+        network, pixels, labels, subset=subset, precisions=tuple(reduced or precisions.REDUCED)
     )
     text = json.dumps(result, indent=1) + "\n"
     if out is None:
         print(text, end="")
         return
-    with store.atomic(out) as temporary:
+    with atomic(out) as temporary:
         temporary.write_text(text)
 
 

@@ -1,15 +1,18 @@
 """The command line: one verb a step. Each verb reads files, calls one function, writes files."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline import __version__, store
+from pipeline import __version__, artefacts, store
 from pipeline.errors import InputError
 from pipeline.runtime.device import cpu_count, resolve_device, set_up_process
 from pipeline.runtime.log import log, set_up_logging
 from pipeline.runtime.run import end_with_workflow, parse_params, record, run
+
+if TYPE_CHECKING:
+    from pipeline.neighbors.graph import Graph
 
 WORKFLOWS = ("study", "demo")
 ON_DEVICE = ("finetune", "features", "graph", "embed", "quality")  # the others need no GPU
@@ -21,9 +24,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Out = Annotated[Path, typer.Option(help="File to write; its sidecar is <file>.json.")]
-Seed = Annotated[int, typer.Option(help="Seed of every random choice of this step.")]
-DatasetFile = Annotated[Path, typer.Option(help="Data set written by `tunescope dataset`.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**32 - 1, help="Seed of every random choice of this step.")
+]
+Images = Annotated[Path, typer.Option(help="Images written by `tunescope dataset`, .npy.")]
+Table = Annotated[Path, typer.Option(help="Their table: id, file, split and label, .parquet.")]
 Params = Annotated[str, typer.Option(help='Parameters as a JSON object, {"name": value}.')]
 
 
@@ -110,37 +115,62 @@ def dataset(
     source: Annotated[
         str, typer.Option(help="mnist, fashion_mnist, cifar10, digits, an .npz, a folder.")
     ],
-    out: Out,
+    out: Annotated[Path, typer.Option(help="Images to write, .npy.")],
+    table: Annotated[
+        Path | None, typer.Option(help="Their table, .parquet; default beside the images.")
+    ] = None,
     resources: Annotated[Path, typer.Option(help="Folder of downloaded files.")] = Path(
         "resources"
     ),
-    image_size: Annotated[int | None, typer.Option(help="Side for folders of mixed sizes.")] = None,
+    image_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1024,
+            help="Side of the square to which images of different or larger sizes are resized.",
+        ),
+    ] = None,
     subset: Annotated[int | None, typer.Option(help="Images to keep, stratified.")] = None,
+    subset_train: Annotated[
+        int | None, typer.Option(help="Training images to keep, beside all test images.")
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Read images, labels and split from a named data set, an .npz file or an image folder."""
     from pipeline.images.dataset import load_dataset
+    from pipeline.images.names import printable
 
-    options = {"source": source, "image_size": image_size, "subset": subset, "seed": seed}
+    artefacts.check_output(out, [".npy"], inputs=[Path(source)])
+    table = table or out.with_suffix(".parquet")
+    artefacts.check_output(table, [".parquet"], option="--table")
+    if subset is not None and subset_train is not None:
+        raise InputError("--subset and --subset-train cannot both be given: choose one of them")
+    options: dict[str, Any] = {
+        "source": source,
+        "image_size": image_size,
+        "subset": subset if subset_train is None else {"train": subset_train},
+        "seed": seed,
+    }
     with record("dataset", context.obj, [], options) as made:
-        data = load_dataset(
-            source, resources=resources, image_size=image_size, subset=subset, seed=seed
-        )
+        data = load_dataset(resources=resources, **options)
+        for sentence in data.warnings:
+            log.warning(f"dataset: {sentence}")
         made["context"] = {
-            "dataset": Path(source).name.removesuffix(".npz"),
+            "dataset": printable(Path(source).resolve().name.removesuffix(".npz")),
             "images": len(data.images),
             "image_shape": data.images.shape[1:],
             "classes": len(data.class_names),
+            "warnings": list(data.warnings),
         }
-    store.save_dataset(out, data, made)
+    store.save_dataset(out, table, data, made)
 
 
 @app.command()
 def backbone(
     context: typer.Context,
     name: Annotated[str, typer.Option(help="VGG16, VGG19, ResNet50V2, MobileNet or MobileNetV2.")],
-    dataset: DatasetFile,
-    out: Out,
+    images: Images,
+    out: Annotated[Path, typer.Option(help="Model to write, .keras.")],
     image_size: Annotated[int, typer.Option(help="Side of the images that the network sees.")] = 96,
     weights: Annotated[str, typer.Option(help="imagenet, random, demo, or a file.")] = "imagenet",
     alpha: Annotated[float, typer.Option(help="Width multiplier of the MobileNets.")] = 1.0,
@@ -152,44 +182,40 @@ def backbone(
     """Build a pre-trained network without its top, uint8 images in and pooled features out."""
     from pipeline.networks.backbone import build_backbone
 
-    inherited = store.context(dataset)
-    options = {
+    artefacts.check_output(out, [".keras"], inputs=[images, Path(weights)])
+    options: dict[str, Any] = {
         "name": name,
         "image_size": image_size,
         "weights": weights,
         "alpha": alpha,
         "seed": seed,
     }
-    with record("backbone", context.obj, [dataset], options) as made:
+    with record("backbone", context.obj, [images], options) as made:
         model, provenance = build_backbone(
-            name,
-            input_shape=store.load_image_shape(dataset),
-            image_size=image_size,
-            weights=weights,
-            alpha=alpha,
-            seed=seed,
-            resources=resources,
+            **options, input_shape=store.load_images(images).shape[1:], resources=resources
         )
         made["provenance"] = provenance
         for sentence in provenance["warnings"]:
             log.warning(sentence)
+        inherited = artefacts.context(images)
         made["context"] = {
             **inherited,
             "backbone": name,
             "image_size": image_size,
             "weights": provenance["label"],
-            "warnings": provenance["warnings"],
+            "warnings": [*inherited.get("warnings", []), *provenance["warnings"]],
             "stage": "before",
         }
-    store.write(out, model.save, made)
+    store.save_model(out, model, made)
 
 
 @app.command()
 def finetune(
     context: typer.Context,
     model: Annotated[Path, typer.Option(help="Model written by `tunescope backbone`.")],
-    dataset: DatasetFile,
-    out: Out,
+    images: Images,
+    table: Table,
+    out: Annotated[Path, typer.Option(help="Model to write, .keras.")],
     history: Annotated[Path, typer.Option(help="CSV of loss and accuracy, one row an epoch.")],
     params: Params = "{}",
     seed: Seed = 0,
@@ -201,32 +227,37 @@ def finetune(
     from pipeline.networks.checkpoint import Checkpoint
     from pipeline.networks.recipe import parse_recipe
 
+    inputs = [model, images, table]
+    artefacts.check_output(out, [".keras"], inputs=inputs)
+    artefacts.check_output(history, [".csv"], inputs=inputs, option="--history")
+    artefacts.check_same_images(images, table)
     recipe = parse_recipe(parse_params(params))
     checkpoint = Checkpoint(Path(f"{out}.checkpoint"))
     options = {"seed": seed, **recipe.model_dump()}
-    with record("finetune", context.obj, [model, dataset], options) as made:
-        data = store.load_dataset(dataset)
+    with record("finetune", context.obj, inputs, options) as made:
+        pixels = store.load_images(images)
+        known = store.load_table(table, points=len(pixels))
         result = step.finetune(
             store.load_model(model),
-            data.images,
-            data.labels,
-            data.split,
-            n_classes=len(data.class_names),
+            pixels,
+            known.labels,
+            known.split,
+            n_classes=len(known.class_names),
             recipe=recipe,
             seed=seed,
             checkpoint=checkpoint,
         )
-        made |= {"precision": result.precision, **result.speed}
-        before = store.context(model)
+        made |= {"precision": result.precision, "threads": result.threads, **result.speed}
+        before = artefacts.context(model)
         made["context"] = {
             **before,
             "stage": "after",
             "accuracy": result.accuracy,
             "warnings": [*before.get("warnings", []), *result.warnings],
         }
-    with store.atomic(history) as path:
+    with artefacts.atomic(history) as path:
         pd.DataFrame(result.history).to_csv(path)
-    store.write(out, result.model.save, made)
+    store.save_model(out, result.model, made)
     checkpoint.remove()
 
 
@@ -236,8 +267,13 @@ def features(
     model: Annotated[
         Path, typer.Option(help="Model of `tunescope backbone` or `tunescope finetune`.")
     ],
-    dataset: DatasetFile,
-    out: Out,
+    images: Images,
+    out: Annotated[Path, typer.Option(help="Features to write, .npy.")],
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="What a fine-tuned model's head says of every image, .parquet."),
+    ] = None,
+    table: Annotated[Path | None, typer.Option(help="Table of the images; for these.")] = None,
     layer: Annotated[
         str, typer.Option(help="Layer to extract; default the global average pool.")
     ] = "features",
@@ -251,30 +287,46 @@ def features(
     """Extract the features of every image, (n, d) float32."""
     from pipeline.networks.features import extract_features
 
-    inputs = [model, dataset]
+    inputs = [path for path in (model, images, table) if path is not None]
+    artefacts.check_output(out, [".npy"], inputs=inputs)
+    if (predictions is None) != (table is None):
+        raise InputError("--predictions and --table belong together: give both or none")
+    if predictions is not None:
+        artefacts.check_output(predictions, [".parquet"], inputs=inputs, option="--predictions")
     options: dict[str, Any] = {"layer": layer, "batch_size": batch_size, "precision": precision}
     with record("features", context.obj, inputs, options) as made:
-        values, info = extract_features(
-            store.load_model(model), store.load_dataset(dataset).images, **options
-        )
-        made |= {**info, "context": store.context(model)}
-    store.save_features(out, values, made)
+        pixels = store.load_images(images)
+        known = None if table is None else store.load_table(table, points=len(pixels))
+        extraction = extract_features(store.load_model(model), pixels, **options)
+        made |= {**extraction.info, "context": artefacts.context(model)}
+    if predictions is not None and known is not None:
+        if extraction.predictions is None:
+            raise InputError(f"{model} has no head that predicts: leave --predictions out")
+        store.save_predictions(predictions, extraction.predictions, known, made)
+    store.save_features(out, extraction.features, made)
 
 
 @app.command()
 def graph(
     context: typer.Context,
     features: Annotated[Path, typer.Option(help=".npy of shape (points, features).")],
-    out: Out,
-    n_neighbors: Annotated[int, typer.Option(min=1, help="Neighbours per point.")] = 90,
+    out: Annotated[Path, typer.Option(help="Graph to write, .npz.")],
+    n_neighbors: Annotated[
+        int, typer.Option(min=1, help="Neighbours per point; all others where there are fewer.")
+    ] = 90,
 ) -> None:
     """Compute the exact nearest-neighbour graph that the methods share."""
-    from pipeline.neighbors.graph import knn_graph
+    from pipeline.neighbors.graph import graph_width, knn_graph
+    from pipeline.neighbors.scale import scale_features
 
+    artefacts.check_output(out, [".npz"], inputs=[features])
     with record("graph", context.obj, [features], {"n_neighbors": n_neighbors}) as made:
-        points = store.load_features(features)
-        neighbors = knn_graph(points, k=n_neighbors, device=context.obj)
-        made["context"] = store.context(features)
+        points, made["exponent"] = scale_features(store.load_features(features))
+        k, adapted = graph_width(n_neighbors, len(points))
+        if adapted:
+            log.info(f"graph: {adapted}")
+        neighbors = knn_graph(points, k=k, device=context.obj)
+        made["context"] = artefacts.context(features)
     store.save_graph(out, neighbors, made)
 
 
@@ -283,7 +335,7 @@ def embed(
     context: typer.Context,
     features: Annotated[Path, typer.Option(help=".npy of shape (points, features).")],
     method: Annotated[str, typer.Option(help="pca, tsne, umap, mds, lle or isomap.")],
-    out: Out,
+    out: Annotated[Path, typer.Option(help="Layout to write, .parquet.")],
     engine: Annotated[
         str,
         typer.Option(help="Implementation of the method; auto takes that of the device."),
@@ -291,45 +343,60 @@ def embed(
     graph: Annotated[
         Path | None, typer.Option(help="Graph of these features; computed if left out.")
     ] = None,
-    dataset: Annotated[Path | None, typer.Option(help="Data set, for labels and split.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="Table of the images, for labels and split.")
+    ] = None,
     subset: Annotated[
         int | None, typer.Option(min=1, help="Points to lay out at most, stratified; default all.")
     ] = None,
     params: Params = "{}",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse parameters that the points do not allow.")
+    ] = False,
     seed: Seed = 0,
 ) -> None:
     """Lay the points out in 2-D by one method."""
     from pipeline.methods import embed as step
 
-    inputs = [path for path in (features, graph, dataset) if path is not None]
+    inputs = [path for path in (features, graph, table) if path is not None]
+    artefacts.check_output(out, [".parquet"], inputs=inputs)
     options: dict[str, Any] = {
         "method": method,
         "engine": engine,
         "subset": subset,
         "params": parse_params(params),  # apart: t-SNE has a parameter called method too
+        "strict": strict,
         "seed": seed,
     }
     with record("embed", context.obj, inputs, options) as made:
         points = store.load_features(features)
-        labels = store.load_labels(dataset, points=len(points)) if dataset else None
+        if table:
+            artefacts.check_same_images(features, table)
+        known = store.load_table(table, points=len(points)) if table else None
         layout = step.embed(
             points,
             **options,
-            labels=None if labels is None else labels.labels,
-            graph=store.load_graph(graph) if graph else None,
+            labels=None if known is None else known.labels,
+            graph=_graph(graph, features, len(points)),
             device=context.obj,
         )
         made["info"] = layout.info
+        inherited = artefacts.context(features)
+        name = " ".join(filter(None, [step.METHODS[method].title, inherited.get("stage")]))
         made["context"] = {
-            **store.context(features),
+            **inherited,
             "method": method,
             "engine": layout.engine,
             "components": layout.info.get("components"),
             "converged": layout.info.get("converged"),
             "points": len(layout.rows),
             "total_points": len(points),
+            "warnings": [
+                *inherited.get("warnings", []),
+                *(f"{name}: {sentence}" for sentence in layout.info["warnings"]),
+            ],
         }
-    store.save_layout(out, layout.rows, layout.embedding, labels, made)
+    store.save_layout(out, layout.rows, layout.embedding, known, made)
 
 
 @app.command()
@@ -339,26 +406,39 @@ def quality(
         list[Path], typer.Option(help="Layouts of these features, with labels; repeat for each.")
     ],
     features: Annotated[Path, typer.Option(help="The features that were laid out.")],
-    out: Out,
+    out: Annotated[Path, typer.Option(help="Measures to write, .json.")],
     graph: Annotated[Path | None, typer.Option(help="Their graph; computed if left out.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="Table of the images, for the linear probe.")
+    ] = None,
     n_neighbors: Annotated[int, typer.Option(min=1, help="Neighbours that count.")] = 15,
 ) -> None:
     """Measure how well layouts separate the classes and keep the neighbours of the features."""
     from pipeline.measures.quality import measure_layouts
 
-    inputs = [path for path in (*layout, features, graph) if path is not None]
+    inputs = [path for path in (*layout, features, graph, table) if path is not None]
+    artefacts.check_output(out, [".json"], inputs=inputs)
     with record("quality", context.obj, inputs, {"n_neighbors": n_neighbors}) as made:
         paths = _by_method(layout)
+        points = store.load_features(features)
+        for path in layout:
+            artefacts.check_made_from(path, features)
+        if table:
+            artefacts.check_same_images(features, table)
+        known = store.load_table(table, points=len(points)) if table else None
+        laid_out = {method: store.load_labelled_layout(path) for method, path in paths.items()}
         measures = measure_layouts(
-            {method: store.load_labelled_layout(path)[:3] for method, path in paths.items()},
-            features=store.load_features(features),
-            graph=store.load_graph(graph) if graph else None,
+            {method: (each.rows, each.xy, each.labels) for method, each in laid_out.items()},
+            features=points,
+            graph=_graph(graph, features, len(points)),
+            labels=None if known is None else known.labels,
+            split=None if known is None else known.split,
             k=n_neighbors,
             device=context.obj,
         )
         made["context"] = {
-            **store.context(features),
-            "layouts": {method: store.context(path) for method, path in paths.items()},
+            **artefacts.context(features),
+            "layouts": {method: artefacts.context(path) for method, path in paths.items()},
         }
     store.save_json(out, measures, made)
 
@@ -372,41 +452,64 @@ def figure(
     panels: Annotated[
         Path, typer.Option(help="Folder for each panel alone, <stage>_<method>.png.")
     ],
+    classes: Annotated[
+        Path | None, typer.Option(help="A second page, one small panel a class; format as --out.")
+    ] = None,
     quality: Annotated[
         list[Path] | None,
         typer.Option(help="Measures of `tunescope quality`; repeat for each stage."),
     ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Predictions of `tunescope features`, to mark errors.")
+    ] = None,
+    mark: Annotated[str | None, typer.Option(help="Points to mark: test or errors.")] = None,
     width: Annotated[int, typer.Option(min=1000, help="Width of the figure in pixels.")] = 4200,
     panel_size: Annotated[int, typer.Option(min=200, help="Side of each panel alone.")] = 2000,
     dpi: Annotated[int, typer.Option(min=36, help="Pixels an inch of a printed figure.")] = 300,
 ) -> None:
     """Draw before above after, one column a method, every point coloured by its class."""
-    from pipeline.drawing.figure import FigureLayout, draw_backbone
+    from pipeline.drawing.figure import FORMATS, FigureLayout, draw_backbone
 
-    inputs = [*layout, *(quality or [])]
-    options = {"width": width, "panel_size": panel_size, "dpi": dpi}
+    inputs = [*layout, *(quality or []), *([predictions] if predictions else [])]
+    suffixes = [f".{name}" for name in FORMATS]
+    artefacts.check_output(out, suffixes, inputs=inputs)
+    artefacts.check_output(preview, [".png"], inputs=inputs, option="--preview")
+    if classes:
+        artefacts.check_output(classes, [out.suffix.lower()], inputs=inputs, option="--classes")
+    options: dict[str, Any] = {"mark": mark, "width": width, "panel_size": panel_size, "dpi": dpi}
     with record("figure", context.obj, inputs, options) as made:
+        errors = store.load_errors(predictions) if predictions else None
         layouts = {}
         for path in layout:
             layout_context = _context(path, "stage", "method", "total_points")
-            key = layout_context["stage"], layout_context["method"]
-            layouts[key] = FigureLayout(*store.load_labelled_layout(path)[1:], layout_context)
-        made["context"] = store.shared_context(layout)
+            each = store.load_labelled_layout(path)
+            layouts[layout_context["stage"], layout_context["method"]] = FigureLayout(
+                each.xy,
+                each.labels,
+                each.class_names,
+                layout_context,
+                split=each.split,
+                wrong=None
+                if errors is None
+                else errors.reindex(each.ids, fill_value=False).to_numpy(),
+            )
+        made["context"] = artefacts.shared_context(layout)
         drawing = draw_backbone(
             layouts,
             measures={
                 _context(path, "stage")["stage"]: store.load_measures(path)
                 for path in quality or []
             },
+            classes=classes is not None,
             file_format=out.suffix.lstrip(".").lower(),
             **options,
         )
     for (stage, method), content in drawing.panels.items():
-        with store.atomic(panels / f"{stage}_{method}.png") as path:
-            path.write_bytes(content)
-    with store.atomic(preview) as path:
-        path.write_bytes(drawing.preview)
-    store.write(out, lambda path: path.write_bytes(drawing.page), made)
+        _write_bytes(panels / f"{stage}_{method}.png", content)
+    _write_bytes(preview, drawing.preview)
+    if classes and drawing.classes:
+        _write_bytes(classes, drawing.classes)
+    artefacts.write(out, lambda path: path.write_bytes(drawing.page), made)
 
 
 @app.command()
@@ -415,13 +518,16 @@ def summary(
     quality: Annotated[
         list[Path], typer.Option(help="Measures of `tunescope quality`; repeat for each.")
     ],
-    out: Out,
+    out: Annotated[Path, typer.Option(help="Table to write, .csv.")],
 ) -> None:
     """Tabulate the measures of a study, one row a layout, as CSV."""
     from pipeline.report.summary import summarize
 
+    artefacts.check_output(out, [".csv"], inputs=quality)
     with record("summary", context.obj, quality, {}) as made:
-        table = summarize([(store.context(path), store.load_measures(path)) for path in quality])
+        table = summarize(
+            [(artefacts.context(path), store.load_measures(path)) for path in quality]
+        )
     store.save_csv(out, table, made)
 
 
@@ -431,25 +537,41 @@ def runtimes(
     artefact: Annotated[
         list[Path], typer.Option(help="What the steps of a study wrote; repeat for each.")
     ],
-    out: Out,
+    out: Annotated[Path, typer.Option(help="Table to write, .csv.")],
 ) -> None:
     """Tabulate where a study's time went, one row a job, as CSV."""
     from pipeline.report.runtimes import tabulate_runtimes
 
+    artefacts.check_output(out, [".csv"], inputs=artefact)
     with record("runtimes", context.obj, [], {}) as made:
-        table = tabulate_runtimes(map(store.load_sidecar, artefact))
+        table = tabulate_runtimes(map(artefacts.load_sidecar, artefact))
     store.save_csv(out, table, made)
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    with artefacts.atomic(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _graph(path: Path | None, features: Path, points: int) -> "Graph | None":
+    """The graph of a file, checked to be one of these features."""
+    from pipeline.neighbors.graph import check_graph
+
+    if path is None:
+        return None
+    artefacts.check_made_from(path, features)
+    return check_graph(store.load_graph(path), points, source=str(path))
 
 
 def _context(path: Path, *keys: str) -> dict[str, Any]:
     """The context of an artefact, which must have the keys."""
-    context = store.context(store.verify(path))
-    if missing := [key for key in keys if key not in context]:
+    known = artefacts.context(artefacts.verify(path))
+    if missing := [key for key in keys if key not in known]:
         raise InputError(
-            f"{store.sidecar(path)} does not say {' and '.join(missing)}: "
+            f"{artefacts.sidecar(path)} does not say {' and '.join(missing)}: "
             "draw what comes from features of `tunescope features`"
         )
-    return context
+    return known
 
 
 def _by_method(layouts: list[Path]) -> dict[str, Path]:

@@ -14,6 +14,9 @@ from typing_extensions import TypedDict  # the one of Python 3.11 is too old for
 
 from pipeline.networks.recipe import Precision, Recipe
 from pipeline.runtime.validation import (
+    MAPPING,
+    SCALAR,
+    SCALAR_OR_MAPPING,
     STRICT,
     Count,
     NonNegative,
@@ -41,17 +44,24 @@ LayoutSubset = Annotated[
 ENGINE = Field(description="Who computes it; auto, as if left out, takes the device's default.")
 
 
+class TrainingSubset(StrictModel):
+    """A subset of the training images; all test images are kept."""
+
+    train: Subset
+    """Number of training images to keep, stratified by class."""
+
+
 class Dataset(StrictModel):
     """The images."""
 
     source: PathText
     """mnist, fashion_mnist, cifar10, digits, the path of an .npz file, or the path of an image
-    folder."""
-    subset: Subset | None = None
-    """Number of images to keep, stratified by class and split; null keeps all."""
-    image_size: Annotated[int, Field(ge=8, le=1024)] | None = None
-    """Side in pixels to which the images of a folder with mixed sizes are resized; null expects one
-    size."""
+    folder; a relative path starts at the working directory, else at the folder of this file."""
+    subset: Annotated[
+        Annotated[Subset | None, SCALAR] | Annotated[TrainingSubset, MAPPING], SCALAR_OR_MAPPING
+    ] = None
+    """Number of images to keep, stratified by class and split, or {train: n} to keep n training
+    images and all test images; null keeps all."""
 
 
 class _Backbone(StrictModel):
@@ -84,8 +94,9 @@ class PCA(TypedDict, total=False):
 
     engine: Annotated[Literal["auto", "sklearn", "cuml"], ENGINE]
     subset: LayoutSubset
-    svd_solver: Literal["covariance_eigh", "full"]
-    """How scikit-learn computes it; both are exact."""
+    svd_solver: Literal["auto", "covariance_eigh", "full"]
+    """How scikit-learn computes it, exactly in any case; auto takes the smaller of the matrices of
+    features by features and of points by points."""
 
 
 @with_config(STRICT)
@@ -167,8 +178,9 @@ class LLE(TypedDict, total=False):
     """Neighbours that reconstruct a point."""
     reg: Positive
     """Regularisation of the weights, as a share of the trace."""
-    eigen_solver: EigenSolver
-    """Solver of the engine sklearn."""
+    eigen_solver: Literal["auto", "inverse", "chebyshev", "arpack", "dense"]
+    """Of the engine exact auto, inverse (a factorisation) or chebyshev (products alone); of sklearn
+    auto, arpack or dense."""
     tol: NonNegative
     """Of the engine exact, the sine of the largest angle between its plane and the true one; of
     sklearn, the tolerance of its arpack solver."""
@@ -271,6 +283,8 @@ class Figure(StrictModel):
     """Width of the figure in pixels."""
     panel_size: Annotated[int, Field(ge=200, le=8000)] = 2000
     """Side in pixels of each panel that is also written alone."""
+    mark: Literal["test", "errors"] | None = None
+    """Points to mark: those of test images, or those whose class the fine-tuned network misses."""
 
 
 class Study(StrictModel):
@@ -284,7 +298,8 @@ class Study(StrictModel):
     """Where to compute; auto takes an NVIDIA GPU when its driver answers."""
     dataset: Dataset
     image_size: ImageSize = 96
-    """Side in pixels of the square images that the backbones see."""
+    """Side in pixels of the square images that the backbones see, and to which the images of a
+    folder with mixed sizes are resized."""
     backbones: Annotated[dict[str, Backbone | MobileNet], _checked_by(_Backbones, _in_order)]
     """The pre-trained networks by their Keras name, each with its options."""
     finetune: Annotated[dict[str, Any], _checked_by(Recipe, _set_fields)] = Field({})
@@ -293,6 +308,9 @@ class Study(StrictModel):
     methods: Annotated[dict[str, dict[str, Any]], _checked_by(_Methods, _in_order)]
     """The layouts to compute, each with its parameters; {} for the defaults."""
     figure: Figure = Figure()
+    strict: bool = False
+    """Refuse parameters that so few points do not allow, such as a perplexity of 30 for 36 points;
+    false takes the nearest value that they allow, and says so."""
 
 
 def parse_config(config: Mapping[str, Any]) -> Study:

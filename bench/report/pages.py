@@ -14,9 +14,9 @@ from bench.run import results
 from bench.run.manifest import ROOT
 from bench.run.results import Results
 from bench.what.measures import MEANINGS
+from pipeline.artefacts import atomic
 from pipeline.errors import InputError
 from pipeline.methods.registry import METHODS
-from pipeline.store import atomic
 
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 SHARED = 0.25  # cores kept busy by other processes from which on a time is marked

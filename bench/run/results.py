@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.run.manifest import ROOT, Workload
+from pipeline.artefacts import atomic
 from pipeline.errors import InputError
 from pipeline.runtime.versions import versions
-from pipeline.store import atomic
 
 RESULTS = ROOT / "bench" / "results"
 SCHEMA = 1

@@ -112,8 +112,8 @@ def compute_graph(report: Reporter, workload: Workload, job: dict, threads: int)
     import numpy as np
 
     from bench.what.inputs import load_input
+    from pipeline.artefacts import atomic
     from pipeline.neighbors.graph import knn_graph
-    from pipeline.store import atomic
 
     X, _ = load_input(job["input"], workload.n, seed=workload.seed)
     path = _graph_file(job, X)

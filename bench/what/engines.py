@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from bench.run.task import Call, Outcome, Task
 from pipeline.errors import InputError
 from pipeline.images.subset import stratified_subset
@@ -40,8 +42,13 @@ def layout(task: Task, *, engine: str, **params: Any) -> Outcome:
         seed=task.seed,
         device=task.device,
     )
-    transfer = made.info.get("transfer_seconds", 0.0)
-    return Outcome(layout=made.embedding, transfer_seconds=transfer, info=made.info)
+    # The variance of PCA's layout is compared with that of the features: in their unit.
+    exponent = made.info["exponent"] if task.step == "pca" else 0
+    return Outcome(
+        layout=np.ldexp(made.embedding, exponent),
+        transfer_seconds=made.info.get("transfer_seconds", 0.0),
+        info=made.info,
+    )
 
 
 def extract(task: Task, *, backbone: str, image_size: int, alpha: float = 1.0) -> Outcome:
@@ -65,7 +72,7 @@ def extract(task: Task, *, backbone: str, image_size: int, alpha: float = 1.0) -
         weights="random",
         seed=task.seed,
     )
-    _, info = extract_features(model, task.X)
+    _, info, _ = extract_features(model, task.X)
     rows = stratified_subset(task.labels, min(COMPARED, len(task.X)), seed=task.seed)
     precision = info["precision"]
     compared = compare_precisions(model, task.X[rows], task.labels[rows], precisions=(precision,))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import store
 from pipeline.errors import InputError
 from pipeline.images.dataset import load_dataset
 from pipeline.images.subset import stratified_subset
@@ -18,7 +19,7 @@ def load_input(spec: dict[str, Any], n: int, *, seed: int = 0) -> tuple[np.ndarr
     Parameters
     ----------
     spec : dict
-        Of the manifest: `features` and `dataset` (files of a study), or `source` (a data set of
+        Of the manifest: `features` and `table` (files of a study), or `source` (a data set of
         `pipeline.images.dataset`, as pixels 0 to 1) with an optional `pca`, or `classes` and
         `dimensions` of a mixture.
     n : int
@@ -90,15 +91,14 @@ def mixture(
 
 
 def _from_study(spec: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    for name in (spec["features"], spec["dataset"]):
+    for name in (spec["features"], spec["table"]):
         if not Path(name).is_file():
             raise InputError(
                 f"{name} does not exist: make it as bench/manifest.yaml says, or measure another "
                 "input with --input mixture"
             )
-    with np.load(spec["dataset"], allow_pickle=False) as archive:
-        labels = archive["labels"]
-    return np.load(spec["features"], mmap_mode="r", allow_pickle=False), labels
+    features = store.load_features(Path(spec["features"]))
+    return features, store.load_table(Path(spec["table"]), points=len(features)).labels
 
 
 def _from_images(spec: dict[str, Any], seed: int) -> tuple[np.ndarray, np.ndarray]:

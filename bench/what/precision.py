@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.images.dataset import Dataset
 from pipeline.images.subset import stratified_subset
 from pipeline.measures.quality import knn_accuracy, neighborhood_preservation
 from pipeline.neighbors.graph import knn_graph
@@ -49,13 +48,13 @@ def compare_precisions(
         root mean square of the difference as a share of that of the centred float32 features; and
         the `info` of `extract_features`.
     """
-    exact, info = extract_features(model, images, layer=layer, precision="float32")
+    exact, info, _ = extract_features(model, images, layer=layer, precision="float32")
     near = knn_graph(exact, k=k).indices
     spread = np.sqrt(np.mean((exact - exact.mean(axis=0)) ** 2))
     same = {"recall": 1.0, "relative_error": 0.0}
     rows = {"float32": same | {"knn_accuracy": knn_accuracy(near, labels, k=k), **info}}
     for precision in precisions:
-        features, info = extract_features(model, images, layer=layer, precision=precision)
+        features, info, _ = extract_features(model, images, layer=layer, precision=precision)
         neighbors = knn_graph(features, k=k).indices
         rows[precision] = {
             "recall": neighborhood_preservation(near, neighbors, k=k),
@@ -68,21 +67,20 @@ def compare_precisions(
 
 def measure(
     model: keras.Model,
-    data: Dataset,
+    images: np.ndarray,
+    labels: np.ndarray,
     *,
     subset: int | None = None,
     precisions: tuple[str, ...] = REDUCED,
     k: int = 15,
 ) -> dict[str, Any]:
-    """`compare_precisions` on a data set or a stratified subset of it, and on which machine."""
+    """`compare_precisions` on images or a stratified subset of them, and on which machine."""
     from bench.run import machine, results
 
-    rows = np.arange(len(data.labels))
+    rows = np.arange(len(labels))
     if subset is not None and subset < len(rows):
-        rows = stratified_subset(data.labels, subset, seed=0)
-    compared = compare_precisions(
-        model, data.images[rows], data.labels[rows], precisions=precisions, k=k
-    )
+        rows = stratified_subset(labels, subset, seed=0)
+    compared = compare_precisions(model, images[rows], labels[rows], precisions=precisions, k=k)
     return {
         "machine": machine.describe(),
         "versions": results.environment(),
@@ -94,8 +92,8 @@ def measure(
     }
 
 
-def demo() -> tuple[keras.Model, Dataset]:
-    """The demo's network, pre-trained on CIFAR-10, and scikit-learn's digits: no download."""
+def demo() -> tuple[keras.Model, np.ndarray, np.ndarray]:
+    """The demo's network, pre-trained on CIFAR-10, and scikit-learn's digits with their classes."""
     from pipeline.images.dataset import load_dataset
     from pipeline.networks.backbone import build_backbone
 
@@ -107,4 +105,4 @@ def demo() -> tuple[keras.Model, Dataset]:
         alpha=0.25,
         weights="demo",
     )
-    return model, data
+    return model, data.images, data.labels

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from bench.run import machine, results
-from pipeline import store
+from pipeline.artefacts import read_sidecar
 from pipeline.errors import InputError
 from pipeline.report.runtimes import STEPS, tabulate_runtimes
 
@@ -34,7 +34,7 @@ def record_study(name: str, *, out: Path | None = None, folder: Path = Path("res
         The workflow has not run this study here.
     """
     files = sorted((folder / name).rglob("*"))
-    sidecars = {path: store.read_sidecar(path) for path in files}
+    sidecars = {path: read_sidecar(path) for path in files}
     jobs = {path: made for path, made in sidecars.items() if made.get("step") in STEPS}
     if not jobs:
         raise InputError(f"{folder / name} has no artefacts: run the study first")

@@ -192,11 +192,17 @@ def _bucket_sort(priority):
     """Vertices in order of priority without its last bits: a counting sort."""
     ends = np.zeros((UNREACHED >> BUCKET_BITS) + 2, np.int64)
     for distance in priority:
-        ends[(distance >> BUCKET_BITS) + 1] += 1
+        ends[_bucket(distance) + 1] += 1
     ends = np.cumsum(ends)
     order = np.empty(priority.shape[0], np.int32)
     for v in range(priority.shape[0]):
-        bucket = priority[v] >> BUCKET_BITS
+        bucket = _bucket(priority[v])
         order[ends[bucket]] = v
         ends[bucket] += 1
     return order
+
+
+@numba.njit(cache=True)
+def _bucket(distance):
+    """The bucket of a priority; one that is no distance gets the nearest, not memory of others."""
+    return min(max(distance, 0), UNREACHED) >> BUCKET_BITS

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -57,16 +57,25 @@ def page_style() -> Iterator[None]:
         yield
 
 
+class LegendEntry(NamedTuple):
+    """A disc and what it stands for; without a colour, words alone."""
+
+    text: str
+    color: RGB | None = None
+    rim: RGB | None = None
+
+
 @page_style()
 def draw_page(
     panels: Mapping[tuple[str, str], Image.Image],
     *,
     notes: Mapping[tuple[str, str], Sequence[str]],
     rows: Mapping[str, str],
-    columns: Mapping[str, str],
-    legend: Sequence[tuple[str, RGB]],
+    blocks: Sequence[Mapping[str, str]],
+    legend: Sequence[LegendEntry],
     heading: str,
     alert: str,
+    warnings: str,
     paragraphs: Sequence[str],
     width: int,
     dpi: int,
@@ -79,13 +88,17 @@ def draw_page(
         Squares of side `panel_side`, placed pixel by pixel; a missing one is "not computed".
     notes : mapping of (row, column) to sequence of str
         Written under the panels, each from a new line.
-    rows, columns : mapping of name to title
-        In the order of the grid.
-    legend : sequence of (name, (red, green, blue))
+    rows : mapping of name to title
+        In their order, the same in every block.
+    blocks : sequence of mapping of column to title
+        The columns of each block, in their order; the blocks stand one below the other.
+    legend : sequence of LegendEntry
     heading, alert : str
         Top line; the alert stands beside the heading in bold red.
+    warnings : str
+        Below the legend, in red.
     paragraphs : sequence of str
-        Below the legend.
+        Below the warnings.
     width, dpi : int
         Pixels, and pixels an inch.
 
@@ -95,25 +108,32 @@ def draw_page(
         `width` pixels wide, as high as needed.
     """
     sheet = _PageCanvas(width, dpi)
-    side, gap = panel_side(width, len(columns)), sheet.px(GAP)
-    left = (width + sheet.px(ROW_TITLE) + gap - len(columns) * (side + gap)) // 2
-    lefts = {column: left + i * (side + gap) for i, column in enumerate(columns)}
+    n_columns = max(map(len, blocks))
+    side, gap = panel_side(width, n_columns), sheet.px(GAP)
+    left = (width + sheet.px(ROW_TITLE) + gap - n_columns * (side + gap)) // 2
     y = sheet.write_heading(heading, alert)
-    for column, x in lefts.items():
-        style = {"weight": "bold", "ha": "center"}
-        sheet.write(x + side / 2, y - sheet.px(22), columns[column], sheet.px(52), **style)
-    for row, title in rows.items():
-        upright: Any = {"weight": "bold", "rotation": 90, "ha": "center", "va": "center"}
-        sheet.write(left - sheet.px(48), y + side / 2, title, sheet.px(48), **upright)
-        ends = []
+    for columns in blocks:
+        lefts = {column: left + i * (side + gap) for i, column in enumerate(columns)}
         for column, x in lefts.items():
-            end = sheet.draw_panel(panels.get((row, column)), x, y, side)
-            for note in notes.get((row, column), ()):
-                at = x + side / 2, end
-                end = sheet.write_lines(note, *at, sheet.px(32), width=side, ha="center")
-            ends.append(end)
-        y = max(ends) + sheet.px(52)
+            sheet.write_title(x + side / 2, y - sheet.px(22), columns[column], side)
+        for row, title in rows.items():
+            upright: Any = {"weight": "bold", "rotation": 90, "ha": "center", "va": "center"}
+            # Beside small panels the title is smaller.
+            size = min(
+                sheet.px(48), side * sheet.px(48) / font(sheet.px(48)).getlength(title) / 1.2
+            )
+            sheet.write(left - sheet.px(48), y + side / 2, title, size, **upright)
+            ends = []
+            for column, x in lefts.items():
+                end = sheet.draw_panel(panels.get((row, column)), x, y, side)
+                for note in notes.get((row, column), ()):
+                    at = x + side / 2, end
+                    end = sheet.write_lines(note, *at, sheet.px(32), width=side, ha="center")
+                ends.append(end)
+            y = max(ends) + sheet.px(52)
+        y += sheet.px(72) * (columns is not blocks[-1])  # for the titles of the next block
     y = sheet.write_legend(legend, y)
+    y = sheet.write_lines(warnings, sheet.margin, y, sheet.px(36), width=sheet.inner, color=ALARM)
     for paragraph in paragraphs:
         y = sheet.write_lines(paragraph, sheet.margin, y, sheet.px(36), width=sheet.inner)
     return sheet.finish(y + sheet.margin)
@@ -168,6 +188,12 @@ class _PageCanvas:
         self.write(x, y, alert, self.px(68) * shrunk, weight="bold", color=ALARM)
         return y + self.px(136)
 
+    def write_title(self, x: float, y: float, text: str, width: int) -> None:
+        """Write one bold line centred at `x`, smaller where `width` pixels would not hold it."""
+        size = self.px(52)
+        length = max(font(size, bold=True).getlength(text), 1)
+        self.write(x, y, text, size * min(1, width / length), weight="bold", ha="center")
+
     def write_lines(
         self, text: str, x: float, y: int, size: int, *, width: int, **style: Any
     ) -> int:
@@ -177,20 +203,24 @@ class _PageCanvas:
             y += round(1.4 * size)
         return y
 
-    def write_legend(self, legend: Sequence[tuple[str, RGB]], y: int) -> int:
-        """Draw a disc and a name for each class, as many on a line as fit."""
+    def write_legend(self, legend: Sequence[LegendEntry], y: int) -> int:
+        """Draw a disc and the words of each entry, as many on a line as fit."""
         from matplotlib.patches import Circle
 
         size = self.px(40)
-        lengths = [2.4 * size + font(size).getlength(name) for name, _ in legend]
+        lengths = [2.4 * size + font(size).getlength(entry.text) for entry in legend]
         for line in fill_lines(lengths, width=self.inner, gap=0):
             x = (self.width - sum(lengths[i] for i in line)) / 2 + size
             for i in line:
-                name, color = legend[i]
-                red, green, blue = (channel / 255 for channel in color)
-                disc = Circle((x, y + size / 2), size / 2, color=(red, green, blue), linewidth=0)
-                self.axes.add_patch(disc)
-                self.write(x + 0.9 * size, y + 0.86 * size, name, size)
+                text, color, rim = legend[i]
+                for fill, radius in ((rim, size / 2), (color, size / 2 * (0.7 if rim else 1))):
+                    if fill is not None:
+                        red, green, blue = (channel / 255 for channel in fill)
+                        at = x, y + size / 2
+                        self.axes.add_patch(
+                            Circle(at, radius, color=(red, green, blue), linewidth=0)
+                        )
+                self.write(x + 0.9 * size, y + 0.86 * size, text, size)
                 x += lengths[i]
             y += self.px(64)
         return y + self.px(24)

@@ -1,137 +1,80 @@
-"""Images from an `.npz` file: `x_train, y_train[, x_test, y_test][, class_names]`."""
+"""Images from an `.npz` file: `x_train, y_train`, with other parts `x_test, y_test`."""
 
 import hashlib
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.images.labels import class_problems, encode_labels
+from pipeline.images.names import examples, printable
+from pipeline.images.npz import Header, array_names, read_array, read_header
+from pipeline.images.pixels import check_memory, select
+from pipeline.images.source import Pixels, Source, refuse
+from pipeline.images.splits import PARTS, assign_splits, sort_by_part
 from pipeline.runtime.log import log
 
-
-class ImageArrays(NamedTuple):
-    """Labelled images as a source holds them.
-
-    Attributes
-    ----------
-    images : ndarray, (n, h, w, c) uint8
-    labels : ndarray, (n,) int64
-    class_names : tuple of str
-    split : ndarray, (n,) of "train" and "test", or None
-        None where the source has no test part.
-    provenance : dict
-        Hashes of the files, and which arrays were ignored.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    class_names: tuple[str, ...]
-    split: np.ndarray | None
-    provenance: dict[str, Any]
+ROWS_AT_ONCE = 1024  # images whose pixels are scaled together, so that copies as floats stay small
 
 
-def load_npz(path: Path) -> ImageArrays:
-    """Read and check the images and labels of an `.npz` file.
+def open_npz(path: Path) -> Source:
+    """Read the labels of an `.npz` file and check its images by their headers.
 
     Images are (n, h, w), (n, h, w, 1) or (n, h, w, 3); an alpha channel is refused, since what lies
     behind it is not known. Integers are pixels 0..255 as they are, booleans become 0 and 255.
-    Floats are fractions of 255 where all of them, train and test, are within 0..1, else pixels
-    0..255; either way they are rounded. Labels are integers or strings, (n,) or (n, 1); they become
-    0, 1, ... in sorted order, or the positions in `class_names` where the file has that array.
+    Floats are fractions of 255 where all of them, in all parts, are within 0..1, else pixels
+    0..255; either way they are rounded. Labels are (n,) or (n, 1), see `labels.encode_labels`. What
+    the parts train or test is decided by `splits.assign_splits`. Other arrays are not read.
 
     Raises
     ------
     InputError
         The file is no whole `.npz`, holds pickles, lacks an array, or an array is not as above.
     """
-    from pooch import file_hash
-
-    arrays = read_arrays(path, required=("x_train", "y_train"))
-    if ("x_test" in arrays) != ("y_test" in arrays):
-        raise InputError(f"{path} holds only one of x_test and y_test: add the other or drop it")
-    parts = ("train", "test") if "x_test" in arrays else ("train",)
-    used = {"class_names", *(f"{letter}_{part}" for letter in "xy" for part in parts)}
-    ignored = sorted(set(arrays) - used)
+    names = array_names(path)
+    parts, problems = _parts(names, path)
+    needed = [f"{letter}_{part}" for part in parts for letter in "xy"]
+    ignored = sorted(set(names) - {"class_names", *needed})
     if ignored:
-        log.info(f"{path}: ignoring the arrays {', '.join(ignored)}")
+        log.info(f"{printable(path)}: ignoring the arrays {printable(examples(ignored))}")
 
-    images = {part: _channels_last(arrays[f"x_{part}"], f"{path}: x_{part}") for part in parts}
-    labels = {part: _one_dimensional(arrays[f"y_{part}"], f"{path}: y_{part}") for part in parts}
-    for part in parts:
-        if len(labels[part]) != len(images[part]):
-            raise InputError(
-                f"{path}: y_{part} has {len(labels[part]):,} labels for the {len(images[part]):,} "
-                f"images of x_{part}; there must be one for each"
-            )
-    if len({x.shape[1:] for x in images.values()}) > 1:
-        raise InputError(
-            f"{path}: the images of x_train are {images['train'].shape[1:]} and those of x_test "
-            f"{images['test'].shape[1:]}; they must have one size"
-        )
-    pixels = to_uint8(images, str(path))
-    indices, class_names = _encode(np.concatenate(list(labels.values())), arrays, path)
-    split = np.repeat(parts, [len(x) for x in images.values()]) if "test" in parts else None
-    provenance = {"files": {str(path): file_hash(path)}, "ignored": ignored}
-    return ImageArrays(pixels, indices, class_names, split, provenance)
-
-
-def read_arrays(path: Path, *, required: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Return all arrays of an `.npz` file, without ever unpickling.
-
-    Raises
-    ------
-    InputError
-        The file is not a whole `.npz`, holds pickled objects, or lacks a `required` array.
-    """
-    try:
-        with path.open("rb") as file:  # np.load, given a name, leaves a damaged file open
-            loaded = np.load(file, allow_pickle=False)
-            if not isinstance(loaded, np.lib.npyio.NpzFile):
-                raise InputError(
-                    f"{path} holds one bare array (.npy): save {', '.join(required)} by np.savez"
-                )
-            arrays = {name: loaded[name] for name in loaded.files}
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file
-        if "pickle" in str(error):
-            raise InputError(
-                f"{path} holds pickled objects, which can run code and are refused: "
-                "save plain arrays of numbers or strings by np.savez"
-            ) from error
-        raise InputError(
-            f"{path} is not a whole .npz file ({error}): copy or write it again"
-        ) from error
-    if missing := [name for name in required if name not in arrays]:
-        raise InputError(
-            f"{path} lacks {' and '.join(missing)} (it holds {', '.join(arrays) or 'nothing'}): "
-            "the arrays must be named x_train, y_train and, with a test part, x_test, y_test"
-        )
-    return arrays
+    headers = {name: read_header(path, name) for name in needed}
+    refuse(path, [*problems, *_header_problems(headers, parts)])
+    labels, class_names = encode_labels(
+        {f"y_{part}": read_array(path, f"y_{part}").reshape(-1) for part in parts},
+        _class_names(path) if "class_names" in names else None,
+        printable(path),
+    )
+    splits, warnings = assign_splits(PARTS[part] for part in parts)
+    sizes = [headers[f"y_{part}"].shape[0] for part in parts]
+    split = np.repeat([splits[PARTS[part]] for part in parts], sizes) if splits else None
+    images = {f"x_{part}": headers[f"x_{part}"] for part in parts}
+    return Source(
+        labels,
+        class_names,
+        split,
+        partial(_read, path, images, ignored),
+        problems=tuple(class_problems(labels, class_names, split)),
+        warnings=warnings,
+    )
 
 
-def to_uint8(images: dict[str, np.ndarray], place: str) -> np.ndarray:
-    """Join the parts' images (n, h, w, c) into one uint8 array, by the rules of `load_npz`."""
-    for part, x in images.items():
-        if x.dtype.kind not in "buif":
-            raise InputError(
-                f"{place}: x_{part} holds {x.dtype}, not numbers: give pixels 0..255 as uint8"
-            )
-        if x.dtype.kind == "f" and (bad := np.flatnonzero(~np.isfinite(x))).size:
-            first = tuple(int(i) for i in np.unravel_index(bad[0], x.shape))
-            raise InputError(
-                f"{place}: x_{part} holds {bad.size:,} NaN or infinite pixels, the first at "
-                f"index {first}; remove these images or repair them"
-            )
-    low, high = min(x.min() for x in images.values()), max(x.max() for x in images.values())
-    if low < 0 or high > 255:
-        raise InputError(
-            f"{place}: the pixels range over {low:g}..{high:g}; "
-            "give 0..255, or fractions 0..1 as floats"
-        )
-    scale = 255 if high <= 1 and all(x.dtype.kind in "bf" for x in images.values()) else 1
-    return np.concatenate([_scaled(x, scale) for x in images.values()])
+def array_source(
+    images: np.ndarray,
+    labels: np.ndarray,
+    class_names: tuple[str, ...],
+    split: np.ndarray | None,
+    provenance: dict[str, Any],
+) -> Source:
+    """Return images (n, h, w, c) uint8 in memory, whose classes were checked, as a source."""
+
+    def read(rows: np.ndarray, image_size: int | None, problems: Sequence[str]) -> Pixels:
+        return Pixels(select(images, rows, image_size), provenance)
+
+    return Source(labels, class_names, split, read)
 
 
 def array_sha256(array: np.ndarray) -> str:
@@ -139,67 +82,131 @@ def array_sha256(array: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
-def _scaled(x: np.ndarray, scale: int) -> np.ndarray:
-    return x if x.dtype == np.uint8 else np.rint(x * np.float32(scale)).astype(np.uint8)
-
-
-def _channels_last(x: np.ndarray, place: str) -> np.ndarray:
-    """Return images as (n, h, w, c) with c 1 or 3."""
-    images = x[..., None] if x.ndim == 3 else x
-    if images.ndim == 4 and images.shape[-1] in (1, 3) and images.size:
-        return images
-    hint = "expected (images, height, width) or (images, height, width, 1 or 3)"
-    if 0 in x.shape:
-        hint = "there is no image in it"
-    elif x.ndim == 4 and x.shape[1] in (1, 3):
-        hint += "; the channels must come last, see np.moveaxis"
-    elif x.ndim == 4 and x.shape[-1] in (2, 4):
-        hint += "; remove the alpha channel"
-    raise InputError(f"{place} has the shape {x.shape}: {hint}")
-
-
-def _one_dimensional(y: np.ndarray, place: str) -> np.ndarray:
-    """Return labels as (n,)."""
-    if y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1):
-        return y.reshape(-1)
-    raise InputError(
-        f"{place} has the shape {y.shape}: expected one integer or string for each image "
-        "(of one-hot rows take the argmax)"
-    )
-
-
-def _encode(
-    labels: np.ndarray, arrays: dict[str, np.ndarray], path: Path
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return labels as positions (n,) int64 in the class names, and these names."""
-    if labels.dtype.kind == "S":
-        labels = labels.astype(str)
-    if labels.dtype.kind == "f":
-        if not np.array_equal(labels, np.floor(labels)):  # NaN too: it equals nothing
-            row = int(np.flatnonzero(labels != np.floor(labels))[0])
-            raise InputError(
-                f"{path}: label {labels[row]:g} (number {row:,}) is not an integer; "
-                "labels are classes: give integers or strings"
-            )
-        labels = labels.astype(np.int64)
-    if labels.dtype.kind not in "iubU":
-        raise InputError(f"{path}: the labels are {labels.dtype}: give integers or strings")
-    if "class_names" not in arrays:
-        values, indices = np.unique(labels, return_inverse=True)
-        return indices.astype(np.int64), tuple(str(value) for value in values)
-
-    names = tuple(
-        str(name) for name in _one_dimensional(arrays["class_names"], f"{path}: class_names")
-    )
-    if len(set(names)) < len(names):
-        raise InputError(f"{path}: class_names holds the same name twice: {', '.join(names)}")
-    positions: dict[Any, int] = {name: i for i, name in enumerate(names)}
-    if labels.dtype.kind != "U":
-        positions = {i: i for i in range(len(names))}
-    values, indices = np.unique(labels, return_inverse=True)
-    if unknown := [value for value in values.tolist() if value not in positions]:
+def _parts(names: list[str], path: Path) -> tuple[list[str], list[str]]:
+    """Return the parts, such as "train", that have images and labels, and the problem of others."""
+    has = {letter: {part for part in PARTS if f"{letter}_{part}" in names} for letter in "xy"}
+    parts = sort_by_part(has["x"] & has["y"])
+    if not any(PARTS[part] == "train" for part in parts):
+        missing = [name for name in ("x_train", "y_train") if name not in names]
         raise InputError(
-            f"{path}: label {unknown[0]!r} is none of the {len(names)} class_names; "
-            "integer labels count them from 0, string labels repeat them"
+            f"{printable(path)} lacks {' and '.join(missing)} (it holds "
+            f"{printable(examples(names)) or 'nothing'}): the arrays must be named x_train, "
+            "y_train and, with a test part, x_test, y_test"
         )
-    return np.array([positions[value] for value in values.tolist()])[indices], names
+    return parts, [
+        f"it holds only one of x_{part} and y_{part}: add the other or drop it"
+        for part in sort_by_part(has["x"] ^ has["y"])
+    ]
+
+
+def _header_problems(headers: dict[str, Header], parts: list[str]) -> list[str]:
+    """Say which arrays cannot be images or their labels."""
+    problems = []
+    for part in parts:
+        x, y = headers[f"x_{part}"], headers[f"y_{part}"]
+        problems += _image_problems(x, f"x_{part}")
+        if len(y.shape) != 1 and (len(y.shape) != 2 or y.shape[1] != 1):
+            problems.append(
+                f"y_{part} has the shape {y.shape}: expected one integer or string for each image "
+                "(of one-hot rows take the argmax)"
+            )
+        elif x.shape and y.shape[0] != x.shape[0]:
+            problems.append(
+                f"y_{part} has {y.shape[0]:,} labels for the {x.shape[0]:,} images of x_{part}; "
+                "there must be one for each"
+            )
+    shapes = {f"x_{part}": _image_shape(headers[f"x_{part}"]) for part in parts}
+    if not problems and len(set(shapes.values())) > 1:
+        listed = " and ".join(f"{shape} in {name}" for name, shape in shapes.items())
+        problems.append(f"the images are {listed}; they must have one size")
+    return problems
+
+
+def _image_problems(x: Header, name: str) -> list[str]:
+    if x.dtype.kind not in "buif":
+        return [f"{name} holds {x.dtype}, not numbers: give pixels 0..255 as uint8"]
+    shape = x.shape
+    if 0 in shape:
+        hint = "there is no image in it"
+    elif len(shape) in (3, 4) and _image_shape(x)[-1] in (1, 3):
+        return []
+    else:
+        hint = "expected (images, height, width) or (images, height, width, 1 or 3)"
+        if len(shape) == 4 and shape[1] in (1, 3):
+            hint += "; the channels must come last, see np.moveaxis"
+        elif len(shape) == 4 and shape[-1] in (2, 4):
+            hint += "; remove the alpha channel"
+    return [f"{name} has the shape {shape}: {hint}"]
+
+
+def _image_shape(x: Header) -> tuple[int, ...]:
+    """Return height, width and channels."""
+    return (*x.shape[1:], 1) if len(x.shape) == 3 else x.shape[1:]
+
+
+def _class_names(path: Path) -> np.ndarray:
+    shape = read_header(path, "class_names").shape
+    if len(shape) != 1 and (len(shape) != 2 or shape[1] != 1):
+        refuse(path, [f"class_names has the shape {shape}: expected one name for each class"])
+    return read_array(path, "class_names").reshape(-1)
+
+
+def _read(
+    path: Path,
+    headers: dict[str, Header],
+    ignored: list[str],
+    rows: np.ndarray,
+    image_size: int | None,
+    problems: Sequence[str],
+) -> Pixels:
+    pixels = sum(int(np.prod(header.shape, dtype=object)) for header in headers.values())
+    stored = sum(header.nbytes for header in headers.values())
+    as_stored = len(headers) == 1 and stored == pixels  # no copy is made
+    check_memory(
+        stored + (0 if as_stored else pixels), path, "save fewer or smaller ones, as uint8"
+    )
+    arrays = {
+        name: read_array(path, name).reshape(-1, *_image_shape(header))
+        for name, header in headers.items()
+    }
+    refuse(path, [*problems, *_pixel_problems(arrays)])
+    provenance = {
+        "arrays": {name: array_sha256(x) for name, x in arrays.items()},
+        "ignored": ignored,
+    }
+    return Pixels(select(_to_uint8(list(arrays.values())), rows, image_size), provenance)
+
+
+def _pixel_problems(arrays: dict[str, np.ndarray]) -> list[str]:
+    """Say which pixels are no finite numbers of one range."""
+    low, high = min(x.min() for x in arrays.values()), max(x.max() for x in arrays.values())
+    problems = []
+    for name, x in arrays.items():
+        if x.dtype.kind == "f" and not (np.isfinite(x.min()) and np.isfinite(x.max())):
+            bad = np.flatnonzero(~np.isfinite(x))
+            first = tuple(int(i) for i in np.unravel_index(bad[0], x.shape))
+            problems.append(
+                f"{name} holds {bad.size:,} NaN or infinite pixels, the first at index {first}; "
+                "remove these images or repair them"
+            )
+    if not problems and (low < 0 or high > 255):
+        problems.append(
+            f"the pixels range over {low:g}..{high:g}; give 0..255, or fractions 0..1 as floats"
+        )
+    return problems
+
+
+def _to_uint8(parts: list[np.ndarray]) -> np.ndarray:
+    """Join images (n_i, h, w, c) into one uint8 array, by the rules of `open_npz`."""
+    if len(parts) == 1 and parts[0].dtype == np.uint8:
+        return parts[0]
+    fractions = all(x.dtype.kind in "bf" and x.max() <= 1 for x in parts)
+    joined = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), np.uint8)
+    done = 0
+    for x in parts:
+        for start in range(0, len(x), ROWS_AT_ONCE):
+            rows = x[start : start + ROWS_AT_ONCE]
+            scaled = np.rint(rows * np.float32(255)) if fractions else np.rint(rows)
+            joined[done : done + len(rows)] = scaled
+            done += len(rows)
+    return joined

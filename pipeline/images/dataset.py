@@ -1,21 +1,18 @@
 """A dataset: images, labels, classes and a split, from a name, an `.npz` or an image folder."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.images.subset import shuffled_ranks, stratified_subset
-
-if TYPE_CHECKING:
-    from pipeline.images.arrays import ImageArrays
-
-TEST_SHARE = 0.2  # of each class, where the source has no test part; the usual fifth
+from pipeline.images.names import printable, similar_names
+from pipeline.images.source import Source, refuse
+from pipeline.images.splits import draw_split
+from pipeline.images.subset import Subset, subset_rows, subset_size
+from pipeline.runtime.log import log
 
 
 @dataclass(frozen=True)
@@ -29,31 +26,27 @@ class Dataset:
     labels : ndarray, (n,) int64
         Positions in `class_names`.
     class_names : tuple of str
+        Printable, composed (Unicode NFC).
     split : ndarray, (n,) "<U5"
         "train" or "test". Each class has images of both.
+    ids : ndarray, (n,) int64
+        Rows in the source, ascending.
+    files : tuple of str, (n,), or None
+        Printable paths within the folder; None where the source is no folder.
     provenance : dict
         Where the images come from, with hashes and counts; fit for JSON.
+    warnings : tuple of str
+        What to know of the images, in sentences.
     """
 
     images: np.ndarray
     labels: np.ndarray
     class_names: tuple[str, ...]
     split: np.ndarray
+    ids: np.ndarray
+    files: tuple[str, ...] | None
     provenance: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Source:
-    """An opened source: all labels, and a function that reads the images of some rows.
-
-    `read` takes rows (m,) and an image size or None, and returns images (m, h, w, c) and their
-    provenance.
-    """
-
-    labels: np.ndarray
-    class_names: tuple[str, ...]
-    split: np.ndarray | None
-    read: Callable[[np.ndarray, int | None], tuple[np.ndarray, dict[str, Any]]]
+    warnings: tuple[str, ...]
 
 
 def load_dataset(
@@ -61,7 +54,7 @@ def load_dataset(
     *,
     resources: Path = Path("resources"),
     image_size: int | None = None,
-    subset: int | None = None,
+    subset: Subset = None,
     seed: int = 0,
 ) -> Dataset:
     """Load the dataset that `source` names.
@@ -70,15 +63,16 @@ def load_dataset(
     ----------
     source : str
         A name (`mnist`, `fashion_mnist`, `cifar10`, `digits`), or the path of an `.npz` file
-        (see `arrays.load_npz`) or of an image folder (see `folder.list_folder`).
+        (see `arrays.open_npz`) or of an image folder (see `folder.open_folder`).
         A name wins over a path; write `./mnist` for a folder so called.
     resources : Path
         Folder of downloads; a file already there is checked and used.
     image_size : int or None
-        Side of the square that every image is stretched to, antialiased. Needed where the images of
-        a folder have different sizes; the backbone resizes for itself.
-    subset : int or None
-        Keep so many images, see `stratified_subset`. Only these files of a folder are read.
+        Side in pixels of the square that images are stretched to, antialiased, where their sizes
+        differ or all are larger; see `pixels.final_size`.
+    subset : int, {"train": n} or None
+        Keep so many images, or so many training images and all test images; see
+        `subset.subset_rows`. Only these files of a folder are read.
     seed : int
         Of the subset, and of the test part where the source has none: then a fifth of each class is
         drawn.
@@ -92,34 +86,62 @@ def load_dataset(
     ------
     InputError
         The source is not there or damaged; there are fewer than two classes; a class has no image
-        to train on or none to test on; the subset does not fit.
+        to train on or none to test on; the subset does not fit. All problems are said together.
     """
     if image_size is not None and image_size < 1:
-        raise InputError(f"dataset.image_size is {image_size}: give a side in pixels, 1 or more")
+        raise InputError(f"image_size is {image_size}: give a side in pixels, 1 or more")
     data = _open(source, resources)
-    labels, names = data.labels, data.class_names
-    _check_classes(labels, names, data.split, source)
-    split = _draw_split(labels, seed) if data.split is None else data.split
-    rows = np.arange(len(labels))
-    if subset is not None:
-        rows = stratified_subset(labels, subset, seed=seed, split=split)
-    images, provenance = data.read(rows, image_size)
-    labels, split = labels[rows], split[rows].astype("<U5")
-    provenance = {
-        "source": source,
-        **provenance,
-        "split": "drawn" if data.split is None else "given",
-        "seed": seed,
-        "subset": subset and {"size": subset, "of": len(data.labels)},
-        "image_size": image_size,
-        "image_shape": list(images.shape[1:]),
-        "counts": {part: int((split == part).sum()) for part in ("train", "test")},
-        "classes": {
-            name: {part: int(((labels == i) & (split == part)).sum()) for part in ("train", "test")}
-            for i, name in enumerate(names)
+    if data.split is None:
+        log.info(f"{printable(source)} has no test part: a fifth of each class is drawn")
+    split = _split(data, seed)
+    rows = _rows(data, split, source, subset, seed)
+    pixels = data.read(rows, image_size, data.problems)
+    labels, split = data.labels[rows], split[rows].astype("<U5")
+    return Dataset(
+        pixels.images,
+        labels,
+        data.class_names,
+        split,
+        ids=rows.astype(np.int64),
+        files=None if data.files is None else tuple(data.files[row] for row in rows),
+        provenance={
+            "source": printable(source),
+            **pixels.provenance,
+            "split": "drawn" if data.split is None else "given",
+            "seed": seed,
+            "subset": _subset_provenance(subset, len(data.labels)),
+            "image_size": image_size,
+            "image_shape": list(pixels.images.shape[1:]),
+            "counts": _counts(split),
+            "classes": {
+                name: _counts(split[labels == i]) for i, name in enumerate(data.class_names)
+            },
         },
-    }
-    return Dataset(images, labels, names, split, provenance)
+        warnings=(*data.warnings, *similar_names(data.class_names), *pixels.warnings),
+    )
+
+
+def count_images(source: str, *, subset: Subset = None) -> int:
+    """Return how many images `load_dataset` will give, reading no pixel and downloading nothing.
+
+    Parameters
+    ----------
+    source, subset
+        See `load_dataset`.
+
+    Raises
+    ------
+    InputError
+        What `load_dataset` will refuse, as far as it is known without pixels.
+    """
+    from pipeline.images.published import PUBLISHED
+
+    if published := PUBLISHED.get(source):
+        classes = len(published.class_names)
+        return subset_size(subset, train=published.train, test=published.test, classes=classes)
+    data = _open(source, Path())
+    refuse(source, data.problems)
+    return len(_rows(data, _split(data, 0), source, subset, 0))
 
 
 def check_source(source: str) -> None:
@@ -129,93 +151,77 @@ def check_source(source: str) -> None:
     ------
     InputError
     """
+    resolve_source(source, Path())
+
+
+def resolve_source(source: str, base: Path) -> str:
+    """Return the source with its path: in the working directory, or else in a folder.
+
+    Parameters
+    ----------
+    source : str
+        See `load_dataset`.
+    base : Path
+        Where relative paths may start too, such as the folder of a configuration.
+
+    Raises
+    ------
+    InputError
+        There is no such data set; the sentence says which paths were tried.
+    """
     from pipeline.images.published import NAMED
 
-    path = Path(source).expanduser()
-    if source in NAMED or path.is_dir() or (path.is_file() and path.suffix.lower() == ".npz"):
-        return
-    what = "is not an .npz file" if path.exists() else "does not exist"
+    if source in NAMED:
+        return source
+    path = os.path.expanduser(source)
+    tried = [path, os.path.join(base, path)]
+    for place in tried:
+        if source.strip() and _is_source(place):
+            return place
+    exists = any(map(os.path.lexists, tried))
+    what = "is neither an .npz file nor a folder" if exists else "does not exist"
+    places = " and ".join(map(repr, dict.fromkeys(map(os.path.abspath, tried))))
     raise InputError(
-        f"dataset.source {source!r} {what}: give {', '.join(NAMED)}, "
+        f"dataset.source {source!r} {what} (tried {places}): give {', '.join(NAMED)}, "
         "or the path of an .npz file or of an image folder"
     )
 
 
-def _draw_split(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Return a split (n,) with about a fifth, at least one, of each class to test."""
-    order, rank, count = shuffled_ranks(labels, seed)
-    split = np.full(len(labels), "train")
-    split[order[rank < np.maximum(1, np.rint(TEST_SHARE * count))]] = "test"
-    return split
+def _is_source(path: str) -> bool:
+    is_npz = os.path.splitext(path)[1].lower() == ".npz"
+    return os.path.isdir(path) or (is_npz and os.path.isfile(path))
 
 
-def _open(source: str, resources: Path) -> _Source:
-    from pipeline.images.arrays import load_npz
+def _open(source: str, resources: Path) -> Source:
+    from pipeline.images.arrays import open_npz
+    from pipeline.images.folder import open_folder
     from pipeline.images.published import NAMED
 
-    check_source(source)
-    path = Path(source).expanduser()
     if source in NAMED:
-        return _from_arrays(NAMED[source](resources))
-    return _from_folder(path) if path.is_dir() else _from_arrays(load_npz(path))
+        return NAMED[source](resources)
+    path = Path(resolve_source(source, Path()))
+    return open_folder(path) if path.is_dir() else open_npz(path)
 
 
-def _from_arrays(arrays: ImageArrays) -> _Source:
-    def read(rows: np.ndarray, image_size: int | None) -> tuple[np.ndarray, dict[str, Any]]:
-        images = arrays.images if len(rows) == len(arrays.images) else arrays.images[rows]
-        return images if image_size is None else _resized(images, image_size), arrays.provenance
-
-    return _Source(arrays.labels, arrays.class_names, arrays.split, read)
+def _split(data: Source, seed: int) -> np.ndarray:
+    return draw_split(data.labels, seed) if data.split is None else data.split
 
 
-def _from_folder(root: Path) -> _Source:
-    from pipeline.images.folder import list_folder, read_images
-
-    folder = list_folder(root)
-
-    def read(rows: np.ndarray, image_size: int | None) -> tuple[np.ndarray, dict[str, Any]]:
-        files = [folder.files[row] for row in rows]
-        images, digest = read_images(files, root=root, image_size=image_size)
-        return images, {
-            "files": {str(root): digest},
-            "n_files": len(files),
-            "ignored": folder.ignored,
-        }
-
-    return _Source(folder.labels, folder.class_names, folder.split, read)
+def _rows(data: Source, split: np.ndarray, source: str, subset: Subset, seed: int) -> np.ndarray:
+    """Return the rows of a subset; where it does not fit, all problems of the source are said."""
+    try:
+        return subset_rows(data.labels, split, subset, seed=seed)
+    except InputError as error:
+        refuse(source, [*data.problems, str(error)])
+        raise
 
 
-def _resized(images: np.ndarray, size: int) -> np.ndarray:
-    from PIL import Image
-
-    from pipeline.images.folder import resize
-
-    resized = np.empty((len(images), size, size, images.shape[-1]), np.uint8)
-    for pixels, out in zip(images, resized, strict=True):
-        image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
-        out[:] = np.asarray(resize(image, size)).reshape(out.shape)
-    return resized
+def _subset_provenance(subset: Subset, images: int) -> dict[str, int] | None:
+    if subset is None:
+        return None
+    size = {"size": subset} if isinstance(subset, int) else dict(subset)
+    return {**size, "of": images}
 
 
-def _check_classes(
-    labels: np.ndarray, names: tuple[str, ...], split: np.ndarray | None, source: str
-) -> None:
-    """Refuse what cannot be compared: one class, or a class absent from training or testing."""
-    if len(names) < 2:
-        raise InputError(
-            f"{source} has one class only ({names[0]!r}): give images of two or more classes"
-        )
-    if split is None:
-        parts, need = {"": np.ones(len(labels), bool)}, 2
-        rule = "needs two or more, one of them to test on"
-    else:
-        parts, need = {"training ": split == "train", "test ": split == "test"}, 1
-        rule = "needs one or more to train on and one or more to test on"
-    for part, rows in parts.items():
-        counts = np.bincount(labels[rows], minlength=len(names))
-        if counts.min() < need:
-            rarest = int(np.argmin(counts))
-            raise InputError(
-                f"class {names[rarest]!r} of {source} has {counts[rarest] or 'no'} {part}image: "
-                f"each class {rule}; add images or remove it"
-            )
+def _counts(split: np.ndarray) -> dict[str, int]:
+    return {part: int((split == part).sum()) for part in ("train", "test")}

@@ -1,205 +1,173 @@
-"""Images from a folder: `[split/]class/*.{png,jpg,jpeg,bmp,gif}`."""
+"""Images of a folder, read: all that is wrong with them is said together."""
 
 import hashlib
-import io
+import math
+import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
 
-from pipeline.errors import InputError
+from pipeline.images.decoding import ImageHeader, UnreadableImageError, decode, read_header
+from pipeline.images.labels import class_problems
+from pipeline.images.listing import OTHER_IMAGES, SUFFIXES, Listing, count_text, list_folder
+from pipeline.images.names import counted, examples, printable
+from pipeline.images.pixels import Size, check_memory, describe_sizes, final_size
+from pipeline.images.source import Pixels, Source, refuse
+from pipeline.images.splits import assign_splits
 from pipeline.runtime.device import cpu_count
 from pipeline.runtime.log import Progress, log
-from pipeline.runtime.memory import available_memory
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
-FORMATS = ("PNG", "JPEG", "BMP", "GIF")  # what the content may be, whatever the suffix says
-SPLITS = {"train": "train", "val": "train", "validation": "train", "test": "test"}
-GREY_MODES = ("1", "L", "LA", "I;16")  # Pillow's one-channel modes of these formats
-ORIENTATION = 0x0112  # the EXIF tag by which a camera says how it was held
 BATCH = 128  # files a thread takes at once: small images cost less than a hand-over
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class ImageFolder(NamedTuple):
-    """The files of an image folder, not yet read.
-
-    Attributes
-    ----------
-    files : list of Path, (n,)
-    labels : ndarray, (n,) int64
-        Positions in `class_names`.
-    class_names : tuple of str
-    split : ndarray, (n,) of "train" and "test", or None
-        None where the folder has no split folders.
-    ignored : dict
-        How many files are not images, by suffix.
-    """
-
-    files: list[Path]
-    labels: np.ndarray
-    class_names: tuple[str, ...]
-    split: np.ndarray | None
-    ignored: dict[str, int]
+ODDITIES = {  # attributes of an `ImageHeader`: what such images are, and what is done with them
+    "animated": ("has several frames", "have several frames", "only the first is read"),
+    "deep": ("has 16-bit channels", "have 16-bit channels", "the upper 8 bits are kept"),
+    "transparent": ("has alpha", "have alpha", "transparent pixels become white"),
+}
 
 
-def list_folder(root: Path) -> ImageFolder:
-    """Find the images of `root` and their classes.
-
-    The folders of `root` are classes, in sorted order; or splits of classes, where all are called
-    train, test, val or validation (validation images count as training images: the pipeline draws
-    its own validation part). Hidden files and folders are left out; so are files of other kinds,
-    which are counted.
+def open_folder(root: Path) -> Source:
+    """List an image folder, see `listing.list_folder`; what its parts are for is said in `splits`.
 
     Raises
     ------
     InputError
-        The folder has no classes, a class has no image, or folders are nested otherwise.
+        There is no image, or none to train on.
     """
-    folders = _subfolders(root)
-    named = [folder for folder in folders if folder.name.lower() in SPLITS]
-    if named != folders and any(_subfolders(folder) for folder in named):
-        raise InputError(
-            f"{root} mixes split folders and others ({', '.join(f.name for f in folders)}): "
-            "keep only train, test, val or validation there, each with one folder for each class"
+    listing = list_folder(root)
+    trainable = not listing.parts or {None, "train"} & set(listing.parts)
+    if not listing.files or not trainable:
+        refuse(root, listing.problems)
+    class_names, labels = np.unique(listing.classes, return_inverse=True)
+    parts = [part for part in listing.parts if part]
+    splits, notes = assign_splits(parts) if parts else (None, ())
+    split = np.array([splits[part] for part in parts]) if splits else None
+    if listing.ignored:
+        log.info(f"{printable(root)}: ignoring {count_text(listing.ignored)}")
+    others = Counter({each: n for each, n in listing.ignored.items() if each in OTHER_IMAGES})
+    if others:
+        listing.warnings.append(
+            f"{count_text(others)} left out: of images, only {', '.join(SUFFIXES)} are read"
         )
-    # Training images come first, as in an .npz. Other folders beside "train" make it a class.
-    splits = (
-        sorted(named, key=lambda f: SPLITS[f.name.lower()] == "test") if named == folders else []
-    )
-    images: list[tuple[Path, str, str]] = []  # file, class, split
-    ignored: Counter[str] = Counter()
-    for parent in splits or [root]:
-        classes = _subfolders(parent)
-        if not classes:
-            raise InputError(
-                f"{parent} has no class folders: "
-                "put the images of each class into a folder of its own"
-            )
-        split = SPLITS[parent.name.lower()] if splits else ""
-        for folder in classes:
-            images += [(file, folder.name, split) for file in _images(folder, ignored)]
-    class_names = tuple(sorted({name for _, name, _ in images}))
-    positions = {name: i for i, name in enumerate(class_names)}
-    if ignored:
-        log.info(f"{root}: ignoring {_count_text(ignored)}")
-    return ImageFolder(
-        [file for file, _, _ in images],
-        np.array([positions[name] for _, name, _ in images], np.int64),
-        class_names,
-        np.array([split for _, _, split in images]) if splits else None,
-        dict(ignored),
+    names = tuple(class_names.tolist())
+    return Source(
+        labels.astype(np.int64),
+        names,
+        split,
+        partial(_read, root, listing),
+        files=[printable(file) for file in listing.files],
+        problems=(*listing.problems, *class_problems(labels, names, split)),
+        warnings=(*notes, *listing.warnings),
     )
 
 
-def read_images(files: list[Path], *, root: Path, image_size: int | None) -> tuple[np.ndarray, str]:
-    """Decode images into one array.
+def _read(
+    root: Path,
+    listing: Listing,
+    rows: np.ndarray,
+    image_size: int | None,
+    problems: Sequence[str],
+) -> Pixels:
+    """Read some images of a folder.
 
-    They become one channel where every image is stored as grey, else RGB. 16-bit greys keep their
-    upper 8 bits, palettes and CMYK become RGB, transparent pixels show white, a camera's rotation
-    is applied, and of an animation the first frame counts.
+    They become one channel where every image is stored as grey, else RGB; see `decoding.decode` and
+    `pixels.final_size`. Where something is wrong all files are still read, to find all of it.
+    """
+    log.info(f"reading {counted(len(rows), 'image')} from {printable(root)}")
+    files = [listing.files[row] for row in rows]
+    shown = [printable(file) for file in files]
+    paths = [os.path.join(root, file) for file in files]
+    headers = _each(read_header, paths, "image headers")
+    readable = {
+        file: header
+        for file, header in zip(shown, headers, strict=True)
+        if isinstance(header, ImageHeader)
+    }
+    sizes = [header.size for header in readable.values()]
+    size = final_size(sizes, image_size) if sizes else None
+    channels = max((header.channels for header in readable.values()), default=3)
+    images: np.ndarray | None = None
+    if size and len(readable) == len(files) and not problems:
+        shape = (len(files), *size, channels)
+        check_memory(math.prod(shape), root, "set a smaller image_size or a subset")
+        images = np.empty(shape, np.uint8)
+    contents = _decode_all(paths, headers, size, grey=channels == 1, out=images)
+    found = [*problems, *_unreadable(shown, contents)]
+    if sizes and size is None:
+        advice = "set image_size to the side in pixels of the square that each is to be resized to"
+        found.append(f"{describe_sizes(sizes, list(readable))}: {advice}")
+    refuse(root, found)
+    assert images is not None
+    provenance = {
+        "files": {printable(root): _digest(files, contents)},
+        "n_files": len(files),
+        "ignored": dict(listing.ignored),
+    }
+    return Pixels(images, provenance, tuple(_oddities(readable, images.shape[1:])))
 
-    Parameters
-    ----------
-    files : list of Path, (n,)
-    root : Path
-        The folder that the names in the digest are relative to.
-    image_size : int or None
-        Side of the square that every image is stretched to, antialiased; None keeps the sizes,
-        which must then be equal.
+
+def _decode_all(
+    paths: list[str],
+    headers: Sequence[ImageHeader | UnreadableImageError],
+    size: Size | None,
+    *,
+    grey: bool,
+    out: np.ndarray | None,
+) -> list[bytes | UnreadableImageError]:
+    """Decode images into `out`, or nowhere, to see whether they can be read.
 
     Returns
     -------
-    images : ndarray, (n, h, w, 1 or 3) uint8
-    digest : str
-        SHA-256 over each file's relative name, a zero byte and the SHA-256 of its content.
-
-    Raises
-    ------
-    InputError
-        An unreadable image, images of different sizes, or more pixels than memory.
+    list of bytes or UnreadableImageError
+        SHA-256 of each content, or why it is no image.
     """
-    log.info(f"reading {len(files):,} images from {root}")
-    shapes = _in_threads(_shape, files, "image headers")
-    channels = max(c for _, _, c in shapes)
-    height, width = (image_size, image_size) if image_size else _common_size(shapes, root)
-    _check_memory(len(files) * height * width * channels, root)
-    images = np.empty((len(files), height, width, channels), np.uint8)
 
-    def decode(row: int) -> bytes:
-        content = files[row].read_bytes()
-        image = _decode(content, files[row], grey=channels == 1, image_size=image_size)
-        images[row] = np.asarray(image).reshape(height, width, channels)
+    def read(row: int) -> bytes:
+        header = headers[row]
+        if isinstance(header, UnreadableImageError):
+            raise header
+        content = Path(paths[row]).read_bytes()
+        pixels = decode(content, grey=grey, size=size or header.size)
+        if out is not None:
+            out[row] = pixels.reshape(out.shape[1:])
         return hashlib.sha256(content).digest()
 
-    digest = hashlib.sha256()
-    for file, content_digest in zip(
-        files, _in_threads(decode, range(len(files)), "images"), strict=True
-    ):
-        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + content_digest)
-    return images, digest.hexdigest()
+    return _each(read, range(len(paths)), "images")
 
 
-def resize(image: Image.Image, size: int) -> Image.Image:
-    """Stretch an image to size x size; Pillow widens the filter when it shrinks (antialiasing)."""
-    return image.resize((size, size), Image.Resampling.BILINEAR)
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    try:
-        return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
-    except OSError as error:
-        raise InputError(
-            f"{folder} cannot be listed ({error.strerror}): check its permissions"
-        ) from error
-
-
-def _images(folder: Path, ignored: Counter[str]) -> list[Path]:
-    """Return the sorted images of a class folder, adding what else there is to `ignored`."""
-    if nested := _subfolders(folder):
-        raise InputError(
-            f"the class folder {folder} holds the folder {nested[0].name}: "
-            "the images of a class must lie directly in its folder"
-        )
-    files = sorted(f for f in folder.iterdir() if not f.name.startswith("."))
-    images = [f for f in files if f.suffix.lower() in SUFFIXES]
-    others = Counter(
-        f.suffix.lower() or "no suffix" for f in files if f.suffix.lower() not in SUFFIXES
-    )
-    if not images:
-        besides = f" (it holds {_count_text(others)})" if others else ""
-        raise InputError(
-            f"the class folder {folder} has no {', '.join(SUFFIXES)} image{besides}: "
-            "add images or remove the folder"
-        )
-    ignored.update(others)
-    return images
-
-
-def _count_text(counts: Counter[str]) -> str:
-    return ", ".join(f"{n:,} files with {suffix}" for suffix, n in sorted(counts.items()))
-
-
-def _in_threads(
+def _each(
     function: Callable[[Item], Result], items: Sequence[Item], name: str
-) -> list[Result]:
-    """Return `function` of each item, in order; the first failure ends the rest."""
+) -> list[Result | UnreadableImageError]:
+    """Return `function` of each item, in order, or why its image cannot be read."""
 
-    def batch(start: int) -> list[Result]:
-        return [function(item) for item in items[start : start + BATCH]]
+    def attempt(item: Item) -> Result | UnreadableImageError:
+        try:
+            return function(item)
+        except UnreadableImageError as error:
+            return error
+        except OSError as error:
+            return UnreadableImageError(error.strerror)
 
-    results: list[Result] = []
+    def batch(start: int) -> list[Result | UnreadableImageError]:
+        return [attempt(item) for item in items[start : start + BATCH]]
+
+    results: list[Result | UnreadableImageError] = []
     with (
+        warnings.catch_warnings(),
         ThreadPoolExecutor(min(8, cpu_count())) as pool,
         Progress(name, len(items)) as progress,
     ):
+        warnings.simplefilter("ignore")  # Pillow's, of odd metadata and of large images
         # map, unlike submit, drops the batches not yet begun when this loop is left early
         for part in pool.map(batch, range(0, len(items), BATCH)):
             results += part
@@ -207,64 +175,52 @@ def _in_threads(
     return results
 
 
-@contextmanager
-def _decoding_errors(file: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises into one sentence with the name of the file."""
-    try:
-        yield
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"{file} cannot be read as an image ({error}): repair or remove it"
-        ) from error
+def _unreadable(files: list[str], contents: Sequence[bytes | UnreadableImageError]) -> list[str]:
+    """Say which images cannot be read."""
+    bad = [
+        f"{file} ({content})"
+        for file, content in zip(files, contents, strict=True)
+        if isinstance(content, UnreadableImageError)
+    ]
+    if not bad:
+        return []
+    them = "it" if len(bad) == 1 else "them"
+    return [
+        f"{counted(len(bad), 'image')} cannot be read: {examples(bad)}; repair or remove {them}"
+    ]
 
 
-def _shape(file: Path) -> tuple[int, int, int]:
-    """Return height, width and channels of an image from its header."""
-    with _decoding_errors(file), Image.open(file, formats=FORMATS) as image:
-        width, height = image.size
-        if _has_exif(image) and image.getexif().get(ORIENTATION, 1) >= 5:  # turned by a quarter
-            width, height = height, width
-        return height, width, 1 if image.mode in GREY_MODES else 3
+def _oddities(headers: dict[str, ImageHeader], shape: tuple[int, ...]) -> Iterator[str]:
+    """Say which images were changed, and how.
+
+    Parameters
+    ----------
+    headers : dict of file to ImageHeader
+    shape : (h, w, c)
+        Of all images, as they are kept.
+    """
+    sizes = [header.size for header in headers.values()]
+    if len(set(sizes)) > 1:
+        differing = describe_sizes(sizes, list(headers))
+        yield f"{differing}: all are stretched to {shape[1]} x {shape[0]}"
+    grey = [file for file, header in headers.items() if header.channels == 1]
+    if grey and shape[-1] == 3:
+        yield _about(grey, "is grey", "are grey", "the others are in colour, so all become RGB")
+    for name, (is_so, are_so, what) in ODDITIES.items():
+        if odd := [file for file, header in headers.items() if getattr(header, name)]:
+            yield _about(odd, is_so, are_so, what)
 
 
-def _decode(content: bytes, file: Path, *, grey: bool, image_size: int | None) -> Image.Image:
-    with _decoding_errors(file), Image.open(io.BytesIO(content), formats=FORMATS) as opened:
-        if image_size:
-            # A large JPEG decodes 4 times faster.
-            opened.draft(None, (2 * image_size, 2 * image_size))
-        image = ImageOps.exif_transpose(opened) if _has_exif(opened) else opened
-        if image.mode.startswith("I"):
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        if image.has_transparency_data:
-            white = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(white, image.convert("RGBA"))
-        image = image.convert("L" if grey else "RGB")
-        return resize(image, image_size) if image_size else image
-
-
-def _has_exif(image: Image.Image) -> bool:
-    # as known before decoding: asking a PNG for its EXIF data would decode it
-    return "exif" in image.info
-
-
-def _common_size(shapes: list[tuple[int, int, int]], root: Path) -> tuple[int, int]:
-    """Return the height and width that all images share."""
-    sizes = Counter((height, width) for height, width, _ in shapes)
-    if len(sizes) == 1:
-        return next(iter(sizes))
-    common = ", ".join(f"{w} x {h} ({n:,} images)" for (h, w), n in sizes.most_common(3))
-    raise InputError(
-        f"the images of {root} have {len(sizes):,} sizes, such as {common}: "
-        "set dataset.image_size to the side in pixels of the square that each is to be resized to"
+def _about(files: list[str], is_so: str, are_so: str, what: str) -> str:
+    return (
+        f"{counted(len(files), f'image {is_so}', f'images {are_so}')} ({examples(files)}): {what}"
     )
 
 
-def _check_memory(needed: int, root: Path) -> None:
-    free = available_memory()
-    if needed > free:
-        raise InputError(
-            f"the images of {root} need {needed / 1e9:.1f} GB of memory and "
-            f"{free / 1e9:.1f} GB are free: set a smaller dataset.image_size or dataset.subset"
-        )
+def _digest(files: list[str], contents: Sequence[bytes | UnreadableImageError]) -> str:
+    """Return the SHA-256 over each file's name, a zero byte and the SHA-256 of its content."""
+    digest = hashlib.sha256()
+    for file, content in zip(files, contents, strict=True):
+        assert isinstance(content, bytes)
+        digest.update(os.fsencode(file) + b"\0" + content)
+    return digest.hexdigest()

@@ -15,7 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.images.arrays import ImageArrays, array_sha256, read_arrays
+from pipeline.images.arrays import array_sha256, array_source
+from pipeline.images.names import printable
+from pipeline.images.npz import array_names, read_array
+from pipeline.images.source import Source
 from pipeline.runtime.downloads import RemoteFile, fetch
 
 KERAS_FILES = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
@@ -30,6 +33,8 @@ class PublishedDataset(NamedTuple):
     parse : callable
         Paths of the files -> the arrays x_train, y_train, x_test, y_test.
     image_shape : (h, w, c)
+    train, test : int
+        How many images it has.
     class_names : tuple of str
     array_sha256 : dict, optional
         Hashes of arrays, for a dataset that is passed around in many containers: then the arrays
@@ -39,26 +44,28 @@ class PublishedDataset(NamedTuple):
     files: tuple[RemoteFile, ...]
     parse: Callable[[list[Path]], dict[str, np.ndarray]]
     image_shape: tuple[int, int, int]
+    train: int
+    test: int
     class_names: tuple[str, ...]
     array_sha256: dict[str, str] | None = None
 
 
-def load_digits() -> ImageArrays:
-    """Return scikit-learn's 1,797 handwritten digits of 8 x 8 pixels; needs no network.
+def open_digits() -> Source:
+    """Return scikit-learn's 1,797 handwritten digits of 8 x 8 pixels; needs no file.
 
     The pixels 0..16 become 0..255.
     """
-    from sklearn.datasets import load_digits as sklearn_digits
+    from sklearn.datasets import load_digits
 
-    digits = sklearn_digits()
+    digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
     labels = digits.target.astype(np.int64)
     names = tuple(str(name) for name in digits.target_names)
     files = {"scikit-learn digits": array_sha256(digits.images)}
-    return ImageArrays(images, labels, names, None, {"files": files})
+    return array_source(images, labels, names, None, {"files": files})
 
 
-def load_published(name: str, resources: Path) -> ImageArrays:
+def open_published(name: str, resources: Path) -> Source:
     """Return a dataset of the table `PUBLISHED`, from `resources` or downloaded into it.
 
     Parameters
@@ -90,7 +97,7 @@ def load_published(name: str, resources: Path) -> ImageArrays:
         arrays = published.parse(paths)  # after the check: CIFAR-10's archive holds pickles
     images = np.concatenate([arrays["x_train"], arrays["x_test"]])
     labels = np.concatenate([arrays["y_train"], arrays["y_test"]])
-    return ImageArrays(
+    return array_source(
         images.reshape(-1, *published.image_shape),
         labels.reshape(-1).astype(np.int64),
         published.class_names,
@@ -110,7 +117,14 @@ def _wrong_content(path: Path, part: str, expected: str | None) -> InputError:
 
 
 def _parse_npz(paths: list[Path]) -> dict[str, np.ndarray]:
-    return read_arrays(paths[0], required=("x_train", "y_train", "x_test", "y_test"))
+    (path,) = paths
+    wanted = ("x_train", "y_train", "x_test", "y_test")
+    if missing := sorted(set(wanted) - set(array_names(path))):
+        raise InputError(
+            f"{printable(path)} lacks {' and '.join(missing)}: remove the file, so that it is "
+            "downloaded again"
+        )
+    return {name: read_array(path, name) for name in wanted}
 
 
 def _parse_idx(paths: list[Path]) -> dict[str, np.ndarray]:
@@ -157,6 +171,8 @@ PUBLISHED: dict[str, PublishedDataset] = {
         ),
         parse=_parse_npz,
         image_shape=(28, 28, 1),
+        train=60_000,
+        test=10_000,
         class_names=tuple("0123456789"),
         # of the arrays in LeCun's IDX files
         array_sha256={
@@ -192,6 +208,8 @@ PUBLISHED: dict[str, PublishedDataset] = {
         ),
         parse=_parse_idx,
         image_shape=(28, 28, 1),
+        train=60_000,
+        test=10_000,
         class_names=(
             *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
             *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
@@ -207,6 +225,8 @@ PUBLISHED: dict[str, PublishedDataset] = {
         ),
         parse=_parse_cifar,
         image_shape=(32, 32, 3),
+        train=50_000,
+        test=10_000,
         class_names=(
             *("airplane", "automobile", "bird", "cat", "deer"),
             *("dog", "frog", "horse", "ship", "truck"),
@@ -214,7 +234,7 @@ PUBLISHED: dict[str, PublishedDataset] = {
     ),
 }
 
-NAMED: dict[str, Callable[[Path], ImageArrays]] = {
-    **{name: partial(load_published, name) for name in PUBLISHED},
-    "digits": lambda resources: load_digits(),
+NAMED: dict[str, Callable[[Path], Source]] = {
+    **{name: partial(open_published, name) for name in PUBLISHED},
+    "digits": lambda resources: open_digits(),
 }

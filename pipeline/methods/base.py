@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from pipeline.errors import InputError
+from pipeline.methods.parameters import Choices, check_values
 from pipeline.neighbors.graph import Graph, knn_graph
+from pipeline.neighbors.scale import scale_features
 
 
 class LayoutEstimator(BaseEstimator):
     """A scikit-learn estimator that lays points out and may use their shared neighbour graph.
 
-    A subclass defines `_lay_out(X, graph)`, which returns the layout and sets `diagnostics_`.
+    A subclass defines `_lay_out(X, graph)`, which returns the layout and sets `diagnostics_`, what
+    its parameters may be in `choices`, and by `units()` which results are in the features' unit.
+
+    Features are scaled by a power of two before they are laid out, and results back, so that no
+    square overflows or vanishes: X times 2^k gives the same layout bit for bit.
 
     Attributes
     ----------
+    choices : mapping
+        What the parameters may be: see `pipeline.methods.parameters.check_values`.
     embedding_ : (n, n_components) array
     n_features_in_ : int
     diagnostics_ : dict
         Convergence, errors and the objective's value, in plain numbers and strings.
     """
 
+    choices: ClassVar[Choices] = {}
     device = "cpu"  # of an estimator that does not take it as a parameter
 
     embedding_: np.ndarray
@@ -47,7 +56,7 @@ class LayoutEstimator(BaseEstimator):
         y : None
             Ignored, there for scikit-learn's pipelines.
         graph : Graph, optional
-            Exact nearest neighbours of X; computed where needed and missing.
+            Exact nearest neighbours of X, in its unit; computed where needed and missing.
 
         Returns
         -------
@@ -60,8 +69,23 @@ class LayoutEstimator(BaseEstimator):
             finds the mistake, else an `InputError`.
         """
         X = validate_data(self, X, dtype=(np.float64, np.float32), order="C", ensure_min_samples=2)
+        check_values(self.choices, self.get_params(deep=False), type(self).__name__)
+        self._check_features(X)
+        X, exponent = scale_features(X)
+        if graph is not None and exponent:
+            graph = Graph(graph.indices, np.ldexp(graph.distances, -exponent))
         self.embedding_ = self._lay_out(X, graph)
+        with np.errstate(over="ignore"):  # the variance of features of 1e200 is infinite
+            for name, power in self.units().items():
+                setattr(self, name, np.ldexp(getattr(self, name), power * exponent))
         return self.embedding_
+
+    def units(self) -> dict[str, int]:
+        """Attributes that are in a power of the unit of the features, and that power."""
+        return {}
+
+    def _check_features(self, X: np.ndarray) -> None:
+        """Refuse features of a parameter that not all features go with, in their own unit."""
 
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """Lay out checked features: C-ordered, finite, float32 or float64."""
@@ -100,20 +124,16 @@ def nearest_neighbors(X: np.ndarray, graph: Graph | None, k: int, why: str, devi
     return Graph(graph.indices[:, :k], graph.distances[:, :k])
 
 
-def check_init(init: Any, shape: tuple[int, int], names: tuple[str, ...], method: str) -> None:
-    """Refuse a start that is neither one of some names nor an array of the layout's shape.
+def check_init(init: str | np.ndarray, shape: tuple[int, int], method: str) -> None:
+    """Refuse a start that is an array of another shape than the layout.
 
     Raises
     ------
     InputError
     """
-    if isinstance(init, str):
-        if init not in names:
-            allowed = ", ".join(map(repr, names))
-            raise InputError(f"init is {init!r} but {method} knows {allowed} and an array")
-    elif np.shape(init) != shape:
+    if not isinstance(init, str) and init.shape != shape:
         raise InputError(
-            f"init of {method} has shape {np.shape(init)} but the layout needs {shape}; give one "
+            f"init of {method} has shape {init.shape} but the layout needs {shape}; give one "
             "row a point"
         )
 

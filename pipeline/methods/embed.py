@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,8 @@ from pipeline.images.subset import stratified_subset
 from pipeline.methods.base import LayoutEstimator
 from pipeline.methods.engine import Engine
 from pipeline.methods.registry import METHODS, check_params, engine_name
-from pipeline.neighbors.graph import Graph, check_features
+from pipeline.neighbors.graph import Graph, check_graph
+from pipeline.neighbors.scale import scale_features
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import log
 from pipeline.runtime.memory import available_memory
@@ -36,8 +38,9 @@ class Layout(NamedTuple):
     embedding : (m, 2) float32
     engine : str
     info : dict
-        Plain values: library, device, parameters, seed, seconds, the estimator's diagnostics such
-        as kl_divergence or stress_1, and warnings: sentences on the result.
+        Plain values: library, device, parameters, seed, exponent (the embedding of a method that
+        keeps distances is in units of 2^exponent of the features), seconds, the estimator's
+        diagnostics such as kl_divergence or stress_1, and warnings: sentences on the result.
     """
 
     rows: np.ndarray
@@ -55,10 +58,13 @@ def embed(
     labels: np.ndarray | None = None,
     subset: int | None = None,
     graph: Graph | None = None,
+    strict: bool = False,
     seed: int = 0,
     device: str = "auto",
 ) -> Layout:
     """Lay features out in the plane.
+
+    They are scaled by a power of two first: see `pipeline.neighbors.scale`.
 
     Parameters
     ----------
@@ -75,10 +81,12 @@ def embed(
     subset : int, optional
         Rows to lay out at most, drawn in random order; None is all.
     graph : Graph, optional
-        Exact neighbours of all n rows, used where all are laid out; computed where needed and
-        missing.
+        Exact neighbours of all n rows, scaled, used where all are laid out; computed where needed
+        and missing.
+    strict : bool
+        Refuse parameters that so few points do not allow, instead of adapting them: see `adapt`.
     seed : int
-        The same seed gives the same layout, for any number of threads.
+        From 0 to 4294967295. The same seed gives the same layout, for any number of threads.
     device : {"auto", "cpu", "gpu"}
 
     Returns
@@ -90,6 +98,8 @@ def embed(
     InputError
         Anything that cannot be used, or more points than memory allows.
     """
+    if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+        raise InputError(f"seed is {seed!r} but must be an integer from 0 to {2**32 - 1}")
     device = get_backend("auto").name if device == "auto" else device
     name = engine_name(method, engine, device)
     row = METHODS[method].engines[name]
@@ -98,13 +108,14 @@ def embed(
     backend = backend_for(device)
     rows = _choose_rows(features, labels, subset, seed)
     whole = len(rows) == len(features)
-    X = check_features(features if whole else features[rows])
+    X, exponent = scale_features(features if whole else np.asarray(features)[rows])
+    params, adapted = adapt(row, len(X), params, strict=strict)
     if np.array_equal(X, np.broadcast_to(X[0], X.shape)):
         raise InputError(f"all {len(X)} rows of the features are equal: nothing can be laid out")
     preflight(*X.shape, method=method, engine=name, params=params, device=device)
 
     estimator = _estimator(row, params, seed=seed, device=device)
-    shared = graph if whole else None
+    shared = check_graph(graph, len(X)) if whole and graph is not None else None
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught, _refusals(f"{method} with engine {name}"):
         warnings.simplefilter("always")
@@ -114,14 +125,62 @@ def embed(
         "library": row.library,
         "device": device,
         "parameters": {k: _plain(v) for k, v in {**row.defaults(), **params}.items()},
-        "seed": seed,
+        "seed": int(seed),
+        "exponent": exponent,
         "seconds": round(time.perf_counter() - start, 3),
         **estimator.diagnostics_,
-        "warnings": _sentences(caught),
+        "warnings": [*adapted, *_sentences(caught)],
     }
     for sentence in info["warnings"]:
         log.warning(f"{method}: {sentence}")
     return Layout(rows, embedding, name, info)
+
+
+def adapt(
+    engine: Engine, n: int, params: Mapping[str, Any], *, strict: bool = False
+) -> tuple[dict[str, Any], list[str]]:
+    """Lower the parameters that n points do not allow to the largest values that they do.
+
+    Parameters
+    ----------
+    engine : Engine
+    n : int
+    params : mapping
+        As of `embed`.
+    strict : bool
+        Refuse instead.
+
+    Returns
+    -------
+    dict
+        The parameters.
+    list of str
+        A sentence for each that was lowered.
+
+    Raises
+    ------
+    InputError
+        Too few points for any parameters; with `strict`, for these.
+    """
+    if n < engine.fewest_points:
+        raise InputError(
+            f"{engine.method} needs at least {engine.fewest_points} points but there {_are(n)}: "
+            "give more points or another method"
+        )
+    limits = engine.limits(n, **params)
+    needs = {
+        name: f"{name} {limit.wanted:g} needs {limit.points:,} points but there {_are(n)}"
+        for name, limit in limits.items()
+    }
+    if strict and limits:
+        name, limit = next(iter(limits.items()))
+        raise InputError(
+            f"{needs[name]}: lower it to at most {limit.largest:g}, give more points, or do "
+            "without strict"
+        )
+    lowered = {name: limit.largest for name, limit in limits.items()}
+    sentences = [f"{needs[name]}: {largest:g} is used" for name, largest in lowered.items()]
+    return {**params, **lowered}, sentences
 
 
 def preflight(
@@ -150,13 +209,15 @@ def preflight(
         need, free = _memory(row, owner, n, d, params), SHARE * available_memory(owner)
         if need > free:
             most = _largest_subset(row, owner, n, d, params, free)
-            other = " or choose another engine" if len(METHODS[method].engines) > 1 else ""
+            subset = f"set methods.{method}.subset to at most {most:,}" if most >= 4 else ""
+            other = "choose another engine" if len(METHODS[method].engines) > 1 else ""
+            remedies = [subset, other, "" if subset else "give more memory"]
             raise InputError(
                 f"{method} with engine {name} needs about {need / 1e9:.3g} GB{OWNED_BY[owner]} for "
-                f"{n:,} points but {free / 1e9:.3g} GB are free: set methods.{method}.subset to at "
-                f"most {most:,}{other}"
+                f"{n:,} points x {d:,} features but {free / 1e9:.3g} GB are free: "
+                f"{' or '.join(filter(None, remedies))}"
             )
-        message += f", about {need / 1e9:.1g} GB{OWNED_BY[owner]}"
+        message += f", about {need / 1e9:.2g} GB{OWNED_BY[owner]}"
     minutes = row.seconds(n, d, **params) / 60
     if owners == ["cpu"] and minutes >= 1:
         message += f", projected {minutes:.1f} minutes on two cores"
@@ -189,7 +250,8 @@ def _estimator(
 
 
 def _memory(engine: Engine, owner: str, n: int, d: int, params: Mapping[str, Any]) -> float:
-    """Bytes that a layout of n points needs in the memory of the host (cpu) or of the GPU."""
+    """Bytes in the memory of the host (cpu) or of the GPU, with the parameters n points allow."""
+    params, _ = adapt(engine, n, params)
     return {"cpu": engine.memory, "gpu": engine.gpu_memory}[owner](n, d, **params)
 
 
@@ -197,7 +259,7 @@ def _largest_subset(
     engine: Engine, owner: str, n: int, d: int, params: Mapping[str, Any], free: float
 ) -> int:
     """The largest number of points below n that fits, rounded down to two digits."""
-    low, high = 0, n
+    low, high = engine.fewest_points, n
     while high - low > 1:
         middle = (low + high) // 2
         fits = _memory(engine, owner, middle, d, params) <= free
@@ -226,6 +288,10 @@ def _check_finite(embedding: np.ndarray) -> np.ndarray:
             f"{lost} of {len(embedding)} points have non-finite coordinates; try other parameters"
         )
     return embedding
+
+
+def _are(n: int) -> str:
+    return f"are {n:,}" if n != 1 else "is 1"
 
 
 def _plain(value: Any) -> Any:

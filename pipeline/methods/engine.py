@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from typing import Any
+from typing import Any, NamedTuple
 
 # Set by the study, not by a method's parameters: the seed, the plane, the threads, the device.
 RESERVED = {"random_state", "n_components", "n_jobs", "device"}
 
 QUICK = 10.0  # seconds on two cores, below which a second thread does not pay its starting
+
+
+class Limit(NamedTuple):
+    """A parameter's value that needs more points than there are.
+
+    Attributes
+    ----------
+    wanted : float
+        The value.
+    largest : float
+        The largest value that the points allow.
+    points : int
+        The points that `wanted` needs.
+    """
+
+    wanted: float
+    largest: float
+    points: int
 
 
 class Engine:
@@ -29,6 +47,8 @@ class Engine:
         Whether the neighbour graph decides the layout.
     single_threaded : bool
         More than one CPU core would mostly idle.
+    fewest_points : int
+        That can be laid out, whatever the parameters.
     """
 
     estimator: str
@@ -36,9 +56,10 @@ class Engine:
     devices: tuple[str, ...] = ("cpu",)
     needs_graph = False
     single_threaded = False
+    fewest_points = 2
 
     def memory(self, n: int, d: int, **params: Any) -> float:
-        """Host memory beyond the features, in bytes; fitted to measured peaks.
+        """Host memory beyond the features, which are float32, in bytes; fitted to measured peaks.
 
         Parameters
         ----------
@@ -61,6 +82,10 @@ class Engine:
         """Neighbours of each point that it takes from the graph; parameters as of `memory`."""
         return 0
 
+    def limits(self, n: int, **params: Any) -> dict[str, Limit]:
+        """Parameters whose value n points do not allow; parameters as of `memory`."""
+        return {}
+
     def useful_threads(self, n: int, d: int, cores: int, **params: Any) -> int:
         """CPU threads that shorten a run: all `cores`, or 1 for small or single-threaded work."""
         small = self.seconds(n, d, **params) < QUICK
@@ -71,7 +96,12 @@ class Engine:
         """The estimator's module."""
         return self.estimator.partition(":")[0]
 
-    def load(self) -> type:
+    @property
+    def method(self) -> str:
+        """The method's key: the estimator's package."""
+        return self.module.split(".")[-2]
+
+    def load(self) -> Any:
         """Import the estimator's class."""
         return getattr(importlib.import_module(self.module), self.estimator.partition(":")[2])
 
@@ -81,5 +111,5 @@ class Engine:
 
     def defaults(self) -> dict[str, Any]:
         """Parameters that a user may set, and their defaults."""
-        signature = inspect.signature(self.load().__init__).parameters  # type: ignore[misc]
+        signature = inspect.signature(self.load().__init__).parameters
         return {k: p.default for k, p in signature.items() if k not in RESERVED | {"self"}}

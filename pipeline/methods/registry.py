@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 from pipeline.errors import InputError
@@ -12,6 +11,7 @@ from pipeline.methods.engine import Engine
 from pipeline.methods.isomap import resources as isomap
 from pipeline.methods.lle import resources as lle
 from pipeline.methods.mds import resources as mds
+from pipeline.methods.parameters import check_values
 from pipeline.methods.pca import resources as pca
 from pipeline.methods.tsne import resources as tsne
 from pipeline.methods.umap import resources as umap
@@ -83,22 +83,20 @@ def check_params(
 ) -> dict[str, Any]:
     """Return the parameters as a dict, or name the one that the engine's estimator cannot take.
 
+    What depends on the number of points is left to the estimator.
+
     Raises
     ------
     InputError
     """
     name = engine_name(method, engine)
-    allowed = METHODS[method].engines[name].defaults()
-    for key, value in (params or {}).items():
-        if key not in allowed:
+    row = METHODS[method].engines[name]
+    params = dict(params or {})
+    known = row.defaults()
+    for key in params:
+        if key not in known:
             raise InputError(
-                f"{method} with engine {name} has no parameter {key!r}: it takes "
-                f"{', '.join(allowed)}"
+                f"{method} with engine {name} has no parameter {key!r}: it takes {', '.join(known)}"
             )
-        if _is_number(allowed[key]) and not _is_number(value):
-            raise InputError(f"{key} of {method} is {value!r} but must be a number")
-    return dict(params or {})
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+    check_values(row.load().choices, params, f"{method} with engine {name}")
+    return params

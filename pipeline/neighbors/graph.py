@@ -9,6 +9,7 @@ import numpy as np
 from kernels.backend import Backend, to_host
 from pipeline.errors import InputError
 from pipeline.neighbors.lower_bound import lower_bound_embedding, safe_limit
+from pipeline.neighbors.scale import scale_features
 from pipeline.neighbors.tiles import strips, sweep_products
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import log
@@ -21,7 +22,9 @@ class Graph(NamedTuple):
     Attributes
     ----------
     indices : (n, k) int32
-    distances : (n, k) float32, Euclidean; sorted by their float64 values before rounding
+    distances : (n, k) float32
+        Euclidean, in the unit of the features; sorted by their float64 values before rounding.
+        float64 where float32 cannot hold them: none is positive, or one infinite, in float32.
     """
 
     indices: np.ndarray
@@ -33,15 +36,16 @@ def knn_graph(X: np.ndarray, *, k: int = 90, device: str = "auto") -> Graph:
 
     Coordinates that bound distances from below, few where that pays (see `lower_bound_embedding`),
     choose k + some candidates a row, by tiles of float32 inner products; these are ranked by true
-    float64 differences of the rows as given. The bound, with one on the float32 error (Higham
-    2002, section 3.1), then proves that no row left out could be nearer; the rows where it cannot
-    are searched again among *all* rows within the bound. The result is that of a float64 brute
-    force, ties included.
+    float64 differences of the rows as given. The bound, with one on the rounding errors (see
+    `safe_limit`), then proves that no row left out could be nearer; the rows where it cannot are
+    searched again among *all* rows within the bound. The result is that of a float64 brute force
+    on the features scaled by a power of two (see `scale_features`), ties included: neither huge
+    nor tiny features lose a neighbour to squares that overflow or vanish.
 
     Parameters
     ----------
     X : (n, d) array
-        Features, finite, any real dtype; may be memory-mapped.
+        Features, finite, any real dtype and unit; may be memory-mapped.
     k : int
         Neighbours a point; 90 serves t-SNE at perplexity 30, and everything else.
     device : {"auto", "cpu", "gpu"}
@@ -54,8 +58,8 @@ def knn_graph(X: np.ndarray, *, k: int = 90, device: str = "auto") -> Graph:
     Raises
     ------
     InputError
-        X is not a finite matrix, or has fewer than k + 1 rows; there is no GPU to use, or its
-        memory is too small.
+        X is not a finite matrix, or has fewer than k + 1 rows, or distances beyond float64; there
+        is no GPU to use, or its memory is too small.
 
     Notes
     -----
@@ -63,7 +67,7 @@ def knn_graph(X: np.ndarray, *, k: int = 90, device: str = "auto") -> Graph:
     memory these coordinates, two tiles and n (k + slack) candidates, on a GPU the features too.
     On one machine the same X gives the same graph bit for bit, for any number of threads.
     """
-    X = check_features(X)
+    X, exponent = scale_features(X)
     n = len(X)
     if not 1 <= k < n:
         raise InputError(
@@ -72,7 +76,112 @@ def knn_graph(X: np.ndarray, *, k: int = 90, device: str = "auto") -> Graph:
         )
     backend = backend_for(device)
     indices, squared = backend.retry_on_oom(lambda: _search(X, k, backend))
-    return Graph(to_host(indices), np.sqrt(to_host(squared)).astype(np.float32))
+    return Graph(to_host(indices), _distances(to_host(squared), exponent))
+
+
+def graph_width(wanted: int, n: int) -> tuple[int, str | None]:
+    """Neighbours a point that n points allow, and a sentence where these are fewer than wanted.
+
+    Parameters
+    ----------
+    wanted : int
+        Neighbours a point, at least 1.
+    n : int
+        Points.
+
+    Returns
+    -------
+    k : int
+    adapted : str or None
+
+    Raises
+    ------
+    InputError
+        There is only one point.
+    """
+    if n < 2:
+        raise InputError(f"a graph needs at least 2 points but there are {n}; add some")
+    if wanted < n:
+        return wanted, None
+    return n - 1, (
+        f"graph.n_neighbors {wanted} needs {wanted + 1} points but there are {n}: {n - 1} is used"
+    )
+
+
+def check_graph(graph: Graph, n: int, *, source: str = "the graph") -> Graph:
+    """Return a graph that comes from outside as `Graph` promises it, or say what is wrong.
+
+    Whether the neighbours are the nearest is not checked: an approximate graph passes.
+
+    Parameters
+    ----------
+    graph : Graph
+        Arrays of any integer and real dtypes.
+    n : int
+        Points that it belongs to.
+    source : str
+        What sentences call the graph, such as its file.
+
+    Returns
+    -------
+    Graph
+        C-ordered; the distances float32, or float64 if they are.
+
+    Raises
+    ------
+    InputError
+        Arrays of other shapes or dtypes; a neighbour that is no other point, or twice in a row; a
+        distance that is not finite, negative, or less than the one before it.
+    """
+    indices, distances = (np.asarray(part) for part in graph)
+    if indices.ndim != 2 or 0 in indices.shape or distances.shape != indices.shape:
+        raise InputError(
+            f"{source} has indices of shape {indices.shape} and distances of shape "
+            f"{distances.shape} but both must have a row a point and a column a neighbour"
+        )
+    if indices.dtype.kind not in "iu" or distances.dtype.kind != "f":
+        raise InputError(
+            f"{source} has {indices.dtype} indices and {distances.dtype} distances but must have "
+            "integers and real numbers; convert them"
+        )
+    if len(indices) != n:
+        raise InputError(
+            f"{source} has {len(indices)} points but there are {n}; compute it of these features"
+        )
+    in_order = np.sort(indices, axis=1)
+    faults = [
+        ("neighbours that are no row, from 0 to n - 1", (indices < 0) | (indices >= n)),
+        ("points that are their own neighbours", indices == np.arange(n)[:, None]),
+        ("a neighbour twice", in_order[:, 1:] == in_order[:, :-1]),
+        (
+            "distances that are NaN, infinite or negative",
+            ~(np.isfinite(distances) & (distances >= 0)),
+        ),
+        ("distances that do not ascend", distances[:, 1:] < distances[:, :-1]),
+    ]
+    for what, where in faults:
+        rows = np.flatnonzero(where.any(axis=1))
+        if len(rows):
+            raise InputError(
+                f"{source} has {what} in {len(rows)} of {n} rows, the first is row {rows[0]}; "
+                "compute it again"
+            )
+    kept = np.float64 if distances.dtype == np.float64 else np.float32
+    return Graph(np.ascontiguousarray(indices, np.int32), np.ascontiguousarray(distances, kept))
+
+
+def _distances(squared: np.ndarray, exponent: int) -> np.ndarray:
+    """Square roots times 2^exponent, in float32 if it holds the largest, else in float64."""
+    with np.errstate(over="ignore", under="ignore"):
+        distances = np.ldexp(np.sqrt(squared), exponent)
+    largest = distances.max()
+    if largest == np.inf:
+        raise InputError(
+            "distances between the features exceed 1e308, the largest float64; divide the features"
+        )
+    limits = np.finfo(np.float32)
+    fits = largest <= limits.max and (largest >= limits.tiny or not squared.any())
+    return distances.astype(np.float32 if fits else np.float64)
 
 
 def _search(X: np.ndarray, k: int, backend: Backend) -> tuple[Any, Any]:
@@ -94,8 +203,10 @@ def _search(X: np.ndarray, k: int, backend: Backend) -> tuple[Any, Any]:
         X, xp.arange(n), xp.arange(n + 1) * width, columns.reshape(-1), k
     )
     if width < n - 1:
-        # Scores below this may belong to a true neighbour, those above cannot.
-        limit = safe_limit(norms, np.sqrt(squared[:, -1]) * scale, Z.shape[1])
+        # Scores below this may belong to a true neighbour, those above cannot. Squares below
+        # 1e-300 may have lost digits, or vanished.
+        radius = xp.sqrt(squared[:, -1] + 1e-300) * scale
+        limit = safe_limit(norms, radius, Z.shape[1])
         unproved = xp.flatnonzero(values[:, 0] <= limit)
         if len(unproved):
             log.info(
@@ -141,37 +252,6 @@ def _searched_together(n: int, tile: int) -> int:
 def _width(k: int) -> int:
     """Candidates a row: the wider the margin, the fewer rows are searched again."""
     return k + max(32, 3 * k // 2)
-
-
-def check_features(X: np.ndarray) -> np.ndarray:
-    """Return X as a C-ordered float32 or float64 matrix, or say what is wrong with it.
-
-    Raises
-    ------
-    InputError
-        Not two-dimensional, empty, not real numbers, or NaN or infinite values somewhere (the
-        sentence counts the rows and names the first).
-    """
-    X = np.asarray(X)
-    if X.ndim != 2 or 0 in X.shape:
-        raise InputError(
-            f"features must be a matrix of n points x d features but have shape {X.shape}; "
-            "give one row a point"
-        )
-    if not (np.issubdtype(X.dtype, np.floating) or np.issubdtype(X.dtype, np.integer)):
-        raise InputError(
-            f"features must be real numbers but are {X.dtype}; convert them to float32"
-        )
-    small = X.dtype in (np.float16, np.float32)
-    X = np.ascontiguousarray(X, dtype=np.float32 if small else np.float64)
-    finite = np.concatenate([np.isfinite(X[strip]).all(axis=1) for strip in strips(len(X))])
-    rows = np.flatnonzero(~finite)
-    if len(rows):
-        raise InputError(
-            f"features have NaN or infinite values in {len(rows)} of {len(X)} rows, the first is "
-            f"row {rows[0]}; extract them again or remove these rows"
-        )
-    return X
 
 
 def _candidates(

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from pipeline.errors import InputError
+from pipeline.neighbors.scale import scale_features
 
 
 def layout_neighbors(layout: np.ndarray, *, k: int = 15) -> np.ndarray:
@@ -39,7 +40,7 @@ def layout_neighbors(layout: np.ndarray, *, k: int = 15) -> np.ndarray:
         raise InputError(
             f"k is {k} but must be from 1 to {len(points) - 1} for {len(points)} points"
         )
-    points = jitter_duplicates(points)
+    points = jitter_duplicates(scale_features(points).values)  # squares of 1e200 overflow
     _, near = cKDTree(points).query(points, k=k + 1, workers=numba.get_num_threads())
     # The point itself is the nearest; should rounding hide it, the farthest is left out instead.
     itself = near == np.arange(len(points))[:, None]

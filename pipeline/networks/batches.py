@@ -79,7 +79,7 @@ def batches(
     seed: int,
     augment: tuple[str, ...] = (),
 ) -> Any:
-    """Shuffled batches of some rows, in an order that depends on the seed and the epoch only.
+    """Shuffled batches of all rows, in an order that depends on the seed and the epoch only.
 
     Parameters
     ----------
@@ -88,7 +88,8 @@ def batches(
     rows : (m,) int array
         The rows to use.
     batch_size : int
-        Rows per batch, fewer where there are fewer.
+        Rows per batch, at most. All batches differ by one row at most: BatchNorm cannot learn from
+        a rest of one or two images.
     seed : int
     augment : tuple of keys of `AUGMENT`
         Random changes of (n, h, w, c) images.
@@ -96,23 +97,23 @@ def batches(
     Returns
     -------
     keras.utils.PyDataset
-        With `begin(epoch)`, to call before each epoch, and `size`, the rows of each batch.
+        With `begin(epoch)`, to call before each epoch, and `sizes`, the rows of each batch.
     """
     import keras
 
     class Batches(keras.utils.PyDataset):
-        size = min(batch_size, len(rows))
+        sizes = tuple(len(part) for part in np.array_split(rows, math.ceil(len(rows) / batch_size)))
 
         def begin(self, epoch: int) -> None:
             self.epoch = epoch
-            self.order = np.random.default_rng([seed, epoch]).permutation(rows)
+            order = np.random.default_rng([seed, epoch]).permutation(rows)
+            self.parts = np.array_split(order, len(self.sizes))
 
         def __len__(self) -> int:
-            # The rest is left out: BatchNorm cannot learn from a batch of one or two images.
-            return len(rows) // self.size
+            return len(self.sizes)
 
         def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-            chosen = self.order[index * self.size : (index + 1) * self.size]
+            chosen = self.parts[index]
             batch = inputs[chosen]
             rng = np.random.default_rng([seed, self.epoch, index])
             for name in augment:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import math
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.runtime.disk import check_space
 from pipeline.runtime.log import log
 
 if TYPE_CHECKING:
@@ -67,7 +69,8 @@ class Checkpoint(TrainingState):
     """The state of a training in a folder, from which a killed run goes on.
 
     It has the history, and for each phase the weights of its last and of its best epoch, with the
-    optimiser's state. The history is written last and in one step: what it names is complete.
+    optimiser's state. The history is written last and in one step, and deleted first: what it names
+    is complete. It has the SHA-256 of each file of weights, and of itself.
 
     Parameters
     ----------
@@ -81,16 +84,55 @@ class Checkpoint(TrainingState):
     def open(self, fingerprint: str) -> None:
         """Go on with the run in the folder if it has this fingerprint, else start a new one."""
         super().open(fingerprint)
-        self.fingerprint = fingerprint
+        self.fingerprint, self._digests = fingerprint, {}
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self._file.exists():
+            self._clear()
             return
-        saved = json.loads(self._file.read_text())
+        try:
+            saved = self._read()
+        except _DamagedError as damage:
+            log.warning(f"finetune: {self.folder} is damaged ({damage}), started afresh")
+            self._clear()
+            return
         if saved["fingerprint"] == fingerprint:
-            self.history = saved["history"]
+            self.history, self._digests = saved["history"], saved["weights"]
             log.info(f"finetune: resumed after {len(self.history)} epochs from {self.folder}")
         else:
             log.info(f"finetune: {self.folder} holds another run, started afresh")
+            self._clear()
+
+    def _read(self) -> dict[str, Any]:
+        """What `_write` wrote, once it and the weights that it names are seen to be whole."""
+        try:
+            stored = json.loads(self._file.read_bytes())
+            saved, digest = stored["run"], stored["sha256"]
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise _DamagedError(f"{self._file.name} cannot be read") from error
+        if fingerprint(saved) != digest:
+            raise _DamagedError(f"{self._file.name} has changed")
+        for name, expected in saved["weights"].items():
+            if not (self.folder / name).is_file():
+                raise _DamagedError(f"{name} is missing")
+            if _sha256(self.folder / name) != expected:
+                raise _DamagedError(f"{name} has changed")
+        return saved
+
+    def _write(self) -> None:
+        run = {
+            "fingerprint": self.fingerprint,
+            "history": self.history,
+            "weights": self._digests,
+        }
+        text = json.dumps({"run": run, "sha256": fingerprint(run)}, indent=1)
+        part = self._file.with_suffix(".part")
+        part.write_text(text)
+        os.replace(part, self._file)
+
+    def _clear(self) -> None:
+        """Delete all files of a run, first that which names the others."""
+        for path in [self._file, *self.folder.glob("*.weights.h5"), *self.folder.glob("*.part")]:
+            path.unlink(missing_ok=True)
 
     def resume(self, model: keras.Model, phase: str) -> int:
         """Load the state after the last epoch into the model; return the number of epochs done."""
@@ -100,24 +142,27 @@ class Checkpoint(TrainingState):
 
     def save(self, model: keras.Model, row: dict[str, Any]) -> None:
         """Store the state after the epoch of `row`."""
-        phase = row["phase"]
-        model.save_weights(self._weights(phase, row["epoch"]))  # with the optimiser's state
+        phase, weights = row["phase"], self._weights(row["phase"], row["epoch"])
+        check_space(self.folder, bytes_of(model), "a checkpoint of the training")
+        model.save_weights(weights)  # with the optimiser's state
         self.history = [*self.history, row]
-        text = json.dumps({"fingerprint": self.fingerprint, "history": self.history}, indent=1)
-        part = self._file.with_suffix(".part")
-        part.write_text(text)
-        os.replace(part, self._file)
-        keep = {self._weights(phase, epoch) for epoch in (self.best(phase), row["epoch"])}
-        for old in set(self.folder.glob(f"{phase}-*.weights.h5")) - keep:
-            old.unlink()
+        digests = {**self._digests, weights.name: _sha256(weights)}
+        keep = {self._weights(phase, epoch).name for epoch in (self.best(phase), row["epoch"])}
+        old = {name for name in digests if name.startswith(f"{phase}-")} - keep
+        self._digests = {name: digest for name, digest in digests.items() if name not in old}
+        self._write()
+        for name in old:
+            (self.folder / name).unlink(missing_ok=True)
 
     def load_best(self, model: keras.Model, phase: str) -> None:
         """Load the weights of the best epoch into the model."""
         model.load_weights(self._weights(phase, self.best(phase)))
 
     def remove(self) -> None:
-        """Delete the folder."""
-        shutil.rmtree(self.folder)
+        """Delete the run, and the folder if nothing else is in it."""
+        self._clear()
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
 
     @property
     def _file(self) -> Path:
@@ -125,6 +170,22 @@ class Checkpoint(TrainingState):
 
     def _weights(self, phase: str, epoch: int) -> Path:
         return self.folder / f"{phase}-{epoch}.weights.h5"
+
+
+class _DamagedError(Exception):
+    """Why a checkpoint cannot be used."""
+
+
+def bytes_of(model: keras.Model) -> int:
+    """Bytes that a file of a model takes, at most: its variables, its optimiser's, and names."""
+    optimizer = getattr(model, "optimizer", None)
+    variables = [*model.variables, *(optimizer.variables if optimizer else [])]
+    return sum(4 * math.prod(each.shape) + 2**12 for each in variables) + 2**20
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(*parts: Any) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.networks.backbone import FEATURES
+from pipeline.networks.backbone import FEATURES, HEAD
 from pipeline.networks.flops import describe, forward_flops, speed
 from pipeline.networks.inference import BatchedInference
 from pipeline.networks.precision import computing_in, resolve_precision
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Extraction(NamedTuple):
-    """The features of every image, and how they were extracted.
+    """The features of every image, how they were extracted, and what the head says of each.
 
     Attributes
     ----------
@@ -29,10 +29,13 @@ class Extraction(NamedTuple):
     info : dict
         precision, batch_size, and the rates of `pipeline.networks.flops.speed`; compilation is not
         timed.
+    predictions : (n, classes) float32 array or None
+        Probabilities by the softmax of a fine-tuned model; None for a model without a head.
     """
 
     features: np.ndarray
     info: dict[str, Any]
+    predictions: np.ndarray | None
 
 
 def extract_features(
@@ -43,7 +46,7 @@ def extract_features(
     batch_size: int | None = None,
     precision: str = "auto",
 ) -> Extraction:
-    """Run every image through the model and keep the output of one layer.
+    """Run every image through the model and keep the output of one layer, and of the head.
 
     Parameters
     ----------
@@ -72,7 +75,8 @@ def extract_features(
     if len(images) == 0:
         raise InputError("there is no image to extract features from: check split and subset")
     chosen = resolve_precision(precision, training=False)
-    network = tap(model, layer)
+    has_head = HEAD in [each.name for each in model.layers]
+    network = tap(model, layer, *([HEAD] if has_head else []))
     batch_size = min(batch_size or default_batch_size(network), len(images))
     extraction = _extract(network, images, batch_size, chosen)
     if chosen != "float16" or np.isfinite(extraction.features).all():
@@ -91,11 +95,12 @@ def _extract(
         predict = BatchedInference(network, n_rows=len(images), batch_size=batch_size)
         predict.warm_up()
         start = time.perf_counter()
-        [features] = predict(images, Progress("features", len(images)))
+        features, *predictions = predict(images, Progress("features", len(images)))
         seconds = time.perf_counter() - start
     rates = speed(len(images) / seconds, forward_flops(network))
     log.info(f"features: {len(images):,} images in {precision}, {describe(rates)}")
-    return Extraction(features, {"precision": precision, "batch_size": predict.batch_size, **rates})
+    info = {"precision": precision, "batch_size": predict.batch_size, **rates}
+    return Extraction(features, info, predictions[0] if predictions else None)
 
 
 def default_batch_size(network: keras.Model) -> int:

@@ -2,7 +2,8 @@
 
 The running statistics of BatchNorm are not those of the training steps: they are recomputed from
 training images, before the head is trained and before each validation
-(`pipeline.networks.batch_norm`).
+(`pipeline.networks.batch_norm`). Batches and epochs suit the number of images
+(`pipeline.networks.schedule`).
 """
 
 from __future__ import annotations
@@ -22,14 +23,17 @@ from pipeline.networks.flops import TRAINING, describe, forward_flops, speed
 from pipeline.networks.inference import BatchedInference
 from pipeline.networks.precision import resolve_precision, set_precision
 from pipeline.networks.recipe import Recipe
+from pipeline.networks.schedule import Schedule, head_schedule, network_schedule
 from pipeline.networks.training import Phase, Scores, evaluate, train
+from pipeline.runtime.device import thread_count
 from pipeline.runtime.log import log
 
 if TYPE_CHECKING:
     import keras
 
 SAMPLE = 10_000  # training images whose accuracy is measured at the end
-FAR_BELOW = 0.1  # a gap to the training accuracy that is no ordinary overfitting
+FAR_BELOW = 0.1  # a gap to the accuracy of the training steps that is no ordinary overfitting
+TITLES = {"train": "Training", "validation": "Validation", "test": "Test"}
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,18 @@ class FinetuneResult:
         One row per epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy, seconds,
         images_per_second.
     accuracy : dict
-        "train" (on at most 10,000 training images), "validation", "test" (None without a test
-        split), each in inference mode, 0 to 1.
+        Of the returned model in inference mode, 0 to 1: "train" (on 10,000 of the training images
+        where there are more), "validation", "test" (None without a test split). The accuracy of the
+        history is that of the steps of an epoch, while the network changes and its BatchNorm takes
+        each batch's own statistics.
     speed : dict
         The rates of `pipeline.networks.flops.speed` in the median epoch of phase 2, a training step
         being three times the arithmetic of the forward pass; empty where there was no phase 2.
     precision : str
         The precision that was used.
+    threads : int
+        CPU threads. TensorFlow splits its sums by their number: the same seed gives the same model
+        for the same number of threads on the same type of processor.
     warnings : list of str
         Sentences that belong beside every figure made from this model.
     """
@@ -61,6 +70,7 @@ class FinetuneResult:
     accuracy: dict[str, float | None]
     speed: dict[str, float]
     precision: str
+    threads: int
     warnings: list[str]
 
 
@@ -130,6 +140,7 @@ def finetune(
         accuracy=accuracy,
         speed=_speed(model, state.rows("full"), precision),
         precision=precision,
+        threads=thread_count(),
         warnings=_warnings(accuracy, state.rows("full"), recipe),
     )
 
@@ -150,7 +161,7 @@ class _Rows(NamedTuple):
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
-    batch_norm: np.ndarray  # of train, for the running statistics
+    batch_norm: np.ndarray  # of train, for the running statistics; in random order, see there
     head: np.ndarray  # of train, for phase 1
     sample: np.ndarray  # of train, for the accuracy
 
@@ -162,15 +173,15 @@ def _draw_rows(
     rng = np.random.default_rng([seed, 1])
 
     def draw(count: int) -> np.ndarray:
-        return np.sort(rng.permutation(train_rows)[:count])
+        return rng.permutation(train_rows)[:count]
 
     return _Rows(
         train_rows,
         validation,
         test=np.flatnonzero(split == "test"),
         batch_norm=draw(recipe.batchnorm_images),
-        head=draw(recipe.head_images) if recipe.head_epochs else train_rows[:0],
-        sample=draw(SAMPLE),
+        head=np.sort(draw(recipe.head_images)) if recipe.head_epochs else train_rows[:0],
+        sample=np.sort(draw(SAMPLE)),
     )
 
 
@@ -199,27 +210,32 @@ class _Run:
         self.adapt_batch_norm()
         features = self.predict(self.images[np.concatenate([rows.head, rows.validation])])[0]
         head_features, held_out = np.split(features, [len(rows.head)])
+        schedule = head_schedule(recipe, len(rows.head))
+        self.announce("the head alone", len(rows.head), schedule)
         data = batches(
             head_features,
             self.labels[rows.head],
             np.arange(len(rows.head)),
-            batch_size=recipe.batch_size,
+            batch_size=schedule.batch_size,
             seed=self.seed,
         )
         head = _head_alone(self.model)
         evaluator = BatchedInference(head, n_rows=len(held_out), batch_size=len(held_out))
         labels = self.labels[rows.validation]
-        phase = Phase("head", recipe.head_epochs, recipe.head_learning_rate, "float32")
+        rate = recipe.head_learning_rate
+        phase = Phase("head", schedule.epochs, schedule.patience, rate, "float32")
         self.train(head, data, phase, lambda: evaluate(evaluator, held_out, labels))
 
     def train_network(self) -> None:
         """Phase 2: the whole network."""
         recipe = self.recipe
+        schedule = network_schedule(recipe, len(self.rows.train))
+        self.announce("the whole network", len(self.rows.train), schedule)
         data = batches(
             self.images,
             self.labels,
             self.rows.train,
-            batch_size=recipe.batch_size,
+            batch_size=schedule.batch_size,
             seed=self.seed,
             augment=recipe.augment,
         )
@@ -229,15 +245,22 @@ class _Run:
             self.adapt_batch_norm()
             return evaluate(self.predict, held_out, labels)
 
-        phase = Phase("full", recipe.epochs, _learning_rate(self.model, recipe), self.precision)
+        rate = _learning_rate(self.model, recipe)
+        phase = Phase("full", schedule.epochs, schedule.patience, rate, self.precision)
         self.train(self.model, data, phase, validate)
+
+    def announce(self, what: str, images: int, schedule: Schedule) -> None:
+        """Say how long a phase will be."""
+        log.info(
+            f"finetune: trains {what} on {images:,} images, {len(self.rows.validation):,} more "
+            f"validate it, in {schedule.batches:,} steps of {schedule.batch_size} images an epoch, "
+            f"{schedule.epochs} epochs at most"
+        )
 
     def train(
         self, model: keras.Model, data: Any, phase: Phase, validate: Callable[[], Scores]
     ) -> None:
-        train(
-            model, data, phase, validate=validate, patience=self.recipe.patience, state=self.state
-        )
+        train(model, data, phase, validate=validate, state=self.state)
 
     def adapt_batch_norm(self) -> None:
         """Recompute the running statistics, unless they are frozen."""
@@ -290,12 +313,12 @@ def _speed(model: keras.Model, history: list[dict[str, Any]], precision: str) ->
 def _warnings(
     accuracy: dict[str, float | None], history: list[dict[str, Any]], recipe: Recipe
 ) -> list[str]:
-    """Sentences about an accuracy far below that of the training."""
+    """Sentences about an accuracy far below that of the training steps."""
     promised = max((row["accuracy"] for row in history), default=0.0)
     sentences = [
-        f"{name.upper()} ACCURACY {value:.3f} IS FAR BELOW the training accuracy "
-        f"{promised:.3f}: the network is not what its training promised (batchnorm "
-        f"{recipe.batchnorm!r}, few images, or classes that differ between the splits)"
+        f"{TITLES[name]} accuracy {value:.3f} is far below the {promised:.3f} of the training "
+        f"steps: the network is not what its training promised (batchnorm {recipe.batchnorm!r}, "
+        "few images, or classes that differ between the splits)"
         for name, value in accuracy.items()
         if value is not None and value < promised - FAR_BELOW
     ]

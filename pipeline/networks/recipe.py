@@ -26,11 +26,15 @@ Augmentations = Annotated[
 ]
 
 
+Auto = Literal["auto"]
+
+
 class Recipe(StrictModel):
     """The recipe of fine-tuning; a key left out takes its measured default."""
 
-    head_epochs: CountOrZero = 5
-    """Phase 1: epochs of the head alone, on features extracted once; 0 leaves the phase out."""
+    head_epochs: CountOrZero | Auto = "auto"
+    """Phase 1: epochs of the head alone, on features extracted once, at most; auto is 5, and more
+    up to 1,000 steps; 0 leaves the phase out."""
 
     head_learning_rate: Positive = 1e-3
     """Learning rate of Adam for the head alone."""
@@ -38,21 +42,23 @@ class Recipe(StrictModel):
     head_images: Count = 10_000
     """Training images used by phase 1, at most: it needs a start, not a result."""
 
-    epochs: CountOrZero = 3
-    """Phase 2: epochs of the whole network, at most; 0 leaves the phase out."""
+    epochs: CountOrZero | Auto = "auto"
+    """Phase 2: epochs of the whole network, at most; auto is 3, and more up to 400 steps; 0 leaves
+    the phase out."""
 
     learning_rate: Positive | None = None
     """First learning rate of Adam for the whole network, falling to zero along a cosine; null is
     0.001 for a network with BatchNorm (measured) and 0.0001 for one without (customary for VGG)."""
 
-    batch_size: Count = 128
-    """Images per batch."""
+    batch_size: Count | Auto = "auto"
+    """Images per batch, at most; auto is 128, and down to 16 for fewer than 4,096 images."""
 
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share of each class's training images that is kept for early stopping."""
 
-    patience: Count = 2
-    """Epochs without a lower validation loss after which a phase ends."""
+    patience: Count | Auto = "auto"
+    """Epochs without a lower validation loss after which a phase ends; auto is a third of its
+    epochs, 2 at least."""
 
     batchnorm: Literal["adapt", "frozen"] = "adapt"
     """adapt trains BatchNorm and recomputes its running statistics; frozen keeps those of the

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import keras
 
 LOSS = "sparse_categorical_crossentropy"
+MOST_LINES = 12  # of a phase, in the log
 
 
 class Phase(NamedTuple):
@@ -27,6 +28,7 @@ class Phase(NamedTuple):
 
     name: str
     epochs: int
+    patience: int
     learning_rate: float
     precision: str
 
@@ -44,7 +46,6 @@ def train(
     phase: Phase,
     *,
     validate: Callable[[], Scores],
-    patience: int,
     state: TrainingState,
 ) -> None:
     """Train a model with Adam and early stopping, from where `state` stands.
@@ -55,11 +56,10 @@ def train(
         It is left with the weights of its best epoch.
     data : Batches of `pipeline.networks.batches.batches`
     phase : Phase
-        The learning rate falls to zero along a cosine over its epochs.
+        The learning rate falls to zero along a cosine over its epochs; it ends after `patience`
+        epochs without a lower validation loss.
     validate : callable
         Returns the scores of the model as it is.
-    patience : int
-        Epochs without a lower validation loss after which training ends.
     state : TrainingState
 
     Raises
@@ -69,16 +69,18 @@ def train(
     """
     compile_for_training(model, phase, steps=phase.epochs * len(data))
     epoch = state.resume(model, phase.name)
-    while not state.finished(phase.name, phase.epochs, patience):
+    while not state.finished(phase.name, phase.epochs, phase.patience):
         epoch += 1
         row = _train_epoch(model, data, phase, epoch, validate)
         state.save(model, row)
-        log.info(
-            f"finetune: {phase.name} epoch {epoch}/{phase.epochs}: loss {row['loss']:.4f}, "
-            f"accuracy {row['accuracy']:.4f}, validation loss {row['val_loss']:.4f}, "
-            f"accuracy {row['val_accuracy']:.4f}, {row['seconds']:.0f} s, "
-            f"{row['images_per_second']:,.0f} images/s"
-        )
+        ended = state.finished(phase.name, phase.epochs, phase.patience)
+        if ended or epoch % math.ceil(phase.epochs / MOST_LINES) == 0:
+            log.info(
+                f"finetune: {phase.name} epoch {epoch}/{phase.epochs}: in training loss "
+                f"{row['loss']:.4f}, accuracy {row['accuracy']:.4f}, in validation loss "
+                f"{row['val_loss']:.4f}, accuracy {row['val_accuracy']:.4f}, "
+                f"{row['seconds']:.1f} s, {row['images_per_second']:,.0f} images/s"
+            )
     state.load_best(model, phase.name)
 
 
@@ -140,8 +142,8 @@ def _fit(model: keras.Model, data: Any, callbacks: Any, name: str) -> Any:
         if not is_out_of_memory(error):
             raise
         raise InputError(
-            f"memory ran out in {name} with batches of {data.size} images: lower batch_size of "
-            "finetune, free some, or set device to cpu"
+            f"memory ran out in {name} with batches of {max(data.sizes)} images: lower batch_size "
+            "of finetune, free some, or set device to cpu"
         ) from error
 
 
@@ -157,21 +159,21 @@ def _pace_callbacks(name: str, data: Any, model: keras.Model) -> Any:
 
         def on_train_begin(self, logs: Any = None) -> None:
             super().on_train_begin(logs)
-            self.start, self.timed = time.perf_counter(), len(data)
+            self.start, self.timed = time.perf_counter(), sum(data.sizes)
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            size = data.sizes[batch]
             if batch == 0:
                 if len(data) > 1:
                     float(logs["loss"])  # waits for the device
-                    self.start, self.timed = time.perf_counter(), len(data) - 1
-                total = len(data) * data.size
-                self.progress = Progress(name, total, initial=data.size, unit=" images")
-            elif self.progress.update(data.size):  # shown just now, which is seldom
+                    self.start, self.timed = time.perf_counter(), sum(data.sizes[1:])
+                self.progress = Progress(name, sum(data.sizes), initial=size, unit=" images")
+            elif self.progress.update(size):  # shown just now, which is seldom
                 self.progress.set_postfix_str(f"loss {float(logs['loss']):.4f}", refresh=False)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             super().on_epoch_end(epoch, logs)  # reads the logs: all batches are done
-            self.rate = self.timed * data.size / (time.perf_counter() - self.start)
+            self.rate = self.timed / (time.perf_counter() - self.start)
             self.progress.close()
 
     return Pace(add_history=True, model=model)

@@ -38,6 +38,11 @@ def cpu_count() -> int:
     return joblib.cpu_count()
 
 
+def thread_count() -> int:
+    """CPU threads of this process, as `set_up_process` was told."""
+    return int(os.environ.get("OMP_NUM_THREADS") or cpu_count())
+
+
 def backend_for(device: str) -> Backend:
     """The backend that computes an estimator's `device`.
 

@@ -7,7 +7,15 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+)
 
 from pipeline.errors import InputError
 
@@ -48,6 +56,14 @@ Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_check
 PathText = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_check_path)]
 
 M = TypeVar("M", bound=BaseModel)
+SCALAR, MAPPING = Tag("scalar"), Tag("mapping")  # of a union, so that mistakes are those of one
+
+
+def _kind(value: Any) -> str:
+    return (MAPPING if isinstance(value, Mapping | BaseModel) else SCALAR).tag
+
+
+SCALAR_OR_MAPPING = Discriminator(_kind)
 
 
 def validate(model: type[M], values: Any, *, source: str) -> M:
@@ -88,9 +104,9 @@ def _inline(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str
     """Replace references by what they name, and "anything or null" by a list of two types."""
     reference = node.get("$ref", "").rpartition("/")[2]
     tree = {**definitions.get(reference, {}), **node}
-    choices = [_inline(choice, definitions) for choice in tree.pop("anyOf", [])]
+    choices = [_inline(choice, definitions) for choice in tree.pop("anyOf", tree.pop("oneOf", []))]
     if len(choices) == 2 and choices[1] == {"type": "null"}:
-        tree = {**choices[0], **tree, "type": [choices[0]["type"], "null"]}
+        tree = {**choices[0], **tree, **_or_null(choices[0])}
     elif choices:
         tree["anyOf"] = choices
     if "description" in tree:
@@ -104,6 +120,13 @@ def _inline(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str
     if "enum" in tree or "const" in tree:
         tree.pop("type", None)
     return {key: tree[key] for key in ORDER if key in tree}
+
+
+def _or_null(node: Mapping[str, Any]) -> dict[str, Any]:
+    """What differs in a node that allows null, too."""
+    if "enum" in node:
+        return {"enum": [*node["enum"], None]}
+    return {"type": [node["type"], "null"]}
 
 
 def _sentence(error: ValidationError, schema: Mapping[str, Any]) -> str:
@@ -123,11 +146,14 @@ def _explain(mistake: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     """One mistake: the place, the value, the remedy."""
     node, names = schema, []
     for part in mistake["loc"]:
+        if part == MAPPING.tag and "anyOf" in node:
+            node = next(each for each in node["anyOf"] if "properties" in each)
+            continue
         if part in node.get("properties", {}):
             node = node["properties"][part]
         elif isinstance(part, int) and "items" in node:
             node = node["items"]
-        else:  # an unknown key, or one of a union's alternatives
+        else:  # an unknown key, or what a scalar should have been
             break
         names.append(str(part))
     place = ".".join(names) or "the top level"

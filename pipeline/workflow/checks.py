@@ -1,4 +1,4 @@
-"""What can be refused before anything runs, beyond what the configuration says alone."""
+"""What can be refused or said before anything runs, beyond what the configuration says alone."""
 
 from __future__ import annotations
 
@@ -6,41 +6,74 @@ from pathlib import Path
 
 from pipeline.config import Study
 from pipeline.errors import InputError
-from pipeline.images.dataset import check_source
+from pipeline.images.dataset import check_source, count_images, resolve_source
+from pipeline.methods.embed import adapt
 from pipeline.methods.registry import METHODS, engine_name
 from pipeline.networks.backbone import NAMED_WEIGHTS
+from pipeline.runtime.log import log
 from pipeline.workflow.commands import split_options
+
+
+def locate(study: Study, folder: Path) -> Study:
+    """The study with the places of its files: in the working directory, or else in `folder`.
+
+    Raises
+    ------
+    InputError
+        A data set or a weights file that is in neither.
+    """
+    source = resolve_source(study.dataset.source, folder)
+    backbones = {
+        name: backbone.model_copy(update={"weights": _weights(name, backbone.weights, folder)})
+        for name, backbone in study.backbones.items()
+    }
+    dataset = study.dataset.model_copy(update={"source": source})
+    return study.model_copy(update={"dataset": dataset, "backbones": backbones})
+
+
+def _weights(backbone: str, weights: str, folder: Path) -> str:
+    if weights in NAMED_WEIGHTS:
+        return weights
+    tried = list(dict.fromkeys([Path(weights).expanduser(), folder / weights]))
+    for path in tried:
+        if path.is_file():
+            return str(path)
+    raise InputError(
+        f"backbones.{backbone}.weights {weights!r} does not exist, tried as "
+        f"{' and '.join(map(str, tried))}: give {', '.join(NAMED_WEIGHTS)}, or the path of a "
+        "weights file"
+    )
 
 
 def check_study(study: Study) -> None:
     """Refuse a study that would fail late, or lose what an earlier run computed.
 
     Snakemake removes the output of a job before it runs the job: a mistyped path must not get
-    that far.
+    that far. Parameters that so few images do not allow are said in warnings.
 
     Raises
     ------
     InputError
-        A data set or a weights file that does not exist; a method that takes more neighbours than
-        the graph has.
+        A method that takes more neighbours than the graph has; with `strict`, a parameter that so
+        few images do not allow.
     """
     check_source(study.dataset.source)
-    for name, backbone in study.backbones.items():
-        if backbone.weights not in NAMED_WEIGHTS and not Path(backbone.weights).is_file():
-            raise InputError(
-                f"backbones.{name}.weights {backbone.weights!r} does not exist: give "
-                f"{', '.join(NAMED_WEIGHTS)}, or the path of a weights file"
-            )
+    images = count_images(study.dataset.source, subset=study.dataset.model_dump()["subset"])
     for method in study.methods:
-        _check_neighbors(study, method)
+        _check_method(study, method, images)
 
 
-def _check_neighbors(study: Study, method: str) -> None:
-    """The shared graph serves layouts of all points; a subset gets a graph of its own."""
+def _check_method(study: Study, method: str, images: int) -> None:
     options = split_options(study.methods[method])
     engine = METHODS[method].engines[engine_name(method, options["engine"] or "auto")]
-    needed, available = engine.neighbors(**options["params"]), study.graph.n_neighbors
-    if needed > available and options["subset"] is None:
+    params, subset = options["params"], options["subset"]
+    points = min(images, subset or images)
+    params, sentences = adapt(engine, points, params, strict=study.strict)
+    for sentence in sentences:
+        log.warning(f"methods.{method}: {sentence}")
+    # The shared graph serves layouts of all points; a subset gets a graph of its own.
+    needed, available = engine.neighbors(**params), study.graph.n_neighbors
+    if needed > available and subset is None:
         raise InputError(
             f"methods.{method} needs {needed} neighbours of each point but graph.n_neighbors is "
             f"{available}: raise that to {needed}, or lower the method's parameter"

@@ -8,7 +8,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["artefact", "content_digest", "flags", "repeated", "split_options", "verb"]
+from pipeline.config import TrainingSubset
+
+__all__ = [
+    "artefact",
+    "content_digest",
+    "flags",
+    "repeated",
+    "split_options",
+    "subset_options",
+    "verb",
+]
 
 
 def verb(name: str, arguments: str = "") -> str:
@@ -34,16 +44,21 @@ def artefact(path: str) -> dict[str, str]:
 
 
 def flags(**options: Any) -> str:
-    """Command-line flags for `options`: None is left out, a dict becomes JSON, all is quoted.
+    """Command-line flags for `options`: None and False are left out, a dict becomes JSON.
+
+    All is quoted.
 
     >>> flags(source="my images", subset=None, batch_size=512)
     "--source 'my images' --batch-size 512"
     """
     words = []
     for name, value in options.items():
-        if value is not None:
+        if value is None or value is False:
+            continue
+        words.append(f"--{name.replace('_', '-')}")
+        if value is not True:
             text = json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)
-            words += [f"--{name.replace('_', '-')}", shlex.quote(text)]
+            words.append(shlex.quote(text))
     return " ".join(words)
 
 
@@ -57,6 +72,13 @@ def split_options(parameters: dict[str, Any]) -> dict[str, Any]:
     params = dict(parameters)
     own = {name: params.pop(name, None) for name in ("engine", "subset")}
     return {**own, "params": params}
+
+
+def subset_options(subset: int | TrainingSubset | None) -> dict[str, int | None]:
+    """The flags of `tunescope dataset` for a subset of all images, or of the training images."""
+    if isinstance(subset, TrainingSubset):
+        return {"subset_train": subset.train}
+    return {"subset": subset}
 
 
 def content_digest(source: str) -> str | None:

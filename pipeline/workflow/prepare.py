@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,14 @@ from snakemake.exceptions import WorkflowError
 from pipeline.config import Study, parse_config
 from pipeline.errors import InputError
 from pipeline.runtime.run import PARENT
-from pipeline.workflow.checks import check_study
+from pipeline.workflow.checks import check_study, locate
 from pipeline.workflow.lock import hold_lock
 from pipeline.workflow.resources import StudyResources
 from pipeline.workflow.sources import ROOT
 
 
 def prepare(
-    config: Mapping[str, Any], cores: int, limits: Mapping[str, Any]
+    config: Mapping[str, Any], files: Sequence[str], cores: int, limits: Mapping[str, Any]
 ) -> tuple[Study, StudyResources]:
     """Check a configuration and prepare this process for running it.
 
@@ -28,6 +28,8 @@ def prepare(
     ----------
     config : mapping
         As Snakemake read it.
+    files : sequence of path
+        Where it was read; paths in it may start at the folder of the last one.
     cores, limits
         See `StudyResources`.
 
@@ -37,7 +39,8 @@ def prepare(
         The configuration is wrong, or names what is not there.
     """
     try:
-        study = parse_config(config)
+        folder = Path(files[-1]).parent if files else Path()
+        study = locate(parse_config(config), folder)
         check_study(study)
         resources = StudyResources(study, cores, limits)
     except InputError as error:

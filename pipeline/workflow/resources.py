@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import Study
+from pipeline.methods.embed import adapt
 from pipeline.methods.engine import Engine
 from pipeline.methods.registry import METHODS, engine_name
 from pipeline.neighbors.graph import memory_needed
@@ -80,10 +81,13 @@ class StudyResources:
         return _megabytes(4 * n * d + engine.memory(n, d, **{"storage": "memory", **params}))
 
     def _embed(self, method: str, input: Any) -> tuple[Engine, int, int, dict[str, Any]]:
-        params = split_options(self._study.methods[method])
+        options = split_options(self._study.methods[method])
+        engine, params = METHODS[method].engines[self.engine(method)], options["params"]
         n, d = shape(input.features)
-        n = min(n, params["subset"] or n)
-        return METHODS[method].engines[self.engine(method)], n, d, params["params"]
+        n = min(n, options["subset"] or n)
+        if n >= engine.fewest_points:  # else the features are not there yet
+            params, _ = adapt(engine, n, params)
+        return engine, n, d, params
 
 
 def shape(features: str) -> tuple[int, int]:

@@ -41,49 +41,65 @@ def _solvers(names: str) -> list[str]:
 GRAPH = [
     *_modules("kernels", "backend gpu/cuda"),
     *_kernels("knn"),
-    *_modules("pipeline/neighbors", "graph lower_bound tiles"),
+    *_modules("pipeline/neighbors", "graph lower_bound principal_axes scale tiles"),
 ]
-EMBED = [*GRAPH, "pipeline/images/subset.py", *_modules("pipeline/methods", "base embed")]
+EMBED = [
+    *GRAPH,
+    "pipeline/images/subset.py",
+    *_modules("pipeline/methods", "base embed parameters"),
+]
 INFERENCE = _modules("pipeline/networks", "backbone features flops inference precision")
-PCA_START = [
-    *_modules("kernels", "pairs"),
-    *_kernels("distances"),
-    "pipeline/methods/pca/principal_coordinates.py",
-]
+PCA_START = ["pipeline/methods/pca/principal_coordinates.py"]
 COMPONENTS = ["pipeline/neighbors/components.py"]
 PAIRS = ["kernels/pairs.py"]
 RAPIDS = ["pipeline/methods/rapids.py"]
 
 FILES = {
-    "dataset": _modules("pipeline/images", "arrays dataset folder published subset"),
+    "dataset": _modules(
+        "pipeline/images",
+        "arrays dataset decoding folder labels listing names npz pixels published source splits"
+        " subset",
+    ),
     "backbone": _modules("pipeline/networks", "backbone"),
     "finetune": [
         *INFERENCE,
-        *_modules("pipeline/networks", "batch_norm batches checkpoint finetune recipe training"),
+        *_modules(
+            "pipeline/networks", "batch_norm batches checkpoint finetune recipe schedule training"
+        ),
     ],
     "features": INFERENCE,
     "graph": GRAPH,
     "pca.sklearn": _engine("pca", "scikit_learn"),
     "pca.cuml": _engine("pca", "cuml scikit_learn", RAPIDS),
-    "tsne.opentsne": _engine("tsne", "base opentsne", PCA_START),
+    "tsne.opentsne": _engine(
+        "tsne",
+        "affinities base exact opentsne",
+        PCA_START,
+        _kernels("tsne"),
+        _solvers("csr"),
+    ),
     "tsne.exact": _engine(
         "tsne", "affinities base exact", PCA_START, _kernels("tsne"), _solvers("csr")
     ),
-    "tsne.cuml": _engine("tsne", "base cuml", PCA_START, RAPIDS),
+    "tsne.cuml": _engine("tsne", "affinities base cuml", PCA_START, RAPIDS),
     "umap.umap-learn": _engine("umap", "base umap_learn", PCA_START),
     "umap.cuml": _engine("umap", "base cuml", PCA_START, RAPIDS),
     "mds.exact": _engine(
-        "mds", "distances exact initialization smacof", PCA_START, _kernels("smacof")
+        "mds",
+        "base distances exact initialization smacof",
+        PCA_START,
+        PAIRS,
+        _kernels("distances smacof"),
     ),
-    "mds.sklearn": _engine("mds", "scikit_learn", PCA_START),
+    "mds.sklearn": _engine("mds", "base scikit_learn", PCA_START),
     "lle.exact": _engine(
         "lle",
         "closed_classes exact weights",
         COMPONENTS,
-        _solvers("chebyshev csr eigenpairs"),
+        _solvers("chebyshev csr eigenpairs inverse"),
         _kernels("lle"),
     ),
-    "lle.sklearn": _engine("lle", "scikit_learn", COMPONENTS),
+    "lle.sklearn": _engine("lle", "closed_classes scikit_learn", COMPONENTS),
     "isomap.exact": _engine(
         "isomap",
         "classical_scaling exact geodesics landmarks",
@@ -95,12 +111,19 @@ FILES = {
     "isomap.sklearn": _engine("isomap", "scikit_learn", COMPONENTS),
     "quality": [
         *GRAPH,
+        "pipeline/images/subset.py",
         "pipeline/neighbors/layout_neighbors.py",
         *_kernels("ranks"),
-        *_modules("pipeline/measures", "quality ranks"),
+        *_modules("pipeline/measures", "probe quality ranks votes"),
     ],
-    "figure": _modules("pipeline/drawing", "alignment caption figure labels page palette panel"),
-    "summary": _modules("pipeline/report", "summary"),
+    "figure": [
+        "pipeline/measures/accuracy.py",
+        *_modules(
+            "pipeline/drawing",
+            "alignment caption class_names class_page figure labels page palette panel",
+        ),
+    ],
+    "summary": ["pipeline/measures/accuracy.py", "pipeline/report/summary.py"],
     "runtimes": _modules("pipeline/report", "runtimes"),
 }
 

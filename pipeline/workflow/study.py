@@ -17,7 +17,7 @@ from pipeline.errors import InputError
 from pipeline.runtime.device import resolve_device
 from pipeline.runtime.memory import available_memory
 from pipeline.runtime.run import Interrupted
-from pipeline.workflow.checks import check_study
+from pipeline.workflow.checks import check_study, locate
 from pipeline.workflow.lock import lock, stale_locks
 from pipeline.workflow.terminal import StudyProgress
 
@@ -59,7 +59,7 @@ def run_study(
     """
     if cores != "all" and not (cores.isdecimal() and int(cores) > 0):
         raise InputError(f"--cores is {cores!r} but must be all, or an integer of at least 1")
-    study = load_config(config)
+    study = locate(load_config(config), config.parent)
     check_study(study)
     resolve_device(study.device)  # or refuse it now
     results, log = Path("results", study.study), Path("logs", study.study, "study.log")

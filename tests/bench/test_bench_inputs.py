@@ -1,6 +1,7 @@
 """Are inputs reproducible, and does the manifest name what exists?"""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.run.manifest import MANIFEST, load_manifest
@@ -29,8 +30,9 @@ def test_inputs_are_reproducible_and_say_what_is_missing(tmp_path):
     assert not np.array_equal(X, other)
     assert np.bincount(labels).tolist() == [100] * 5
     np.save(tmp_path / "f.npy", X)
-    np.savez(tmp_path / "d.npz", labels=labels)
-    spec = {"features": str(tmp_path / "f.npy"), "dataset": str(tmp_path / "d.npz")}
+    table = pd.DataFrame({"id": np.arange(500), "split": "train", "label": labels})
+    table.to_parquet(tmp_path / "t.parquet")
+    spec = {"features": str(tmp_path / "f.npy"), "table": str(tmp_path / "t.parquet")}
     part, classes = load_input(spec, 50)
     assert part.shape == (50, 32)
     assert np.bincount(classes).tolist() == [10] * 5

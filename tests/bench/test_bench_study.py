@@ -6,7 +6,7 @@ import pytest
 
 from bench.run import results
 from bench.what import study
-from pipeline import store
+from pipeline.artefacts import sidecar
 from pipeline.errors import InputError
 
 GPU = {"peak_memory_mb": 5000, "energy_j": 9000}
@@ -23,7 +23,7 @@ def test_run_times_of_a_study(tmp_path):
         ),
         ("VGG16/before/features.npy", "features", {"stage": "before"}, 30.0, 60.0, 700, None),
         ("VGG16/preview.png", "figure", {}, 0.1, 0.1, 100, None),
-        ("dataset.npz", "dataset", None, 0.5, 0.4, 90, None),
+        ("images.npy", "dataset", None, 0.5, 0.4, 90, None),
         ("VGG16/after/model.keras", "finetune", {}, 600, 1200.0, 2000, GPU),
         ("runtimes.csv", "runtimes", None, 1.0, 0.5, 100, None),  # itself is left out
     ):
@@ -33,7 +33,7 @@ def test_run_times_of_a_study(tmp_path):
         made = {"step": step, "process": {"seconds": seconds, "cpu_seconds": cpu}}
         made |= {"peak_memory_mb": peak} | ({"gpu": gpu} if gpu else {})
         made |= {} if context is None else {"context": {"backbone": "VGG16", **context}}
-        store.sidecar(path).write_text(json.dumps(made))
+        sidecar(path).write_text(json.dumps(made))
     out = tmp_path / "s.json"
     study.record_study("trial", out=out, folder=tmp_path / "results")
     jobs = results.jobs(results.read(out))

@@ -28,7 +28,8 @@ AFTER = {
 
 def test_heading_and_caption_state_the_facts():
     words = describe([BEFORE, AFTER])
-    assert words["heading"] == "MobileNet on digits"
+    assert words["heading"] == "MobileNet on Digits (scikit-learn)"
+    assert words["warnings"] == ""
     assert words["caption"] == (
         "ImageNet weights. 1,797 images of 8 x 8 pixels, seen by the network at 32 pixels. "
         "Accuracy of the fine-tuned classifier: train 100.00%, test 97.53%. After "
@@ -40,17 +41,44 @@ def test_heading_and_caption_state_the_facts():
 
 
 def test_random_weights_and_warnings_are_loud():
-    after = {**AFTER, "weights": "random weights, seed 0", "warnings": ["TEST ACCURACY IS LOW"]}
+    after = {**AFTER, "weights": "random weights, seed 0", "warnings": ["test accuracy is low"]}
     words = describe([after])
     assert words["alert"] == "random weights; warning, see the caption"
-    assert words["caption"].startswith("WARNING: TEST ACCURACY IS LOW. Random weights, seed 0.")
+    assert words["warnings"] == "Warning: test accuracy is low."
+    assert words["caption"].startswith("Random weights, seed 0.")
+
+
+def test_a_fine_tuning_below_the_probe_of_what_it_started_from_is_loud():
+    measures = {"before": {"k": 15, "probe": {"test_accuracy": 0.999, "n_test": 10_000}}}
+    words = describe([BEFORE, AFTER], measures=measures)
+    assert "0.975 against 0.999 on 10,000 images" in words["warnings"]
+    assert words["alert"] == "warning, see the caption"
+    measures["before"]["probe"]["test_accuracy"] = 0.97
+    assert describe([BEFORE, AFTER], measures=measures)["warnings"] == ""
+
+
+def test_what_the_measures_have_to_say_is_in_the_caption():
+    words = describe([BEFORE], measures={"before": {"k": 4, "warnings": ["only 4 count"]}})
+    assert words["warnings"] == "Warning: only 4 count."
+
+
+def test_data_sets_have_their_own_titles_and_others_their_names():
+    titles = [describe([{**AFTER, "dataset": name}])["heading"] for name in ("mnist", "my_birds")]
+    assert titles == ["MobileNet on MNIST", "MobileNet on my_birds"]
+
+
+def test_a_context_that_says_little_is_enough():
+    words = describe([{"total_points": 5, "weights": None, "accuracy": None, "warnings": None}])
+    assert words["caption"] == "5 images."
+    assert describe([{"total_points": 5, "accuracy": {"test": None}}])["caption"] == "5 images."
 
 
 def test_panels_show_the_measures_under_readable_names():
     whole = {**AFTER, "total_points": 500}
     assert notes(whole, 500, {"knn_accuracy": 0.9974, "k": 15}) == ["2-D kNN accuracy 0.997"]
-    assert "among their 15 nearest" in describe([AFTER], n_neighbors=15)["caption"]
+    assert "among their 15 nearest" in describe([AFTER], measures={"after": {"k": 15}})["caption"]
     assert "nearest" not in describe([AFTER])["caption"]
+    assert notes(whole, 500, {"knn_accuracy": None}) == []
 
 
 def test_a_subset_is_said():
@@ -82,7 +110,7 @@ def test_the_caption_names_the_methods_that_are_only_reflected():
 
 def test_a_layout_that_did_not_converge_is_loud():
     (note,) = notes({**AFTER, "converged": False}, 1797, {})
-    assert note.startswith("NOT CONVERGED")
+    assert note == "not converged"
     assert notes({**AFTER, "converged": True}, 1797, {}) == []
 
 

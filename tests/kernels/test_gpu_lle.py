@@ -121,7 +121,9 @@ def test_layout_is_the_cpus(gpu):
     X = roll(300)
     layouts, diagnostics = [], []
     for device in ("cpu", "gpu", "gpu"):
-        estimator = LocallyLinearEmbedding(tol=1e-5, device=device, random_state=0)
+        estimator = LocallyLinearEmbedding(
+            eigen_solver="chebyshev", tol=1e-5, device=device, random_state=0
+        )
         layouts.append(estimator.fit_transform(X))
         diagnostics.append(estimator.diagnostics_)
     assert isinstance(layouts[1], np.ndarray)
@@ -135,8 +137,20 @@ def test_layout_is_the_cpus(gpu):
 def test_components_and_copies_survive(gpu):
     """Three components that are connected, two of them of equal points."""
     X = np.concatenate([roll(60), np.full((20, 3), 50.0), np.full((20, 3), -50.0)])
-    estimator = LocallyLinearEmbedding(n_neighbors=8, device="gpu", random_state=0)
+    estimator = LocallyLinearEmbedding(
+        n_neighbors=8, eigen_solver="chebyshev", device="gpu", random_state=0
+    )
     with pytest.warns(UserWarning, match="3 closed classes"):
         embedding = estimator.fit_transform(X)
     assert estimator.diagnostics_["closed_classes"] == 3
     assert np.allclose(embedding.T @ embedding, np.eye(2), atol=1e-9)
+
+
+def test_layout_by_inverse_iteration_is_the_cpus(gpu):
+    """Weights are the GPU's, the factors the host's."""
+    X = roll(300)
+    layouts = [
+        LocallyLinearEmbedding(tol=1e-5, device=device, random_state=0).fit_transform(X)
+        for device in ("cpu", "gpu")
+    ]
+    assert subspace_angles(*layouts).max() < 1e-6

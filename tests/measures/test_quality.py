@@ -5,7 +5,8 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from pipeline.errors import InputError
-from pipeline.measures import quality
+from pipeline.measures import probe, quality
+from pipeline.measures.probe import linear_probe
 from pipeline.measures.quality import (
     MEASURES,
     knn_accuracy,
@@ -13,6 +14,7 @@ from pipeline.measures.quality import (
     measure_layouts,
     neighborhood_preservation,
 )
+from pipeline.measures.votes import TIES
 from pipeline.neighbors.graph import Graph, knn_graph
 
 
@@ -24,13 +26,6 @@ def test_majority_vote_by_hand():
     # Two votes each are a tie: the nearest decides, and is right each time.
     assert knn_accuracy(indices, labels, k=2) == 1
     assert knn_accuracy(indices, labels, k=1) == 1
-
-
-def test_a_tie_goes_to_the_class_seen_first_not_to_the_lower_label():
-    labels = np.array([5, 5, 2, 2, 9])
-    indices = np.array([[1, 2, 3, 0][1:4], [2, 0, 4], [3, 0, 4], [2, 0, 4], [0, 2, 3]])
-    # Votes 5, 2, 9 (row 1: 2, 5, 9): one each.
-    assert knn_accuracy(indices[[0, 1, 2, 3, 4]], labels, k=3) == pytest.approx(2 / 5)
 
 
 def test_accuracy_is_scikit_learns_without_ties():
@@ -92,6 +87,10 @@ def test_what_does_not_belong_together_is_one_sentence(arguments, words):
         assert word in str(error.value)
 
 
+def test_the_rule_for_ties_is_part_of_the_meaning():
+    assert TIES in MEASURES["knn_accuracy"].meaning
+
+
 # ---- several layouts of one feature set
 
 
@@ -110,6 +109,7 @@ def test_layouts_are_measured_as_each_alone(features):
     whole, subset = np.arange(120), np.arange(0, 120, 2)
     layouts = {"pca": layout_of(whole, 0), "umap": layout_of(subset, 1)}
     found = measure_layouts(layouts, features=features, k=7, device="cpu")
+    assert found.pop("warnings") == []
     expected = {
         name: measure(xy, labels, graph=knn_graph(features[rows], k=7), k=7)
         for name, (rows, xy, labels) in layouts.items()
@@ -152,6 +152,8 @@ def test_each_set_of_rows_has_its_own_graph_once(features, monkeypatch):
         (np.arange(1, 121), ["pca", "row 120", "120 rows"]),
         (np.arange(-1, 119), ["pca", "row -1"]),
         (np.arange(119), ["pca", "120 points", "(119,)"]),
+        (np.arange(120) + 0.5, ["pca", "row numbers", "float64"]),
+        (np.arange(120) // 2, ["pca", "row 0 more than once"]),
     ],
 )
 def test_rows_that_the_features_do_not_have_are_one_sentence(features, rows, words):
@@ -160,3 +162,108 @@ def test_rows_that_the_features_do_not_have_are_one_sentence(features, rows, wor
         measure_layouts({"pca": (rows, xy, labels)}, features=features)
     for word in words:
         assert word in str(error.value)
+
+
+def test_coordinates_that_are_texts_are_one_sentence(features):
+    rows, xy, labels = layout_of(np.arange(120), 0)
+    with pytest.raises(InputError, match="pca has coordinates"):
+        measure_layouts({"pca": (rows, xy.astype(str), labels)}, features=features)
+
+
+# ---- few points
+
+
+def test_few_points_have_fewer_neighbours_and_a_sentence():
+    X = np.random.default_rng(0).normal(size=(9, 3))
+    whole = (np.arange(9), X[:, :2], np.arange(9) % 2)
+    small = (np.arange(6), X[:6, :2], np.arange(6) % 2)
+    found = measure_layouts({"pca": whole}, features=X)
+    assert found["k"] == 8
+    assert found["layouts"]["pca"]["neighborhood_preservation"] == 1
+    (sentence,) = found["warnings"]
+    for word in ("15 neighbours", "16 points", "pca has 9", "8 count"):
+        assert word in sentence
+    both = measure_layouts({"pca": whole, "lle": small}, features=X)  # comparable: one k for both
+    assert both["k"] == 5
+    alone = measure_layouts({"pca": whole}, features=X, k=5)
+    assert both["layouts"]["pca"] == alone["layouts"]["pca"]
+    assert alone["warnings"] == []
+    pair = (np.arange(2), X[:2, :2], np.arange(2))
+    assert measure_layouts({"pca": pair}, features=X)["k"] == 1
+
+
+def test_one_point_has_no_neighbours():
+    one = (np.arange(1), np.zeros((1, 2)), np.zeros(1, int))
+    with pytest.raises(InputError, match="pca has 1 point"):
+        measure_layouts({"pca": one}, features=np.ones((3, 2)))
+
+
+# ---- graphs and features from outside
+
+
+def test_a_graph_that_is_too_narrow_is_not_used(features):
+    layouts = {"pca": layout_of(np.arange(120), 0)}
+    narrow = measure_layouts(layouts, features=features, graph=knn_graph(features, k=4))
+    assert narrow == measure_layouts(layouts, features=features)
+
+
+@pytest.mark.parametrize("fault", [10**6, -1, 3])
+def test_a_graph_that_is_none_is_one_sentence(features, fault):
+    graph = knn_graph(features, k=15)
+    graph.indices[3, 0] = fault
+    with pytest.raises(InputError, match="graph"):
+        measure_layouts({"pca": layout_of(np.arange(120), 0)}, features=features, graph=graph)
+
+
+def test_nor_is_one_of_other_points(features):
+    graph = knn_graph(features[:60], k=15)
+    with pytest.raises(InputError, match="60 points"):
+        measure_layouts({"pca": layout_of(np.arange(120), 0)}, features=features, graph=graph)
+
+
+@pytest.mark.parametrize("exponent", [-600, 0, 600])
+def test_the_unit_of_the_features_does_not_matter(features, exponent):
+    X, split = features.astype(np.float64), np.where(np.arange(120) % 5, "train", "test")
+    given = {"labels": np.arange(120) % 3, "split": split}
+    layouts = {"pca": layout_of(np.arange(120), 0), "mds": layout_of(np.arange(60), 0)}
+    expected = measure_layouts(layouts, features=X, **given)
+    assert measure_layouts(layouts, features=np.ldexp(X, exponent), **given) == expected
+
+
+# ---- the linear probe of the features
+
+
+def test_the_probe_comes_with_labels_and_a_split(features):
+    layouts = {"pca": layout_of(np.arange(120), 0)}
+    labels, split = np.arange(120) % 3, np.where(np.arange(120) < 90, "train", "test")
+    found = measure_layouts(layouts, features=features, labels=labels, split=split)
+    assert found["probe"] == linear_probe(features, labels, split)
+    assert found["warnings"] == []
+    assert "probe" not in measure_layouts(layouts, features=features, labels=labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "split", "words"),
+    [
+        (np.arange(120) % 3, np.full(120, "train"), "no test image"),
+        (np.arange(120) % 3, np.full(120, "test"), "no train image"),
+        (np.zeros(120, int), np.where(np.arange(120) < 90, "train", "test"), "two classes"),
+    ],
+)
+def test_a_split_that_allows_no_probe_is_a_sentence(features, labels, split, words):
+    layouts = {"pca": layout_of(np.arange(120), 0)}
+    found = measure_layouts(layouts, features=features, labels=labels, split=split)
+    assert "probe" not in found
+    assert words in found["warnings"][0]
+
+
+def test_what_is_to_know_of_a_probe_is_said(features, monkeypatch):
+    monkeypatch.setattr(probe, "WORK", 6 * 3 * 30)
+    monkeypatch.setattr(probe, "MAX_ITER", 1)
+    labels, split = np.arange(120) % 3, np.where(np.arange(120) < 90, "train", "test")
+    layouts = {"pca": layout_of(np.arange(120), 0)}
+    drawn, unfinished = measure_layouts(layouts, features=features, labels=labels, split=split)[
+        "warnings"
+    ]
+    assert "30 of 90" in drawn
+    assert "not converge" in unfinished

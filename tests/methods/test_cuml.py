@@ -31,6 +31,7 @@ from pipeline.methods.umap import resources as umap_resources
 from pipeline.methods.umap import umap_learn as umap
 from pipeline.neighbors.graph import Graph, knn_graph
 from pipeline.neighbors.layout_neighbors import layout_neighbors
+from pipeline.neighbors.scale import scale_features
 
 PAIRS = {cuml_pca.PCA: pca.PCA, cuml_tsne.TSNE: tsne.TSNE, cuml_umap.UMAP: umap.UMAP}
 MINE = list(PAIRS)
@@ -143,17 +144,25 @@ def test_without_cuml_the_same_sentence(cls, X, monkeypatch):
 @pytest.mark.parametrize(
     ("cls", "params", "words"),
     [
-        (cuml_pca.PCA, {"svd_solver": "full"}, "svd_solver is 'full'.*engine sklearn"),
-        (cuml_pca.PCA, {"n_components": 7}, "n_components == 7, must be <= 6"),
-        (cuml_tsne.TSNE, {"init": np.zeros((400, 2))}, "init is an array.*another engine"),
-        (cuml_tsne.TSNE, {"init": "spectral"}, "init is 'spectral'"),
-        (cuml_tsne.TSNE, {"method": "barnes_hut"}, "method is 'barnes_hut'.*'auto' and 'fft'"),
+        (
+            cuml_pca.PCA,
+            {"svd_solver": "full"},
+            "svd_solver of PCA is 'full'.*'auto' or 'covariance_eigh'",
+        ),
+        (cuml_pca.PCA, {"n_components": 7}, "no more than 6 components but n_components is 7"),
+        (cuml_tsne.TSNE, {"init": np.zeros((400, 2))}, "init of TSNE is array.*'pca' or 'random'"),
+        (cuml_tsne.TSNE, {"init": "spectral"}, "init of TSNE is 'spectral'"),
+        (
+            cuml_tsne.TSNE,
+            {"method": "barnes_hut"},
+            "method of TSNE is 'barnes_hut'.*'auto' or 'fft'",
+        ),
         (cuml_tsne.TSNE, {"perplexity": 341}, "perplexity is 341.*1023.*enough for 340"),
-        (cuml_tsne.TSNE, {"n_components": 1}, "n_components == 1, must be >= 2"),
-        (cuml_tsne.TSNE, {"learning_rate": 0}, "learning_rate == 0"),
-        (cuml_umap.UMAP, {"init": "pcs"}, "init is 'pcs'"),
+        (cuml_tsne.TSNE, {"n_components": 1}, "n_components of TSNE is 1 "),
+        (cuml_tsne.TSNE, {"learning_rate": 0}, "learning_rate of TSNE is 0 "),
+        (cuml_umap.UMAP, {"init": "pcs"}, "init of UMAP is 'pcs'"),
         (cuml_umap.UMAP, {"init": np.zeros((4, 2))}, r"init of UMAP has shape \(4, 2\)"),
-        (cuml_umap.UMAP, {"min_dist": 2}, "min_dist == 2, must be <= 1"),
+        (cuml_umap.UMAP, {"min_dist": 2}, "min_dist of UMAP is 2 but must be at most spread, 1"),
     ],
 )
 def test_a_wrong_parameter_is_named_before_cuml_is_looked_for(cls, params, words, X):
@@ -333,7 +342,8 @@ def test_umap_asks_for_what_was_asked(X, graph, made):
     }
     itself = np.arange(400)[:, None]
     assert np.array_equal(indices, np.hstack([itself, graph.indices[:, :6]]))
-    assert np.array_equal(distances, np.hstack([0 * itself, graph.distances[:, :6]]))
+    scaled = np.ldexp(graph.distances[:, :6], -scale_features(X).exponent)
+    assert np.array_equal(distances, np.hstack([0 * itself, scaled]))
     assert estimator.graph_.shape == (400, 400)
     assert estimator.diagnostics_ == {"n_iter": 500}
 

@@ -7,6 +7,7 @@ import numba
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from scipy.special import entr
 from sklearn.datasets import load_digits
 from sklearn.manifold import _t_sne as theirs
 from sklearn.utils.estimator_checks import check_estimator
@@ -17,7 +18,7 @@ from pipeline.errors import InputError
 from pipeline.measures.quality import knn_accuracy
 from pipeline.methods.tsne import exact as exact_tsne
 from pipeline.methods.tsne import opentsne
-from pipeline.methods.tsne.affinities import joint_probabilities
+from pipeline.methods.tsne.affinities import conditional_probabilities, joint_probabilities
 from pipeline.methods.tsne.exact import TSNE, Divergence, minimise
 from pipeline.neighbors.graph import Graph, knn_graph
 from pipeline.neighbors.layout_neighbors import layout_neighbors
@@ -208,12 +209,12 @@ def test_is_an_estimator_of_scikit_learn():
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"n_components": 3}, "n_components == 3"),
-        ({"perplexity": 0.5}, "perplexity == 0.5"),
+        ({"n_components": 3}, "n_components of TSNE is 3 "),
+        ({"perplexity": 0.5}, "perplexity of TSNE is 0.5 "),
         ({"perplexity": 40}, r"perplexity 40 needs 120 .* k = 45"),
-        ({"max_iter": 0}, "max_iter == 0"),
-        ({"learning_rate": 0}, "learning_rate == 0"),
-        ({"init": "spectral"}, "init is 'spectral'"),
+        ({"max_iter": 0}, "max_iter of TSNE is 0 "),
+        ({"learning_rate": 0}, "learning_rate of TSNE is 0 "),
+        ({"init": "spectral"}, "init of TSNE is 'spectral' "),
         ({"init": np.zeros((5, 2))}, r"\(5, 2\) but the layout needs \(600, 2\)"),
         ({"device": "tpu"}, "device is 'tpu'"),
     ],
@@ -221,3 +222,69 @@ def test_is_an_estimator_of_scikit_learn():
 def test_what_cannot_be_done_is_said(parameters, words, digits, graph):
     with pytest.raises((InputError, ValueError), match=words):
         quick(**parameters).fit_transform(digits[0], graph=graph)
+
+
+# ---- the perplexity
+
+
+@pytest.fixture(scope="module", name="noise")
+def far_and_about_equally_far():
+    """Where squared distances are large beside their differences."""
+    return np.random.default_rng(0).normal(size=(400, 1536)).astype(np.float32)
+
+
+@pytest.mark.parametrize("engine", [TSNE, opentsne.TSNE])
+def test_the_perplexity_is_what_was_asked_for(engine, noise):
+    estimator = engine(max_iter=1, random_state=0).fit(noise)
+    effective = estimator.diagnostics_["effective_perplexity"]
+    assert effective == pytest.approx({"median": 30, "min": 30, "max": 30}, rel=1e-6)
+
+
+def test_effective_perplexity_is_that_of_the_entropy(graph):
+    found = conditional_probabilities(graph, 15, CPU)
+    entropy = entr(found.probabilities).sum(axis=1)
+    assert np.allclose(found.probabilities.sum(axis=1), 1)
+    assert np.allclose(found.perplexities, np.exp(entropy))
+    assert np.allclose(found.perplexities, 15)
+
+
+@pytest.mark.parametrize("engine", [TSNE, opentsne.TSNE])
+def test_all_engines_descend_from_the_same_affinities(engine, noise):
+    """A descent that stays at the start has the divergence of the start from them."""
+    graph = knn_graph(noise, k=90)
+    start = np.random.default_rng(1).normal(size=(400, 2))
+    estimator = engine(init=start, max_iter=1, learning_rate=1e-3, random_state=0)
+    layout = estimator.fit_transform(noise, graph=graph)
+    expected = Divergence(joint_probabilities(graph, 30, CPU), CPU).of_layout(layout)
+    assert estimator.kl_divergence_ == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("engine", [TSNE, opentsne.TSNE])
+def test_more_copies_than_the_perplexity_are_said(engine):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    X[:20] = 100
+    with pytest.warns(UserWarning, match=r"20 of 60 points is not 5 but 5 to 15"):
+        estimator = engine(perplexity=5, max_iter=5, random_state=0).fit(X)
+    assert estimator.diagnostics_["effective_perplexity"]["max"] == pytest.approx(15)
+
+
+@pytest.mark.parametrize("method", ["barnes_hut", "fft"])
+def test_the_divergence_of_opentsne_is_exact(method, digits, graph):
+    """That of its layout over all pairs, which is positive, for any approximation of the forces."""
+    estimator = opentsne.TSNE(perplexity=15, method=method, max_iter=300, random_state=0)
+    Y = estimator.fit_transform(digits[0], graph=graph).T
+    P = joint_probabilities(graph, 15, CPU).toarray()
+    assert estimator.kl_divergence_ > 0
+    assert estimator.diagnostics_["kl_divergence_is"] == "exact"
+    expected = reference.divergence_sums(P, Y).sum()
+    assert estimator.kl_divergence_ == pytest.approx(expected, rel=1e-10)
+
+
+def test_beyond_many_points_the_divergence_is_estimated(digits, graph, monkeypatch):
+    same = {"perplexity": 15, "max_iter": 50, "random_state": 0}
+    exact = opentsne.TSNE(**same).fit(digits[0], graph=graph)
+    monkeypatch.setattr(opentsne, "EXACT_DIVERGENCE", 599)
+    estimated = opentsne.TSNE(**same).fit(digits[0], graph=graph)
+    assert estimated.diagnostics_["kl_divergence_is"] == "estimated"
+    assert estimated.kl_divergence_ == pytest.approx(exact.kl_divergence_, rel=0.05)
+    assert estimated.kl_divergence_ != exact.kl_divergence_

@@ -27,8 +27,11 @@ from pipeline.methods.isomap.classical_scaling import (
 )
 from pipeline.methods.isomap.exact import Isomap
 from pipeline.methods.isomap.geodesics import compute_geodesics, neighborhood_graph
+from pipeline.methods.isomap.resources import Exact
+from pipeline.methods.isomap.scikit_learn import Isomap as ScikitLearnIsomap
 from pipeline.neighbors.components import connect_components
 from pipeline.neighbors.graph import Graph, knn_graph
+from pipeline.neighbors.scale import scale_features
 
 CPU = get_backend("cpu")
 CONNECTED = pytest.mark.filterwarnings("ignore:the graph of .* connected components")
@@ -113,6 +116,27 @@ def test_all_geodesics_are_dijkstras(net):
     some = np.random.default_rng(0).integers(0, len(found), size=(1000, 3))
     i, j, k = some.T
     assert (found[i, k] <= found[i, j] + found[j, k] + 2 * RESOLUTION * found.max()).all()
+
+
+def test_a_priority_that_is_no_distance_changes_nothing():
+    """It only orders the work; without a bound it would be written outside of an array."""
+    matrix, arcs = random_arcs(90, 150, seed=0)
+    sources = np.arange(20)
+    expected = reference.group_distances(matrix, sources, 1)
+    expected[np.isinf(expected)] = UNREACHED
+    extremes = np.iinfo(np.int32)
+    priority = np.random.default_rng(0).choice([extremes.min, -1, 7, extremes.max], (2, 90))
+    found = shortest_paths.group_distances(*arcs, sources, 1, priority.astype(np.int32))
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("length", [np.nan, np.inf, -1.0])
+def test_what_is_no_length_is_refused(X, length):
+    graph = knn_graph(X[:100], k=8)
+    distances = graph.distances.copy()
+    distances[17, 3] = length
+    with pytest.raises(InputError, match="negative, infinite or NaN"):
+        neighborhood_graph(Graph(graph.indices, distances), connect_components(graph, X[:100]))
 
 
 def test_longer_paths_than_expected_are_computed_again(net, capfd):
@@ -252,7 +276,9 @@ def test_layout_is_scikit_learns(X, n_components):
     if n_components > 1:  # scipy refuses a single column
         assert procrustes(expected, found)[2] < 1e-6
     assert np.allclose(found, expected, atol=1e-3 * np.abs(expected).max())  # signs agree, too
-    assert np.allclose(ours.diagnostics_["eigenvalues"], theirs.kernel_pca_.eigenvalues_, rtol=1e-5)
+    eigenvalues = np.ldexp(ours.diagnostics_["eigenvalues"], 2 * scale_features(X).exponent)
+    assert np.allclose(eigenvalues, theirs.kernel_pca_.eigenvalues_, rtol=1e-5)
+    assert ours.diagnostics_["flat_axes"] == 0
     assert ours.reconstruction_error_ == pytest.approx(theirs.reconstruction_error(), rel=1e-4)
     assert ours.diagnostics_["path_error"] < 1e-5
     assert ours.diagnostics_["converged"]
@@ -264,11 +290,44 @@ def test_a_grid_of_which_all_are_neighbours_is_itself():
     assert np.allclose(pdist(found), pdist(grid), atol=2 * RESOLUTION * pdist(grid).max())
 
 
-def test_points_on_a_line_have_no_second_coordinate():
-    line = np.arange(30.0)[:, None] * [3, 4]
-    found = Isomap(n_neighbors=2, random_state=0).fit_transform(line)
-    assert np.allclose(np.abs(np.diff(found[:, 0])), 5, atol=1e-2)
-    assert np.abs(found[:, 1]).max() < 5e-3 * np.abs(found[:, 0]).max()  # rounding of squares
+@pytest.mark.parametrize("n", [30, 3000])
+@pytest.mark.parametrize("landmarks", [None, 25])
+def test_points_on_a_line_have_no_second_coordinate(n, landmarks):
+    random = np.random.default_rng(n)
+    column = (np.arange(n) + random.uniform(0, 0.5, n))[:, None]
+    estimator = Isomap(n_neighbors=4, landmarks=landmarks, random_state=0)
+    with pytest.warns(UserWarning, match="1 of 2 axes of Isomap are within the rounding"):
+        found = estimator.fit_transform(column)
+    assert estimator.diagnostics_["flat_axes"] == 1
+    assert not found[:, 1].any()
+    along = column[:, 0] - column.mean()
+    assert np.allclose(found[:, 0], along * np.sign(found[-1, 0]), atol=1e-4 * n)
+
+
+def test_a_second_axis_of_a_hundredth_is_kept():
+    random = np.random.default_rng(0)
+    strip = random.uniform(0, 1, (400, 2)) * [1000, 10]
+    estimator = Isomap(n_neighbors=40, random_state=0)
+    found = estimator.fit_transform(strip)
+    assert estimator.diagnostics_["flat_axes"] == 0
+    assert np.corrcoef(np.abs(found[:, 1]), np.abs(strip[:, 1] - 5))[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("line", [True, False])
+def test_rounding_moves_no_eigenvalue_further_than_its_bound(line):
+    """Of distances along a line, whose rounding has a pattern, and of city blocks."""
+    random = np.random.default_rng(1)
+    points = random.uniform(0, 1, (200, 1 if line else 4))
+    D = squareform(pdist(points, "cityblock"))
+    pairs = as_pairs(D)
+    kernel = kernel_of_pairs(pairs, CPU, name="test")
+    bound = kernel.error_bound(pairs.step / 2)
+    J = np.eye(200) - 1 / 200
+    rounded = squareform(np.rint(squareform(D) / pairs.step) * pairs.step)
+    moved = np.linalg.norm(0.5 * J @ (D**2 - rounded**2) @ J, 2)
+    assert moved < bound
+    assert bound < (20 if line else 100) * moved
+    assert kernel.trace == pytest.approx(np.square(rounded).sum() / 400)
 
 
 def test_result_is_the_same_for_any_number_of_threads(X):
@@ -347,18 +406,18 @@ def test_duplicate_rows_survive(X):
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"n_components": 0}, "n_components is 0 but"),
+        ({"n_components": 0}, "n_components of Isomap is 0 but"),
         ({"n_components": 30}, "n_components is 30 but .* less than the 30 points"),
         ({"n_components": 5, "landmarks": 5}, "n_components is 5 .* the 5 landmarks"),
         ({"landmarks": 31}, "landmarks is 31 but there are only 30"),
-        ({"storage": "tape"}, "storage is 'tape'"),
+        ({"storage": "tape"}, "storage of Isomap is 'tape'"),
         ({"n_neighbors": 30}, "k = 30 .* choose a smaller k"),
-        ({"n_neighbors": 0}, "n_neighbors is 0 but"),
-        ({"landmarks": 0}, "landmarks is 0 but"),
-        ({"max_iter": 0}, "max_iter is 0 but .* at least 1"),
-        ({"max_iter": 2.5}, "max_iter is 2.5 but .* integer"),
-        ({"tol": 0}, "tol is 0 but must be a positive number"),
-        ({"tol": float("nan")}, "tol is nan but"),
+        ({"n_neighbors": 0}, "n_neighbors of Isomap is 0 but"),
+        ({"landmarks": 0}, "landmarks of Isomap is 0 but"),
+        ({"max_iter": 0}, "max_iter of Isomap is 0 but .* at least 1"),
+        ({"max_iter": 2.5}, "max_iter of Isomap is 2.5 but .* integer"),
+        ({"tol": 0}, "tol of Isomap is 0 but"),
+        ({"tol": float("nan")}, "tol of Isomap is nan but"),
     ],
 )
 def test_unusable_parameters_are_named(X, parameters, words):
@@ -383,3 +442,58 @@ def test_unfinished_eigenpairs_are_warned_of(X):
         estimator = Isomap(n_neighbors=8, max_iter=1, random_state=0).fit(X)
     assert not estimator.diagnostics_["converged"]
     assert estimator.diagnostics_["eigen_residual"] > 1e-6
+
+
+# ---- Any unit, few points
+
+
+@pytest.mark.parametrize("landmarks", [None, 60])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_power_of_two_scales_the_layout_and_nothing_else(X, dtype, landmarks):
+    X = X[:200].astype(dtype)
+    one = Isomap(n_neighbors=8, landmarks=landmarks, random_state=0).fit(X)
+    for exponent in (-100, 90):
+        two = Isomap(n_neighbors=8, landmarks=landmarks, random_state=0)
+        assert np.array_equal(
+            two.fit_transform(np.ldexp(X, exponent)), np.ldexp(one.embedding_, exponent)
+        )
+        assert two.reconstruction_error_ == np.ldexp(one.reconstruction_error_, 2 * exponent)
+        assert two.diagnostics_["eigenvalues"] == one.diagnostics_["eigenvalues"]
+
+
+@pytest.mark.parametrize("factor", [1e-200, 1e-6, 1e3, 1e200])
+@pytest.mark.parametrize("engine", [Isomap, ScikitLearnIsomap])
+def test_a_power_of_ten_scales_the_layout_to_rounding(X, engine, factor):
+    X = X[:200].astype(np.float64)
+    expected = engine(n_neighbors=8, random_state=0).fit_transform(X)
+    found = engine(n_neighbors=8, random_state=0).fit_transform(factor * X) / factor
+    assert np.allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+@CONNECTED
+@pytest.mark.filterwarnings("ignore:.* axes of Isomap are within the rounding")
+@pytest.mark.filterwarnings("ignore:The number of connected components")
+@pytest.mark.filterwarnings("ignore:Changing the sparsity structure")
+@pytest.mark.parametrize("engine", [Isomap, ScikitLearnIsomap])
+@pytest.mark.parametrize("n", [3, 4, 5, 6, 40])
+@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["random", "twins", "one apart"])
+def test_few_and_equal_points_have_a_layout(engine, n, k, kind):
+    if k >= n:
+        pytest.skip("as many neighbours as points")
+    random = np.random.default_rng(n)
+    X = random.normal(size=(n, 4))
+    if kind == "twins":
+        X = np.repeat(X, 2, axis=0)[:n]
+    elif kind == "one apart":
+        X[1:] = X[1]
+    found = engine(n_neighbors=k, random_state=0).fit_transform(X)
+    assert found.shape == (n, 2)
+    assert np.isfinite(found).all()
+    assert found.any()
+
+
+def test_landmarks_are_limited_by_the_points():
+    limits = Exact().limits(50, landmarks=51, n_neighbors=49)
+    assert limits == {"landmarks": (51, 50, 51)}
+    assert Exact().limits(51, landmarks=51, n_neighbors=51) == {"n_neighbors": (51, 50, 52)}

@@ -9,16 +9,19 @@ from scipy.linalg import eigh, subspace_angles
 from scipy.spatial.distance import cdist
 from sklearn import manifold
 from sklearn.manifold import _locally_linear as theirs
+from threadpoolctl import threadpool_limits
 
 from kernels import reference
 from kernels.cpu import lle
 from pipeline.errors import InputError
 from pipeline.methods.lle.closed_classes import closed_classes, connect_closed_classes
 from pipeline.methods.lle.exact import LocallyLinearEmbedding, participation
+from pipeline.methods.lle.scikit_learn import LocallyLinearEmbedding as ScikitLearnLLE
 from pipeline.methods.lle.weights import products_with, weight_matrix
 from pipeline.methods.solvers.chebyshev import lowest_eigenpairs
 from pipeline.neighbors.graph import knn_graph
 
+SOLVERS = pytest.mark.parametrize("solver", ["inverse", "chebyshev"])
 NO_JOINS = np.empty((0, 2), np.int64)
 
 
@@ -203,10 +206,11 @@ def test_gives_up_and_says_so():
 # ---- the layout
 
 
+@SOLVERS
 @pytest.mark.parametrize("q", [1, 2, 3])
-def test_spans_the_lowest_eigenvectors(q, X, exact):
+def test_spans_the_lowest_eigenvectors(q, solver, X, exact):
     values, vectors = exact
-    estimator = LocallyLinearEmbedding(q, tol=1e-5, random_state=0)
+    estimator = LocallyLinearEmbedding(q, eigen_solver=solver, tol=1e-5, random_state=0)
     embedding = estimator.fit_transform(X)
     assert angle(embedding, vectors[:, 1 : q + 1]) < 1e-4
     assert estimator.diagnostics_["converged"]
@@ -230,23 +234,27 @@ def test_is_scikit_learns(X):
     )
 
 
-def test_same_bits_for_any_number_of_threads(X):
-    estimator = LocallyLinearEmbedding(random_state=0)
+@SOLVERS
+def test_same_bits_for_any_number_of_threads(X, solver):
+    estimator = LocallyLinearEmbedding(eigen_solver=solver, random_state=0)
     threads = numba.get_num_threads()
     layouts = []
     try:
         for count in (1, threads, threads):
             numba.set_num_threads(count)
-            layouts.append(estimator.fit_transform(X))
+            with threadpool_limits(count):
+                layouts.append(estimator.fit_transform(X))
     finally:
         numba.set_num_threads(threads)
     assert np.array_equal(layouts[0], layouts[1])
     assert np.array_equal(layouts[1], layouts[2])
 
 
-def test_another_start_changes_less_than_tol(X):
+@SOLVERS
+def test_another_start_changes_less_than_tol(X, solver):
     one, two = (
-        LocallyLinearEmbedding(tol=1e-4, random_state=seed).fit_transform(X) for seed in (0, 1)
+        LocallyLinearEmbedding(eigen_solver=solver, tol=1e-4, random_state=seed).fit_transform(X)
+        for seed in (0, 1)
     )
     assert not np.array_equal(one, two)
     assert np.sin(angle(one, two)) < 2e-4
@@ -287,13 +295,15 @@ def test_participation_of_a_spike_and_of_a_constant():
 
 
 def test_diagnostics_are_plain(X):
-    estimator = LocallyLinearEmbedding(random_state=0).fit(X)
-    known = estimator.diagnostics_
-    assert json.loads(json.dumps(known, allow_nan=False)) == known
-    assert known["components"] == known["closed_classes"] == 1
-    assert known["connections"] == 0
+    for solver in ("inverse", "chebyshev"):
+        estimator = LocallyLinearEmbedding(eigen_solver=solver, random_state=0).fit(X)
+        known = estimator.diagnostics_
+        assert json.loads(json.dumps(known, allow_nan=False)) == known
+        assert known["eigen_solver"] == solver
+        assert known["components"] == known["closed_classes"] == 1
+        assert known["connections"] == 0
+        assert known["participation"] == pytest.approx(list(participation(estimator.embedding_)))
     assert known["flops"] == 4 * 16 * 12 * 400 * known["n_iter"]
-    assert known["participation"] == pytest.approx(list(participation(estimator.embedding_)))
 
 
 # ---- graphs of several connected components
@@ -390,12 +400,13 @@ def test_equal_points_survive_and_have_no_unique_plane():
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"n_components": 0}, "n_components is 0"),
+        ({"n_components": 0}, "n_components of LocallyLinearEmbedding is 0 but"),
         ({"n_components": 400}, "n_components is 400 but 400 points"),
         ({"n_neighbors": 400}, "400"),
-        ({"reg": 0}, "reg is 0"),
-        ({"tol": -1}, "tol is -1"),
-        ({"max_iter": 0}, "max_iter is 0"),
+        ({"reg": 0}, "reg of .* is 0"),
+        ({"tol": -1}, "tol of .* is -1"),
+        ({"max_iter": 0}, "max_iter of .* is 0"),
+        ({"eigen_solver": "arpack"}, "eigen_solver of .* is 'arpack'"),
         ({"reg": 1e-30}, "reg is 1e-30, too small"),
     ],
 )
@@ -405,9 +416,53 @@ def test_what_cannot_be_done_is_said(parameters, words, X):
         LocallyLinearEmbedding(**parameters).fit_transform(X)
 
 
-def test_warns_when_not_converged(X):
-    estimator = LocallyLinearEmbedding(max_iter=100, random_state=0)
-    with pytest.warns(UserWarning, match="max_iter = 100 products .* raise max_iter"):
+@pytest.mark.parametrize(("solver", "products"), [("inverse", 1), ("chebyshev", 100)])
+def test_warns_when_not_converged(X, solver, products):
+    estimator = LocallyLinearEmbedding(
+        eigen_solver=solver, tol=1e-6, max_iter=products, random_state=0
+    )
+    with pytest.warns(UserWarning, match=f"max_iter = {products} products .* raise max_iter"):
         estimator.fit_transform(X)
     assert not estimator.diagnostics_["converged"]
-    assert estimator.diagnostics_["n_iter"] == 100
+    assert estimator.diagnostics_["n_iter"] == products
+
+
+# ---- any unit, few points
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_power_of_two_changes_nothing(X, dtype):
+    X = X.astype(dtype)
+    expected = LocallyLinearEmbedding(random_state=0).fit(X)
+    for exponent in (-100, 90):
+        found = LocallyLinearEmbedding(random_state=0).fit(np.ldexp(X, exponent))
+        assert np.array_equal(found.embedding_, expected.embedding_)
+        assert found.diagnostics_ == expected.diagnostics_
+
+
+@pytest.mark.parametrize("factor", [1e-200, 1e-6, 1e3, 1e200])
+@pytest.mark.parametrize("engine", [LocallyLinearEmbedding, ScikitLearnLLE])
+def test_a_power_of_ten_changes_rounding_only(X, engine, factor):
+    expected, found = (engine(random_state=0).fit_transform(x) for x in (X, factor * X))
+    assert np.allclose(found, expected, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.filterwarnings("ignore:eigenvalues of LLE agree")
+@pytest.mark.filterwarnings("ignore:the graph of .* closed classes")
+@pytest.mark.parametrize("engine", [LocallyLinearEmbedding, ScikitLearnLLE])
+@pytest.mark.parametrize("n", [3, 4, 5, 6, 40])
+@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["random", "twins", "one apart"])
+def test_few_and_equal_points_have_a_layout(engine, n, k, kind):
+    if k >= n:
+        pytest.skip("as many neighbours as points")
+    X = np.random.default_rng(n).normal(size=(n, 4))
+    if kind == "twins":
+        X = np.repeat(X, 2, axis=0)[:n]
+    elif kind == "one apart":
+        X[1:] = X[1]
+    estimator = engine(n_neighbors=k, random_state=0)
+    found = estimator.fit_transform(X)
+    assert found.shape == (n, 2)
+    assert np.allclose(found.T @ found, np.eye(2), atol=1e-9)
+    assert estimator.diagnostics_.get("converged", True)

@@ -410,7 +410,7 @@ def test_equal_rows_meet_in_one_place(X, storage):
         ({"metric": "cosine"}, "metric of MDS is 'cosine'"),
         ({"storage": "tape"}, "storage of MDS is 'tape'"),
         ({"normalized_stress": "no"}, "normalized_stress of MDS is 'no'"),
-        ({"init": "spectral"}, "init is 'spectral'"),
+        ({"init": "spectral"}, "init of MDS is 'spectral'"),
         ({"n_init": 2}, "n_init is 2"),
         ({"init": np.ones((330, 3))}, r"shape \(330, 3\)"),
         ({"init": np.ones((330, 2))}, "different places"),

@@ -7,6 +7,7 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.spatial.distance import cdist
 from sklearn.utils.graph import _fix_connected_components
 
+from pipeline.errors import InputError
 from pipeline.neighbors import components as components_module
 from pipeline.neighbors.components import (
     NearestPairSearch,
@@ -88,7 +89,37 @@ def test_many_components_are_connected_pair_by_pair():
     assert np.array_equal(found.distances, expected)
 
 
+def test_edges_that_do_not_fit_into_memory_are_refused(monkeypatch):
+    X = islands((40, 30, 20))
+    graph = knn_graph(X, k=6)
+    monkeypatch.setattr(components_module, "available_memory", lambda: 100)
+    with pytest.raises(InputError, match=r"3 connected components"):
+        connect_components(graph, X)
+
+
 # ---- the nearest pair
+
+
+def nearest_by_cdist(X, rows, columns):
+    distances = cdist(X[rows].astype(np.float64), X[columns].astype(np.float64))
+    i, j = np.unravel_index(distances.argmin(), distances.shape)
+    return rows[i], columns[j], distances[i, j]
+
+
+@pytest.mark.parametrize("tiles", [(512, 4096), (7, 11)])
+@pytest.mark.parametrize("X", [blobs(), lattice(), two_scales(), np.ones((150, 7))])
+def test_nearest_pairs_of_many_sets_are_those_of_each_two(X, tiles, monkeypatch):
+    """Sets of one point and of many, which tiles cut anywhere."""
+    monkeypatch.setattr(components_module, "ROWS", tiles[0])
+    monkeypatch.setattr(components_module, "COLUMNS", tiles[1])
+    monkeypatch.setattr(components_module, "IN_DOUBT", 5 * X.shape[1])
+    random = np.random.default_rng(0)
+    cuts = np.sort(random.choice(np.arange(1, len(X) - 30), 60, replace=False))
+    sets = [np.sort(part) for part in np.split(random.permutation(len(X)), cuts)]
+    found = NearestPairSearch(X).nearest_pairs(sets)
+    expected = [nearest_by_cdist(X, sets[i], sets[j]) for i in range(61) for j in range(i)]
+    for part, column in zip(found, zip(*expected, strict=True), strict=True):
+        assert np.array_equal(part, column)
 
 
 @pytest.mark.parametrize("tiles", [(512, 4096), (7, 11)])
@@ -114,9 +145,16 @@ def test_nearest_pair_is_that_of_all_float64_distances(X, tiles, monkeypatch):
     for size in (1, 40, len(X) // 2):
         rows = np.sort(random.permutation(len(X))[:size])
         columns = np.setdiff1d(np.arange(len(X)), rows)
-        distances = cdist(X[rows].astype(np.float64), X[columns].astype(np.float64))
-        i, j = np.unravel_index(distances.argmin(), distances.shape)
-        assert search.nearest_pair(rows, columns) == (rows[i], columns[j], distances[i, j])
+        assert search.nearest_pair(rows, columns) == nearest_by_cdist(X, rows, columns)
+
+
+@pytest.mark.parametrize("exponent", [-900, 900])
+def test_squares_neither_overflow_nor_vanish(exponent):
+    X = blobs().astype(np.float64)
+    rows, columns = np.arange(100), np.arange(100, 400)
+    row, column, distance = NearestPairSearch(X).nearest_pair(rows, columns)
+    scaled = NearestPairSearch(np.ldexp(X, exponent)).nearest_pair(rows, columns)
+    assert scaled == (row, column, np.ldexp(distance, exponent))
 
 
 def test_float64_decides_where_float32_products_cannot():

@@ -60,7 +60,8 @@ def test_few_coordinates_bound_distances_from_below(width, monkeypatch):
     assert Z.shape[1] <= 41
     true = scale * np.sqrt(((X[:, None].astype(np.float64) - X) ** 2).sum(axis=-1))
     bound = np.sqrt(((Z[:, None].astype(np.float64) - Z) ** 2).sum(axis=-1))
-    assert (bound <= true + 1e-6 * norms.max()).all()
+    # Each end of a pair moves by the rounding of its coordinates: 2^-24 of its norm.
+    assert (bound <= true + 2.0**-24 * (norms[:, None] + norms)).all()
     # The rest's length is used: without it the bound would be no better than the projection.
     pairs = np.triu_indices(400, 1)
     projected = np.sqrt(((Z[:, None, :-1].astype(np.float64) - Z[:, :-1]) ** 2).sum(axis=-1))
@@ -83,7 +84,7 @@ def test_more_coordinates_for_fewer_candidates(monkeypatch):
 def test_a_weak_bound_costs_time_and_no_neighbour(monkeypatch, capfd):
     """Hardly any row is proved at once, all are found."""
     monkeypatch.setattr(knn, "MIN_ROWS_PER_FEATURE", 1)
-    monkeypatch.setattr(bounds, "_components_needed", lambda *_: 2)
+    monkeypatch.setattr(bounds, "_axes_needed", lambda *_: 2)
     X = low_rank()
     assert np.array_equal(knn_graph(X, k=15).indices, reference.knn(X, 15)[0])
     again = int(capfd.readouterr().err.split(" rows are")[0].split()[-1])

@@ -35,6 +35,14 @@ def test_a_pile_of_points_keeps_its_distance_to_others():
     assert set(near[0, :4]) == {1, 2, 3, 4}
 
 
+@pytest.mark.parametrize("exponent", [-900, 900])
+def test_the_unit_of_the_layout_does_not_matter(exponent):
+    X = np.random.default_rng(2).normal(size=(300, 2))
+    X[7] = X[8]
+    expected = layout_neighbors(X, k=7)
+    assert np.array_equal(layout_neighbors(np.ldexp(X, exponent), k=7), expected)
+
+
 def test_the_tree_has_the_threads_of_the_process(monkeypatch):
     workers = []
 

@@ -47,7 +47,7 @@ def small_network(factor=1.0):
 
 @pytest.mark.parametrize("batch_size", [3, None])
 def test_batches_equal_one_by_one(model, batch_size):
-    features, info = extract_features(model, IMAGES, batch_size=batch_size)
+    features, info, _ = extract_features(model, IMAGES, batch_size=batch_size)
     alone = [extract_features(model, image[None]).features[0] for image in IMAGES[-2:]]
     assert (features.dtype, features.shape) == (np.float32, (7, 256))
     assert info["images_per_second"] > 0
@@ -102,7 +102,7 @@ def test_where_memory_runs_out_batches_become_smaller_once(monkeypatch, capsys):
     network = small_network()
     whole = extract_features(network, IMAGES).features
     tried = fails_beyond(2, monkeypatch)
-    features, info = extract_features(network, IMAGES, batch_size=7)
+    features, info, _ = extract_features(network, IMAGES, batch_size=7)
     np.testing.assert_allclose(features, whole, rtol=1e-6)
     assert tried == [7, 1, 1]  # the first two to compile
     assert info["batch_size"] == 1
@@ -132,7 +132,7 @@ def test_extraction_is_inference_and_leaves_the_model_alone(model):
 
 def test_a_feature_map_is_averaged_over_its_positions(model):
     layer = "conv_pw_1_relu"
-    pooled, _ = extract_features(model, IMAGES, layer=layer)
+    pooled, *_ = extract_features(model, IMAGES, layer=layer)
     whole = keras.Model(model.input, model.get_layer(layer).output)(IMAGES)
     whole = keras.ops.convert_to_numpy(whole)
     assert whole.shape == (7, 16, 16, 16)
@@ -144,7 +144,7 @@ def test_layers_compute_in_the_precision_and_the_pool_in_float32(name, bits):
     images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
     network = small_network()
     exact = extract_features(network, images, precision="float32").features
-    found, info = extract_features(network, images, precision=name)
+    found, info, _ = extract_features(network, images, precision=name)
     assert info["precision"] == name
     assert found.dtype == np.float32
     error = np.abs(found - exact).max() / np.abs(exact).max()
@@ -163,7 +163,7 @@ def test_features_beyond_float16_are_refused():
 def test_on_a_gpu_features_beyond_float16_are_extracted_again(monkeypatch, capsys):
     monkeypatch.setattr(keras_device, "has_gpu", lambda: True)
     network = small_network(factor=1e4)
-    features, info = extract_features(network, IMAGES)
+    features, info, _ = extract_features(network, IMAGES)
     assert info["precision"] == "float32"
     assert "infinite in float16" in capsys.readouterr().err
     np.testing.assert_array_equal(
@@ -181,7 +181,7 @@ def test_a_gpu_gets_larger_batches_within_its_memory(model, monkeypatch):
 
 
 def test_what_was_done_is_told(model, capsys):
-    _, info = extract_features(model, IMAGES)
+    _, info, _ = extract_features(model, IMAGES)
     assert info["precision"] == "float32"  # of a CPU
     assert info["gflop_per_image"] == pytest.approx(0.00163, rel=0.05)  # 2 x 41 M x (32 / 224)^2
     assert info["gflop_per_second"] == pytest.approx(
@@ -199,7 +199,7 @@ def test_neighbours_that_a_precision_keeps_are_counted(monkeypatch):
     monkeypatch.setattr(
         bench_precision,
         "extract_features",
-        lambda model, images, *, layer, precision: Extraction(features[precision], {"b": 1}),
+        lambda model, images, *, layer, precision: Extraction(features[precision], {"b": 1}, None),
     )
     labels = np.array([0, 0, 1, 1, 2, 2])
     rows = bench_precision.compare_precisions(None, exact, labels, precisions=("bfloat16",), k=1)

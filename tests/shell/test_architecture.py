@@ -11,7 +11,7 @@ import pipeline
 
 PIPELINE = Path(pipeline.__file__).parent
 KERNELS = Path(kernels.__file__).parent
-SHELL = {"__init__", "__main__", "cli", "config", "errors", "store"}
+SHELL = {"__init__", "__main__", "artefacts", "cli", "config", "errors", "store"}
 
 # What the modules of a chapter may import besides their own chapter: chapters, or single modules.
 EVERYBODY = {"errors", "runtime"}
@@ -22,11 +22,12 @@ ALLOWED = {
     "networks": EVERYBODY | {"kernels.oom"},
     "neighbors": EVERYBODY | {"kernels"},
     "methods": EVERYBODY | {"kernels", "neighbors", "images.subset"},
-    "measures": EVERYBODY | {"kernels", "neighbors", "methods"},
+    "measures": EVERYBODY | {"kernels", "neighbors", "methods", "images.subset"},
     "drawing": EVERYBODY | {"methods", "measures"},
     "report": EVERYBODY | {"methods", "measures", "drawing"},
     "config": EVERYBODY | {"networks.recipe", "methods.registry"},
-    "store": EVERYBODY | {"images", "neighbors"},
+    "artefacts": EVERYBODY,
+    "store": EVERYBODY | {"artefacts", "images", "neighbors"},
     "workflow": EVERYBODY | {"config", "images", "networks", "methods", "neighbors"},
 }
 CHAPTERS = sorted(set(ALLOWED) - SHELL)

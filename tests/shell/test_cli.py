@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from pipeline import __version__, store
+from pipeline import __version__, artefacts, store
 from pipeline.cli import app
 
 VERBS = [command.callback.__name__ for command in app.registered_commands]
@@ -59,15 +59,16 @@ def test_embed_alone_on_a_users_file(features, tmp_path):
     params = '{"svd_solver": "full"}'
     tunescope("embed", "--features", features, "--method", "pca", "--params", params, "--out", out)
     table = pd.read_parquet(out)
-    assert list(table.columns) == ["id", "x", "y"]
+    assert list(table.columns) == ["row", "x", "y"]
     centred = np.load(features) - np.load(features).mean(axis=0)
     variances = np.linalg.svd(centred, compute_uv=False)[:2] ** 2
-    assert np.allclose((table[["x", "y"]] ** 2).sum(), variances, rtol=1e-4)
-    made = store.read_sidecar(out)
+    made = artefacts.read_sidecar(out)
+    unit = 2.0 ** made["info"]["exponent"]
+    assert np.allclose(((unit * table[["x", "y"]]) ** 2).sum(), variances, rtol=1e-4)
     assert made["step"] == "embed"
     assert made["parameters"]["method"] == "pca"
     assert made["parameters"]["params"] == {"svd_solver": "full"}
-    assert made["inputs"] == {str(features): store.sha256(features)}
+    assert made["inputs"] == {str(features): artefacts.sha256(features)}
     assert made["seconds"] > 0
     assert made["process"]["seconds"] >= made["seconds"]
     assert made["process"]["cpu_seconds"] > 0
@@ -81,7 +82,7 @@ def test_embed_alone_on_a_users_file(features, tmp_path):
         (["--method", "pca", "--engine", "abacus"], ["'abacus'", "auto"]),
         (["--method", "tsne", "--params", '{"perplexty": 3}'], ["perplexty", "perplexity"]),
         (["--method", "pca", "--params", "{"], ["--params", "JSON"]),
-        (["--method", "pca", "--dataset", "nowhere.npz"], ["nowhere.npz does not exist"]),
+        (["--method", "pca", "--table", "nowhere.parquet"], ["nowhere.parquet does not exist"]),
         (["--method", "pca", "--subset", "1"], ["subset of 1", "too small"]),
     ],
 )
@@ -112,10 +113,10 @@ def test_features_that_are_not_finite_are_refused(tmp_path, spoil, words):
         assert word in sentence(error)
 
 
-def test_fewer_rows_than_neighbours(features, tmp_path):
-    error = tunescope("graph", "--features", features, "--out", tmp_path / "g.npz", status=2)
-    assert "60" in sentence(error)
-    assert "90" in sentence(error)
+def test_a_graph_of_fewer_rows_than_neighbours_has_all_of_them(features, tmp_path):
+    said = tunescope("graph", "--features", features, "--out", tmp_path / "g.npz")
+    assert "59 is used" in said
+    assert store.load_graph(tmp_path / "g.npz").indices.shape == (60, 59)
 
 
 def test_a_place_that_cannot_be_written_is_named(features, tmp_path):
@@ -165,15 +166,16 @@ def digits(tmp_path):
     """A data set, its pixels as features, and their layouts by PCA, whole and of a subset."""
     paths = {name: tmp_path / file for name, file in FILES.items()}
     tunescope("dataset", "--source", "digits", "--subset", 300, "--out", paths["data"])
-    np.save(paths["features"], store.load_dataset(paths["data"]).images.reshape(300, -1))
-    given = ["--features", paths["features"], "--dataset", paths["data"], "--method", "pca"]
+    np.save(paths["features"], store.load_images(paths["data"]).reshape(300, -1))
+    given = ["--features", paths["features"], "--table", paths["table"], "--method", "pca"]
     tunescope("embed", *given, "--out", paths["whole"])
     tunescope("embed", *given, "--subset", 100, "--out", paths["part"])
     return paths
 
 
 FILES = {
-    "data": "data.npz",
+    "data": "data.npy",
+    "table": "data.parquet",
     "features": "X.npy",
     "whole": "whole.parquet",
     "part": "part.parquet",
@@ -191,17 +193,17 @@ def quality(paths, *layouts, status=0):
 
 @pytest.mark.parametrize("name", ["whole", "part"])
 def test_layouts_are_measured_whole_and_in_part(digits, name):
-    labels = store.load_labels(digits["data"], points=300).labels
+    labels = store.load_table(digits["table"], points=300).labels
     table = store.load_layout(digits["part"])
     assert len(table) == 100
-    assert sorted(table["label"].value_counts()) == sorted(np.bincount(labels[table["id"]]))
+    assert sorted(table["label"].value_counts()) == sorted(np.bincount(labels[table["row"]]))
     quality(digits, digits[name])
     measures = store.load_measures(digits["measures"])
     assert measures["k"] == 5
     # Ten digits on the first two components: far better than the 0.1 of chance, far from solved.
     assert 0.3 < measures["layouts"]["pca"]["knn_accuracy"] < 0.9
     assert 0.1 < measures["layouts"]["pca"]["neighborhood_preservation"] < 0.9
-    context = store.context(digits["measures"])["layouts"]["pca"]
+    context = artefacts.context(digits["measures"])["layouts"]["pca"]
     assert (context["points"], context["total_points"]) == ({"whole": 300, "part": 100}[name], 300)
 
 
@@ -210,12 +212,29 @@ def test_two_layouts_by_one_method_are_refused(digits):
     assert "are both by pca" in sentence(error)
 
 
-def test_a_data_set_of_other_images_is_refused(digits, features, tmp_path):
-    error = tunescope(
-        "embed", "--features", features, "--dataset", digits["data"], "--method", "pca",
-        "--out", tmp_path / "l.parquet", status=2,
-    )  # fmt: skip
+def test_a_table_of_other_images_is_refused(digits, features, tmp_path):
+    given = ["--method", "pca", "--out", tmp_path / "l.parquet"]
+    error = tunescope("embed", "--features", features, "--table", digits["table"], *given, status=2)
     assert "has 300 images but the features have 60 rows" in sentence(error)
+
+
+def test_a_graph_or_a_layout_of_other_features_is_refused(digits, features, tmp_path):
+    graph = tmp_path / "graph.npz"
+    tunescope("graph", "--features", features, "--n-neighbors", 5, "--out", graph)
+    given = ["--method", "umap", "--out", tmp_path / "l.parquet"]
+    error = tunescope("embed", "--features", digits["features"], "--graph", graph, *given, status=2)
+    assert "graph.npz was not made from" in sentence(error)
+    paths = {**digits, "features": features}
+    assert "whole.parquet was not made from" in sentence(quality(paths, digits["whole"], status=2))
+
+
+@pytest.mark.parametrize("name", ["G", "G.npy", "features.npy"])
+def test_an_output_of_another_suffix_or_an_input_is_refused(features, tmp_path, name):
+    before = features.read_bytes()
+    error = tunescope("graph", "--features", features, "--out", tmp_path / name, status=2)
+    assert "--out" in sentence(error)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["features.npy"]
+    assert features.read_bytes() == before
 
 
 def test_measures_of_an_earlier_version_are_refused(tmp_path):

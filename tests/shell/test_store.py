@@ -1,58 +1,13 @@
-"""Is every artefact whole, described, and checked when it is read?"""
-
-import json
-import os
+"""Does every file hold what was written, and is another one refused in one sentence?"""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from pipeline import store
+from pipeline import artefacts, store
 from pipeline.errors import InputError
 from pipeline.images.dataset import Dataset
 from pipeline.neighbors.graph import Graph
-
-
-def test_a_failed_write_leaves_the_old_artefact_and_nothing_else(tmp_path):
-    path = tmp_path / "features.npy"
-    store.save_features(path, np.ones((2, 2), np.float32), {})
-
-    def half_written(temporary):
-        temporary.write_bytes(b"half")
-        raise OSError(28, "No space left on device", str(temporary))
-
-    with pytest.raises(OSError, match="No space left") as caught:
-        store.write(path, half_written, {})
-    assert caught.value.filename == str(path)
-    assert np.array_equal(store.load_features(path), np.ones((2, 2)))
-    assert sorted(os.listdir(tmp_path)) == ["features.npy", "features.npy.json"]
-
-
-def test_the_sidecar_says_how_and_from_what(tmp_path):
-    first, second = tmp_path / "a.npy", tmp_path / "b.npy"
-    store.save_features(first, np.zeros((3, 2), np.float32), {"context": {"stage": "before"}})
-    store.save_features(
-        second, np.zeros((3, 2), np.float32), {"inputs": [first], "seed": np.int64(7)}
-    )
-    made = json.loads(store.sidecar(second).read_text())
-    assert made["inputs"] == {str(first): store.sha256(first)}
-    assert made["seed"] == 7
-    assert made["sha256"] == store.sha256(second)
-    assert made["versions"]["numpy"] == np.__version__
-    assert store.context(first) == {"stage": "before"}
-
-
-def test_a_damaged_artefact_is_refused(tmp_path):
-    path = tmp_path / "features.npy"
-    store.save_features(path, np.zeros((3, 2), np.float32), {})
-    np.save(path, np.ones((3, 2), np.float32))
-    with pytest.raises(InputError, match=r"features\.npy is damaged"):
-        store.load_features(path)
-
-
-def test_a_users_own_file_needs_no_sidecar(tmp_path):
-    path = tmp_path / "mine.npy"
-    np.save(path, np.arange(6.0).reshape(3, 2))
-    assert store.load_features(path)[2, 1] == 5.0
 
 
 @pytest.mark.parametrize(
@@ -70,55 +25,92 @@ def test_features_of_another_kind_are_refused(tmp_path, array, words):
         store.load_features(path)
 
 
-def test_round_trips(tmp_path):
-    data = Dataset(
+@pytest.fixture
+def dataset():
+    return Dataset(
         images=np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3, 1),
         labels=np.array([0, 1]),
         class_names=("nought", "größer"),
         split=np.array(["train", "test"]),
+        ids=np.array([4, 7]),
+        files=("nought/a.png", "größer/b.png"),
         provenance={"source": "here"},
+        warnings=(),
     )
-    store.save_dataset(tmp_path / "d.npz", data, {})
-    again = store.load_dataset(tmp_path / "d.npz")
-    assert np.array_equal(again.images, data.images)
-    assert again.class_names == data.class_names
-    assert again.provenance == data.provenance
 
+
+@pytest.fixture
+def table(dataset, tmp_path):
+    store.save_dataset(tmp_path / "i.npy", tmp_path / "i.parquet", dataset, {})
+    return store.load_table(tmp_path / "i.parquet", points=2)
+
+
+def test_a_data_set_round_trips(dataset, table, tmp_path):
+    assert np.array_equal(store.load_images(tmp_path / "i.npy"), dataset.images)
+    assert table.ids.tolist() == [4, 7]
+    assert table.files.tolist() == list(dataset.files)
+    assert table.split.tolist() == ["train", "test"]
+    assert table.labels.tolist() == [0, 1]
+    assert table.class_names == dataset.class_names
+    made = artefacts.read_sidecar(tmp_path / "i.parquet")
+    assert made["provenance"] == {"source": "here"}
+    assert list(made["inputs"].values()) == [artefacts.sha256(tmp_path / "i.npy")]
+
+
+def test_a_graph_round_trips(tmp_path):
     graph = Graph(np.array([[1], [0]], np.int32), np.array([[2.0], [2.0]], np.float32))
     store.save_graph(tmp_path / "g.npz", graph, {})
     assert np.array_equal(store.load_graph(tmp_path / "g.npz").distances, graph.distances)
 
-    labels = store.load_labels(tmp_path / "d.npz", points=2)
-    assert np.array_equal(labels.labels, data.labels)
-    assert np.array_equal(labels.split, data.split)
-    assert store.load_image_shape(tmp_path / "d.npz") == (3, 3, 1)
+
+def test_a_layout_of_some_rows_says_which_images_they_are(table, tmp_path):
     xy = np.array([[1.0, 2.0]], np.float32)
-    store.save_layout(tmp_path / "l.parquet", np.array([1]), xy, labels, {})
-    table = store.load_layout(tmp_path / "l.parquet")
-    assert list(table.columns) == ["id", "split", "label", "x", "y"]
-    assert list(table["split"]) == ["test"]
-    rows, again, codes, names = store.load_labelled_layout(tmp_path / "l.parquet")
-    assert (rows, codes) == ([1], [1])
-    assert np.array_equal(again, xy)
+    store.save_layout(tmp_path / "l.parquet", np.array([1]), xy, table, {})
+    columns = store.load_layout(tmp_path / "l.parquet")
+    assert list(columns.columns) == ["row", "id", "file", "split", "label", "x", "y"]
+    assert columns.iloc[0].tolist() == [1, 7, "größer/b.png", "test", "größer", 1.0, 2.0]
+    layout = store.load_labelled_layout(tmp_path / "l.parquet")
+    assert (layout.rows, layout.ids, layout.labels, layout.split) == ([1], [7], [1], ["test"])
+    assert np.array_equal(layout.xy, xy)
     # A class without a point keeps its place, so that colours stay the same from layout to layout.
-    assert names == ("nought", "größer")
+    assert layout.class_names == ("nought", "größer")
 
 
-def test_a_sidecar_of_an_earlier_version_is_read(tmp_path):
-    """Where a step was called a stage."""
-    path = tmp_path / "pca.parquet"
-    store.save_layout(path, np.arange(2), np.zeros((2, 2)), None, {"context": {"stage": "after"}})
-    old = {**store.read_sidecar(path), "stage": "embed"}
-    store.sidecar(path).write_text(json.dumps(old))
-    assert store.load_sidecar(path)["step"] == "embed"
-    assert store.context(path) == {"stage": "after"}
-    assert len(store.load_layout(path)) == 2
+def test_predictions_say_which_images_are_taken_for_another_class(table, tmp_path):
+    probabilities = np.array([[0.75, 0.25], [0.625, 0.375]], np.float32)
+    store.save_predictions(tmp_path / "p.parquet", probabilities, table, {})
+    columns = pd.read_parquet(tmp_path / "p.parquet")
+    assert list(columns["prediction"]) == ["nought", "nought"]
+    assert list(columns["confidence"]) == [0.75, 0.625]
+    assert store.load_errors(tmp_path / "p.parquet").to_dict() == {4: False, 7: True}
 
 
-def test_an_artefact_must_say_its_step_where_run_times_are_asked_for(tmp_path):
-    (tmp_path / "mine.csv").write_text("x\n")
-    with pytest.raises(InputError, match="does not say which step wrote"):
-        store.load_sidecar(tmp_path / "mine.csv")
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"split": ["train", "val"]}, "split 'val'"),
+        ({"label": ["a", None]}, "no label in row 1"),
+        ({"id": None}, "no column id"),
+    ],
+)
+def test_a_table_of_another_kind_is_refused(tmp_path, change, words):
+    columns = {"id": [0, 1], "split": ["train", "test"], "label": ["a", "b"], **change}
+    known = {name: values for name, values in columns.items() if values is not None}
+    pd.DataFrame(known).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=words):
+        store.load_table(tmp_path / "t.parquet")
+
+
+def test_a_table_of_other_images_is_refused(table, tmp_path):
+    with pytest.raises(InputError, match="has 2 images but the features have 3 rows"):
+        store.load_table(tmp_path / "i.parquet", points=3)
+
+
+def test_no_file_is_written_under_another_name(tmp_path):
+    """NumPy appends its suffix to a name without one."""
+    store.save_features(tmp_path / "F", np.ones((2, 2), np.float32), {})
+    assert np.load(tmp_path / "F").sum() == 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["F", "F.json"]
 
 
 def test_truncated_files_are_named(tmp_path):

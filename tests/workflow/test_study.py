@@ -72,7 +72,7 @@ def test_a_failed_step_is_one_sentence_with_its_log(tmp_path):
 )
 def test_what_cannot_work_is_refused_before_anything_is_lost(tmp_path, change, words):
     write(tmp_path / "tiny.yaml", {**TINY, **change})
-    kept = tmp_path / "results/tiny/dataset.npz"
+    kept = tmp_path / "results/tiny/images.npy"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"of an earlier run")
     for option in ([], ["--dry-run"]):

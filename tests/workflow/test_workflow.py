@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 from tiny_study import BACKBONE, TINY, copy_project, finish, planned, snakemake, start, write
 
-from pipeline import store
+from pipeline.artefacts import read_sidecar
 
 AFTER_EMBED = {"quality": 2, "figure": 1, "summary": 1, "runtimes": 1}
 
@@ -43,8 +43,7 @@ def test_every_artefact_is_there_with_its_sidecar(study):
     assert size(results / "preview.png")[0] <= 1600
     assert not list(study.rglob(".writing-*"))
     made = {
-        name: store.read_sidecar(results / "after" / name)
-        for name in ("features.npy", "pca.parquet")
+        name: read_sidecar(results / "after" / name) for name in ("features.npy", "pca.parquet")
     }
     assert re.match(r"tensorflow \d", made["features.npy"]["versions"]["keras-backend"])
     assert "keras-backend" not in made["pca.parquet"]["versions"]
@@ -150,7 +149,7 @@ def test_an_edited_image_folder_re_runs_from_the_data_set_on(tmp_path):
             Image.new("L", (16, 16), pixels).save(images / label / f"{number}.png")
     config = yaml.safe_load(yaml.safe_dump(TINY))
     write(folder / "tiny.yaml", {**config, "dataset": {"source": images.name}})
-    target = "results/tiny/dataset.npz"
+    target = "results/tiny/images.npy"
     snakemake(folder, target)
     assert planned(folder, target) == {}
     Image.new("L", (16, 16), 7).save(images / "cat/0.png")

@@ -43,6 +43,16 @@ class Kernel(NamedTuple):
     squared_norm: float
     backend: Backend
 
+    def error_bound(self, rounding: float) -> float:
+        """Bound on how far an eigenvalue is off where each distance is by up to `rounding`.
+
+        Eigenvalues move by at most the spectral norm of the change of B (Weyl 1912), and J only
+        shrinks: |dB| <= 1/2 |d(D^2)|_F, where the entries of d(D^2) are at most 2 d e + e^2 for
+        distances d and e = `rounding`. So |dB| <= e (|D|_F + n e / 2), and |D|_F^2 = 1'D^2 1 is
+        2 n trace(B).
+        """
+        return rounding * ((2 * self.n * self.trace) ** 0.5 + self.n * rounding / 2)
+
 
 def kernel_of_pairs(pairs: Pairs, backend: Backend, *, name: str) -> Kernel:
     """The kernel of distances that are stored as pairs.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 import warnings
-from numbers import Integral, Real
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from scipy.sparse.csgraph import dijkstra
 from sklearn.utils import check_random_state
+from sklearn.utils.extmath import svd_flip
 from threadpoolctl import threadpool_limits
 
 from kernels.backend import Backend, to_host
@@ -33,6 +34,7 @@ from pipeline.methods.isomap.geodesics import (
     neighborhood_graph,
 )
 from pipeline.methods.isomap.landmarks import principal_axes, triangulate
+from pipeline.methods.parameters import Choices, Number, integer
 from pipeline.methods.solvers.eigenpairs import Eigenpairs
 from pipeline.neighbors.components import connect_components
 from pipeline.neighbors.graph import Graph
@@ -40,6 +42,7 @@ from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import log
 from pipeline.runtime.pair_storage import choose_storage, new_pairs, storage_shortage
 
+TINY = float(np.finfo(float).tiny)
 CHECKED = 8  # sources whose paths are computed again by Dijkstra's method
 
 
@@ -47,7 +50,9 @@ class Isomap(LayoutEstimator):
     """Isomap: classical scaling of shortest paths in the neighbour graph (Tenenbaum et al. 2000).
 
     Every pair of points counts, as in scikit-learn; shortest paths are exact, and kept as 16-bit
-    fractions of the longest.
+    fractions of the longest. An eigenvalue that this rounding alone can make, at most some 4e-5 of
+    the largest of points along a line, is taken for 0: its axis has no coordinates, and a warning
+    says so.
 
     Parameters
     ----------
@@ -76,11 +81,22 @@ class Isomap(LayoutEstimator):
     reconstruction_error_ : float
         What `sklearn.manifold.Isomap.reconstruction_error` returns; with landmarks, of these.
     diagnostics_ : dict
-        What `classical_scaling.diagnostics` returns, and components: connected components of the
-        neighbour graph before the shortest edges between them connected them; arcs: edges counted
-        both ways; path_error: largest difference between 8 sources' paths and Dijkstra's, as a
-        share of the longest; storage or landmarks; seconds_paths and seconds_eigen.
+        What `classical_scaling.diagnostics` returns, for features in the power of two in which the
+        largest is between 0.5 and 1; flat_axes: how many were within rounding; components:
+        connected components of the neighbour graph before the shortest edges between them
+        connected them; arcs: edges counted both ways; path_error: largest difference between 8
+        sources' paths and Dijkstra's, as a share of the longest; storage or landmarks;
+        seconds_paths and seconds_eigen.
     """
+
+    choices: ClassVar[Choices] = {
+        "n_components": (integer(1),),
+        "n_neighbors": (integer(1),),
+        "landmarks": (integer(1), None),
+        "storage": ("auto", "memory", "disk"),
+        "tol": (Number(TINY),),
+        "max_iter": (integer(1),),
+    }
 
     def __init__(
         self,
@@ -103,6 +119,10 @@ class Isomap(LayoutEstimator):
         self.max_iter = max_iter
         self.random_state = random_state
 
+    def units(self) -> dict[str, int]:
+        """See `LayoutEstimator`."""
+        return {"embedding_": 1, "reconstruction_error_": 2}
+
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`."""
         n = len(X)
@@ -118,23 +138,13 @@ class Isomap(LayoutEstimator):
                 layout[connected.points] = self._from_landmarks(connected, random, backend)
             else:
                 layout[connected.points] = self._from_all_pairs(connected, storage, random, backend)
-        largest = np.abs(layout).argmax(axis=0)
-        layout *= np.where(layout[largest, np.arange(self.n_components)] < 0, -1, 1)
-        return layout
+        return svd_flip(layout, None)[0]
 
     def _check_parameters(self, n: int) -> None:
         m = self.landmarks
-        for name in ("n_components", "n_neighbors", "max_iter", "landmarks"):
-            value = getattr(self, name)
-            if name == "landmarks" and value is None:
-                continue
-            if not isinstance(value, Integral) or int(value) < 1:
-                raise InputError(f"{name} is {value!r} but Isomap needs an integer of at least 1")
-        if not isinstance(self.tol, Real) or not 0 < float(self.tol) < np.inf:
-            raise InputError(f"tol is {self.tol!r} but must be a positive number; 1e-6 is usual")
         if not self.n_components < (n if m is None else min(m, n)):
             raise InputError(
-                f"n_components is {self.n_components} but must be at least 1 and less than the "
+                f"n_components is {self.n_components} but must be less than the "
                 f"{n} points{'' if m is None else f' and the {m} landmarks'}"
             )
         if m is not None and m > n:
@@ -185,7 +195,8 @@ class Isomap(LayoutEstimator):
             "path_error": _path_error(graph, checked, rows),
             "seconds_paths": seconds,
         }
-        solution = self._eigenpairs(kernel_of_pairs(pairs, backend, name="isomap"), random)
+        kernel = kernel_of_pairs(pairs, backend, name="isomap")
+        solution = self._eigenpairs(kernel, geodesics.rounding(n, step, backend), random)
         return solution.vectors * np.sqrt(np.maximum(solution.values, 0))
 
     def _from_landmarks(
@@ -212,10 +223,15 @@ class Isomap(LayoutEstimator):
             "seconds_paths": seconds,
         }
         among = rows[:, backend.to_device(sources)].astype(np.float64) * step
-        solution = self._eigenpairs(kernel_of_matrix(among, backend), random)
+        kernel = kernel_of_matrix(among, backend)
+        solution = self._eigenpairs(kernel, geodesics.rounding(n, step, backend), random)
         return principal_axes(triangulate(rows, step, solution, backend))
 
-    def _eigenpairs(self, kernel: Kernel, random: RandomState) -> Eigenpairs:
+    def _eigenpairs(self, kernel: Kernel, rounding: float, random: RandomState) -> Eigenpairs:
+        """The largest eigenpairs of a kernel of distances, each off by at most `rounding`.
+
+        Values that may be 0 but for rounding are 0; diagnostics have them as they were.
+        """
         start = time.perf_counter()
         pairs, negative_sum = largest_kernel_eigenpairs(
             kernel, k=self.n_components, tol=self.tol, max_iter=self.max_iter, random=random
@@ -228,7 +244,16 @@ class Isomap(LayoutEstimator):
         self.diagnostics_ |= diagnostics(kernel, pairs, negative_sum)
         self.diagnostics_["seconds_eigen"] = time.perf_counter() - start
         self.reconstruction_error_ = self.diagnostics_["reconstruction_error"]
-        return pairs
+        flat = pairs.values <= kernel.error_bound(rounding)
+        self.diagnostics_["flat_axes"] = int(flat.sum())
+        if flat.any():
+            warnings.warn(
+                f"{flat.sum()} of {self.n_components} axes of Isomap are within the rounding of "
+                "the paths to 16 bits, so that their coordinates are 0: the points may lie along "
+                "fewer dimensions",
+                stacklevel=4,
+            )
+        return pairs._replace(values=np.where(flat, 0.0, pairs.values))
 
 
 def _memory_beside_pairs(n: int, k: int, backend: Backend) -> int:

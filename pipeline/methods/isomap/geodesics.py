@@ -49,12 +49,16 @@ def neighborhood_graph(graph: Graph, connections: ConnectingEdges) -> Neighborho
     Raises
     ------
     InputError
-        All points coincide.
+        All points coincide, or a distance is no length.
     """
     n, k = graph.indices.shape
     i = np.concatenate([np.repeat(np.arange(n), k), connections.rows])
     j = np.concatenate([np.ravel(graph.indices), connections.columns])
     length = np.concatenate([np.ravel(graph.distances), connections.distances]).astype(np.float64)
+    if not (np.isfinite(length) & (length >= 0)).all():
+        raise InputError(
+            "the neighbour graph has distances that are negative, infinite or NaN; compute it again"
+        )
     _, first = np.unique(np.minimum(i, j) * np.int64(n) + np.maximum(i, j), return_index=True)
     i, j, length = i[first], j[first], length[first]
     points = reverse_cuthill_mckee(_both_ways(i, j, length, n), symmetric_mode=True)
@@ -64,8 +68,8 @@ def neighborhood_graph(graph: Graph, connections: ConnectingEdges) -> Neighborho
     diameter = _estimated_diameter(edges)
     if diameter == 0:
         raise InputError(
-            f"all {n} rows of the features are the same, so there is nothing to lay out; "
-            "extract them again"
+            f"all {n} rows of the features are the same, as far as float32 can tell, so there is "
+            "nothing to lay out; extract them again"
         )
     return NeighborhoodGraph(edges, points, diameter)
 
@@ -151,6 +155,16 @@ def _all_fit(
                 return False
             progress.update()
     return True
+
+
+def rounding(n: int, step: float, backend: Backend) -> float:
+    """Bound on how far the distances that `compute_geodesics` wrote are off.
+
+    Half a step where a distance is stored; half of 2^-FRACTION_BITS steps for each edge of a path,
+    of which there are at most n - 1; and two units of float32, in which lengths are given.
+    """
+    fraction = 2.0 ** backend.kernels("shortest_paths").FRACTION_BITS
+    return step * (0.5 + 0.5 * (n - 1) / fraction + TOP * 2.0**-23)
 
 
 def _fixed_point(edges: csr_array, step: float, backend: Backend) -> list[Any]:

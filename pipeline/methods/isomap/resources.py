@@ -4,20 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.methods.engine import Engine
+from pipeline.methods.engine import Engine, Limit
 
 
-class Exact(Engine):
+class _Isomap(Engine):
+    """What the engines have in common."""
+
+    fewest_points = 3
+
+    def neighbors(self, *, n_neighbors: int = 12, **params: Any) -> int:
+        """See `Engine`."""
+        return n_neighbors
+
+    def limits(
+        self, n: int, *, n_neighbors: int = 12, landmarks: int | None = None, **params: Any
+    ) -> dict[str, Limit]:
+        """A point has at most all others for neighbours, and all points can be landmarks."""
+        limits = {}
+        if n_neighbors > n - 1:
+            limits["n_neighbors"] = Limit(n_neighbors, n - 1, n_neighbors + 1)
+        if landmarks is not None and landmarks > n:
+            limits["landmarks"] = Limit(landmarks, n, landmarks)
+        return limits
+
+
+class Exact(_Isomap):
     """Tunescope's shortest paths between all pairs, or to landmarks."""
 
     estimator = "pipeline.methods.isomap.exact:Isomap"
     library = "Tunescope"
     devices = ("cpu", "gpu")
     needs_graph = True
-
-    def neighbors(self, *, n_neighbors: int = 12, **params: Any) -> int:
-        """See `Engine`."""
-        return n_neighbors
 
     def memory(
         self,
@@ -30,9 +47,11 @@ class Exact(Engine):
         **params: Any,
     ) -> float:
         """Distances that do not fit into memory go to disk."""
-        return n * max(16 * d, 3900 + 150 * n_neighbors + 2 * (landmarks or 0)) + _stored_pairs(
-            n, landmarks, storage
-        )
+        m = landmarks or 0
+        paths = max(4000, 130 * n_neighbors)
+        rows = 2 * m * n + 48 * m**2 + 33_000 * m
+        pairs = _stored_pairs(n, landmarks, storage)
+        return 3e6 + n * max(10 * d, 4 * d + paths) + rows + pairs
 
     def gpu_memory(
         self,
@@ -55,20 +74,16 @@ class Exact(Engine):
         return 1.8e-8 * n * (landmarks or n)
 
 
-class ScikitLearn(Engine):
+class ScikitLearn(_Isomap):
     """scikit-learn's Isomap on N x N arrays."""
 
     estimator = "pipeline.methods.isomap.scikit_learn:Isomap"
     library = "scikit-learn"
     single_threaded = True
 
-    def neighbors(self, *, n_neighbors: int = 12, **params: Any) -> int:
-        """See `Engine`."""
-        return n_neighbors
-
     def memory(self, n: int, d: int, **params: Any) -> float:
         """See `Engine`."""
-        return 46 * n * n + 16 * n * d
+        return 40.7 * n * n + 12 * n * d
 
     def seconds(self, n: int, d: int, **params: Any) -> float:
         """See `Engine`."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from pipeline.methods.base import LayoutEstimator, centred, nearest_neighbors
+from pipeline.methods.parameters import Choices, Number, integer
 from pipeline.neighbors.components import count_components
 from pipeline.neighbors.graph import Graph
 
@@ -33,6 +35,15 @@ class Isomap(LayoutEstimator):
         scikit-learn connected them by the shortest edges between them.
     """
 
+    choices: ClassVar[Choices] = {
+        "n_components": (integer(1),),
+        "n_neighbors": (integer(1),),
+        "eigen_solver": ("auto", "arpack", "dense"),
+        "tol": (Number(0),),
+        "max_iter": (integer(1), None),
+        "path_method": ("auto", "FW", "D"),
+    }
+
     def __init__(
         self,
         n_components=2,
@@ -52,6 +63,10 @@ class Isomap(LayoutEstimator):
         self.path_method = path_method
         self.random_state = random_state
 
+    def units(self) -> dict[str, int]:
+        """See `LayoutEstimator`."""
+        return {"embedding_": 1, "reconstruction_error_": 2}
+
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`.
 
@@ -65,7 +80,8 @@ class Isomap(LayoutEstimator):
         engine = manifold.Isomap(**parameters)
         with _global_random_state(self.random_state):
             layout = engine.fit_transform(Z)
-        self.reconstruction_error_ = float(engine.reconstruction_error())
+        with np.errstate(invalid="ignore"):  # the root of a difference that rounding made negative
+            self.reconstruction_error_ = float(np.nan_to_num(engine.reconstruction_error()))
         near = nearest_neighbors(
             Z, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}", self.device
         )

@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any, ClassVar
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from sklearn.utils import check_random_state
+from sklearn.utils.extmath import svd_flip
 
 from kernels.backend import Backend, to_host
 from pipeline.errors import InputError
 from pipeline.methods.base import LayoutEstimator, nearest_neighbors
 from pipeline.methods.lle.closed_classes import closed_classes, connect_closed_classes
 from pipeline.methods.lle.weights import products_with, weight_matrix
+from pipeline.methods.parameters import Choices, Number, integer
 from pipeline.methods.solvers.chebyshev import lowest_eigenpairs
 from pipeline.methods.solvers.eigenpairs import Eigenpairs
+from pipeline.methods.solvers.inverse import elimination_work, lowest_singular_pairs
 from pipeline.neighbors.components import count_components
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import log
+from pipeline.runtime.memory import available_memory
 
 BLOCK = 16  # vectors: two cache lines a point; 8 take as long, 24 longer
 MOST_CLASSES = 64  # whose eigenvectors are separated from all others; more would be slow
+
+# Operations of a factorisation, from above, up to which it is tried first: at most some 5 s on one
+# core. Filters are as quick at 1e9 (2,000 points of noise in 20 dimensions: 0.3 s), and quicker
+# above (8,000, 8e10 operations: 4 s instead of 22). But on images and clusters of 1,000 to 16,000
+# points factors took 0.1 to 3 s, where filters took up to 190 s, most of them unconverged.
+FIRST_WORK = 2e10
+LAST_WORK = 1e12  # up to which it is tried where filters did not converge: minutes
+FACTOR_BYTES = 32  # of an entry of the lower and one of the upper factor, while they are made
+
+TINY = float(np.finfo(float).tiny)
 
 
 class LocallyLinearEmbedding(LayoutEstimator):
@@ -30,8 +45,9 @@ class LocallyLinearEmbedding(LayoutEstimator):
 
     The layout is spanned by the eigenvectors of M = (I - W)^T (I - W) with the lowest eigenvalues
     above 0, where row i of W holds the weights of point i. At 70,000 points these are 1e7 to 1e11
-    times smaller than the largest, so the eigenvectors are found by Chebyshev filters of high
-    degree, until the *plane* that they span is known to `tol`.
+    times smaller than the largest, and as small after fine-tuning at 2,000: they are found by
+    inverse iteration with the factors of I - W where these are sparse, else by Chebyshev filters
+    of high degree, until the *plane* that they span is known to `tol`.
 
     Parameters
     ----------
@@ -39,14 +55,19 @@ class LocallyLinearEmbedding(LayoutEstimator):
     n_neighbors : int
     reg : float
         Share of the trace that is added to the diagonal of each point's matrix.
+    eigen_solver : {"auto", "inverse", "chebyshev"}
+        See `pipeline.methods.solvers`. "auto" takes "inverse" where the factors are sparse, or
+        where filters do not converge, see `solvers_to_try`: below some 4,000 points of any data,
+        and for more where these lie in clusters or along few dimensions.
     tol : float
         Sine of the largest angle between the layout's plane and the true one, by the bound of
         Davis & Kahan (1970); scikit-learn's `tol` is ARPACK's.
     max_iter : int
-        Products of M with blocks of 16 or more vectors at most; about 2,000 are usual at 8,000
-        points and 8,000 at 70,000.
+        Products with blocks of 16 or more vectors at most: of M, of which 2,000 are usual at 8,000
+        points and 8,000 at 70,000, or of its inverse, of which 2 to 10 are.
     device : {"auto", "cpu", "gpu"}
-        Of weights and products; classes of the graph and the order of points are the CPU's.
+        Of weights and products with M; classes of the graph, the order of points and inverse
+        iteration are the CPU's.
     random_state : int, RandomState or None
         Draws the start, which decides the last digits.
 
@@ -58,11 +79,12 @@ class LocallyLinearEmbedding(LayoutEstimator):
     reconstruction_error_ : float
         Sum of the eigenvalues, as in scikit-learn.
     diagnostics_ : dict
-        "converged", "n_iter" (block products), "error" (the bound on the sine), "eigen_residual"
-        (largest), "eigenvalues" (one more than wanted: the gap), "participation" (the share of all
-        points that carries each column: a few points, a spike, may be LLE's true answer),
-        "components" of the graph, its "closed_classes" and the "connections" that connected them,
-        "reconstruction_error", "flops" and "bytes" of the products.
+        "eigen_solver", "converged", "n_iter" (block products), "error" (the bound on the sine),
+        "eigen_residual" (largest), "eigenvalues" (one more than wanted: the gap), "participation"
+        (the share of all points that carries each column: a few points, a spike, may be LLE's
+        true answer), "components" of the graph, its "closed_classes" and the "connections" that
+        connected them, "reconstruction_error"; "factor_entries" of inverse iteration, or "flops"
+        and "bytes" of the products of Chebyshev filters.
 
     Notes
     -----
@@ -78,12 +100,22 @@ class LocallyLinearEmbedding(LayoutEstimator):
     there is another warning.
     """
 
+    choices: ClassVar[Choices] = {
+        "n_components": (integer(1),),
+        "n_neighbors": (integer(1),),
+        "reg": (Number(TINY),),
+        "eigen_solver": ("auto", "inverse", "chebyshev"),
+        "tol": (Number(TINY),),
+        "max_iter": (integer(1),),
+    }
+
     def __init__(
         self,
         n_components=2,
         *,
         n_neighbors=12,
         reg=1e-3,
+        eigen_solver="auto",
         tol=1e-3,
         max_iter=20_000,
         device="auto",
@@ -92,12 +124,14 @@ class LocallyLinearEmbedding(LayoutEstimator):
         self.n_components = n_components
         self.n_neighbors = n_neighbors
         self.reg = reg
+        self.eigen_solver = eigen_solver
         self.tol = tol
         self.max_iter = max_iter
         self.device = device
         self.random_state = random_state
 
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
+        """See `LayoutEstimator.fit_transform`."""
         self._check_parameters(len(X))
         backend = backend_for(self.device)
         near = nearest_neighbors(
@@ -114,45 +148,85 @@ class LocallyLinearEmbedding(LayoutEstimator):
                 stacklevel=3,
             )
         W = weight_matrix(X, indices, connections, reg=self.reg, backend=backend)
-        pairs = self._eigenpairs(W, classes, backend)
-        embedding = pairs.vectors[:, : self.n_components]
-        peaks = embedding[np.abs(embedding).argmax(axis=0), np.arange(self.n_components)]
-        embedding = embedding * np.sign(peaks)
+        closed = closed_classes(indices, connections)[0]
+        solver, pairs, error, work = self._lowest_eigenpairs(W, closed, classes, backend)
+        embedding, _ = svd_flip(pairs.vectors[:, : self.n_components], None)
         self.reconstruction_error_ = float(pairs.values[: self.n_components].sum())
         self.diagnostics_ = {
-            **self._convergence(pairs),
+            "eigen_solver": solver,
+            **self._convergence(pairs, error),
             "participation": [float(share) for share in participation(embedding)],
             "components": count_components(indices),
             "closed_classes": classes,
             "connections": len(connections),
             "reconstruction_error": self.reconstruction_error_,
-            **_work(W, pairs),
+            **work,
         }
         return embedding
 
     def _check_parameters(self, n: int) -> None:
-        if not 1 <= self.n_components < n:
+        if not self.n_components < n:
             raise InputError(
                 f"n_components is {self.n_components} but {n} points have 1 to {n - 1} dimensions; "
                 "choose one of these"
             )
-        for name in ("reg", "tol", "max_iter"):
-            value = getattr(self, name)
-            if not 0 < value < np.inf:
-                raise InputError(f"{name} is {value} but must be positive; choose a larger one")
 
-    def _eigenpairs(self, W: csr_array, classes: int, backend: Backend) -> Eigenpairs:
-        """Lowest eigenpairs of M without the constant, in the order of the points."""
-        n = W.shape[0]
-        # One vector for each further class, whose eigenvalues crowd near 0, and some to spare.
-        vectors = self.n_components + min(classes, MOST_CLASSES) + 6
+    def _lowest_eigenpairs(
+        self, W: csr_array, closed: np.ndarray, classes: int, backend: Backend
+    ) -> tuple[str, Eigenpairs, float, dict[str, Any]]:
+        """The solver that was used last, the pairs of M, the bound on their angle, the work."""
+        solve = {"inverse": self._by_inverse_iteration, "chebyshev": self._by_chebyshev_filters}
+        asked_for = self.eigen_solver
+        for solver in solvers_to_try(W) if asked_for == "auto" else [asked_for]:
+            pairs, error, work = solve[solver](W, closed, classes, backend)
+            if pairs.converged:
+                break
+        return solver, pairs, error, work
+
+    def _start(self, n: int, classes: int) -> np.ndarray:
+        """A random block, of one vector for each further class, whose eigenvalues crowd near 0."""
+        vectors = self.n_components + min(classes, MOST_CLASSES) + 6  # some to spare
         width = min(n - 1, max(BLOCK, -(-vectors // 8) * 8))
+        return check_random_state(self.random_state).standard_normal((n, width))
+
+    def _by_inverse_iteration(
+        self, W: csr_array, closed: np.ndarray, classes: int, backend: Backend
+    ) -> tuple[Eigenpairs, float, dict[str, Any]]:
+        """Lowest eigenpairs of M, the bound on their angle and the work, from factors of I - W.
+
+        The singular values of I - W are the roots of the eigenvalues, and the bound on the angle
+        is theirs. The left null vector is not 0 on the one closed class, and nowhere else.
+        """
+        n = W.shape[0]
+        start = self._start(n, classes)
+        log.info(f"LLE: {n:,} points x {self.n_neighbors} neighbours, inverse iteration")
+        R = (eye_array(n) - W).tocsr()
+        found = lowest_singular_pairs(
+            R,
+            start,
+            wanted=self.n_components,
+            pivot=int(closed[0]),
+            tol=self.tol,
+            max_products=self.max_iter,
+        )
+        roots = found.pairs
+        values, V = roots.values**2, roots.vectors
+        residuals = np.linalg.norm(R.T @ (R @ V) - V * values, axis=0)
+        pairs = roots._replace(values=values, residuals=residuals)
+        return pairs, roots.angle_bound(self.n_components), {"factor_entries": found.entries}
+
+    def _by_chebyshev_filters(
+        self, W: csr_array, closed: np.ndarray, classes: int, backend: Backend
+    ) -> tuple[Eigenpairs, float, dict[str, Any]]:
+        """The same from products with M alone, without its constant eigenvector."""
+        n = W.shape[0]
+        start = self._start(n, classes)
+        width = start.shape[1]
         order = reverse_cuthill_mckee(W)  # neighbours close in memory: half the cache misses
         log.info(
-            f"LLE: {n:,} points x {self.n_neighbors} neighbours, {width} vectors: "
-            f"{(9 * 8 * width * n + 48 * W.nnz) / 1e9:.2g} GB beyond the features"
+            f"LLE: {n:,} points x {self.n_neighbors} neighbours, Chebyshev filters of {width} "
+            f"vectors, {(9 * 8 * width * n + 48 * W.nnz) / 1e9:.2g} GB beyond the features"
         )
-        start = check_random_state(self.random_state).standard_normal((n, width))
         pairs = lowest_eigenpairs(
             products_with(W[order][:, order], backend),
             backend.to_device(start),
@@ -165,11 +239,11 @@ class LocallyLinearEmbedding(LayoutEstimator):
         )
         vectors = np.empty_like(start)
         vectors[order] = to_host(pairs.vectors)
-        return pairs._replace(vectors=vectors)
+        pairs = pairs._replace(vectors=vectors)
+        return pairs, pairs.angle_bound(self.n_components), _work(W, pairs)
 
-    def _convergence(self, pairs: Eigenpairs) -> dict:
+    def _convergence(self, pairs: Eigenpairs, error: float) -> dict[str, Any]:
         """What was reached, with a warning if that is not what was asked for."""
-        error = pairs.angle_bound(self.n_components)
         if not pairs.converged:
             warnings.warn(
                 f"LLE stopped after max_iter = {self.max_iter} products before its plane was "
@@ -190,6 +264,23 @@ class LocallyLinearEmbedding(LayoutEstimator):
             "eigen_residual": float(pairs.residuals[: self.n_components].max()),
             "eigenvalues": [float(value) for value in pairs.values[: self.n_components + 1]],
         }
+
+
+def solvers_to_try(W: csr_array) -> list[str]:
+    """Eigensolvers in the order in which they should be tried until one converges.
+
+    By the work of a factorisation, from above, and the memory, where a bound on the entries of a
+    factor is the sum of the wavefronts, of whose squares the work is the sum.
+
+    Parameters
+    ----------
+    W : (n, n) csr_array
+    """
+    work = elimination_work(W)
+    room = FACTOR_BYTES * (W.shape[0] * work) ** 0.5 <= available_memory("cpu")
+    if work > LAST_WORK or not room:
+        return ["chebyshev"]
+    return ["inverse"] if work <= FIRST_WORK else ["chebyshev", "inverse"]
 
 
 def participation(vectors: np.ndarray) -> np.ndarray:

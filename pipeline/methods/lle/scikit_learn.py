@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from typing import ClassVar
 
 import numpy as np
 
 from pipeline.methods.base import LayoutEstimator, centred, nearest_neighbors
+from pipeline.methods.lle.closed_classes import closed_classes
+from pipeline.methods.parameters import Choices, Number, integer
 from pipeline.neighbors.components import count_components
 from pipeline.neighbors.graph import Graph
 
@@ -23,12 +26,22 @@ class LocallyLinearEmbedding(LayoutEstimator):
     Attributes
     ----------
     embedding_ : (n, n_components) float64
-        Each column has length 1: coordinates are about n ** -0.5.
+        Each column has length 1: coordinates are about n ** -0.5. The largest coordinate of a
+        column is positive.
     reconstruction_error_ : float
     diagnostics_ : dict
-        With "components", the number of connected components of the neighbour graph: LLE has one
-        constant solution for each, so that with two or more it draws a component as a point.
+        With "components" of the neighbour graph and its "closed_classes": LLE has one constant
+        solution for each class, so that with two or more it draws a class as a point.
     """
+
+    choices: ClassVar[Choices] = {
+        "n_components": (integer(1),),
+        "n_neighbors": (integer(1),),
+        "reg": (Number(0),),
+        "eigen_solver": ("auto", "arpack", "dense"),
+        "tol": (Number(0),),
+        "max_iter": (integer(1),),
+    }
 
     def __init__(
         self,
@@ -52,9 +65,10 @@ class LocallyLinearEmbedding(LayoutEstimator):
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`.
 
-        scikit-learn finds the neighbours itself; the graph only counts its components.
+        scikit-learn finds the neighbours itself; the graph only counts components and classes.
         """
         from sklearn import manifold
+        from sklearn.utils.extmath import svd_flip
 
         Z = centred(X)
         engine = manifold.LocallyLinearEmbedding(**self.get_params())
@@ -63,15 +77,16 @@ class LocallyLinearEmbedding(LayoutEstimator):
         near = nearest_neighbors(
             Z, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}", self.device
         )
-        count = count_components(near.indices)
-        if count > 1:
+        classes = len(closed_classes(near.indices))
+        if classes > 1:
             warnings.warn(
-                f"the graph of {self.n_neighbors} neighbours has {count} connected components, "
-                "which LLE draws as points or lines; more neighbours may connect them",
+                f"the graph of {self.n_neighbors} neighbours has {classes} closed classes, which "
+                "LLE draws as points or lines; more neighbours may connect them",
                 stacklevel=2,
             )
         self.diagnostics_ = {
-            "components": count,
+            "components": count_components(near.indices),
+            "closed_classes": classes,
             "reconstruction_error": self.reconstruction_error_,
         }
-        return layout
+        return svd_flip(layout, None)[0]

@@ -9,7 +9,8 @@ import numpy as np
 
 from kernels.backend import Backend, to_host
 from kernels.pairs import STRIP, TOP, Pairs, folds, strip_starts
-from pipeline.methods.pca.principal_coordinates import centre
+from pipeline.neighbors.principal_axes import centring
+from pipeline.neighbors.tiles import strips
 from pipeline.runtime.log import Progress, log
 from pipeline.runtime.pair_storage import new_pairs
 from pipeline.runtime.parallel import parallel_starmap
@@ -64,14 +65,15 @@ def centred_points(X: np.ndarray, dtype: np.dtype, backend: Backend) -> Points:
     No distance exceeds the sum of the two largest norms; a tighter bound would need another sweep,
     and the rounding errors of all pairs add only step^2 / 12 to their mean squared error.
     """
-    Z, scale = centre(X, dtype, backend)
+    centre = centring(X, backend)
+    Z = backend.xp.empty(X.shape, dtype)
     squared_norms = backend.xp.empty(len(Z))
-    for first in range(0, len(Z), STRIP):
-        rows = slice(first, first + STRIP)
+    for rows in strips(len(Z)):
+        Z[rows] = centre.apply(backend.to_device(X[rows]))
         squared_norms[rows] = backend.xp.square(Z[rows], dtype=np.float64).sum(axis=1)
     bound = float(np.sqrt(np.sort(to_host(squared_norms))[-2:]).sum())
     step = bound / TOP if bound else 1.0
-    return Points(backend, Z, squared_norms.astype(dtype), step, scale)
+    return Points(backend, Z, squared_norms.astype(dtype), step, centre.scale)
 
 
 class StoredDistances:

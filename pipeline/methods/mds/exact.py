@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from kernels.backend import Backend, to_host
 from pipeline.errors import InputError
-from pipeline.methods.base import LayoutEstimator, check_init
 from pipeline.methods.mds import initialization, smacof
+from pipeline.methods.mds.base import BaseMDS
 from pipeline.methods.mds.distances import (
     Dissimilarities,
     centred_points,
     euclidean_distances,
     precomputed_distances,
 )
-from pipeline.methods.pca.principal_coordinates import project
+from pipeline.methods.mds.resources import EXACT
+from pipeline.methods.parameters import Choices
+from pipeline.methods.pca.principal_coordinates import principal_coordinates
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.pair_storage import choose_storage
 
-EXACT = 4096  # points up to which pairs are stored in float64: 70 MB
 
-
-class MDS(LayoutEstimator):
+class MDS(BaseMDS):
     """Metric multidimensional scaling: minimise raw stress by SMACOF (de Leeuw 1977).
 
     All pairs count, with equal weights.
@@ -82,6 +82,12 @@ class MDS(LayoutEstimator):
             Of the distances and all passes over them.
     """
 
+    choices: ClassVar[Choices] = {
+        **BaseMDS.choices,
+        "metric": ("euclidean", "precomputed"),
+        "storage": ("auto", "memory", "disk", "recompute"),
+    }
+
     def __init__(
         self,
         n_components=2,
@@ -111,6 +117,10 @@ class MDS(LayoutEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self.metric == "precomputed"
         return tags
+
+    def _check_features(self, X: np.ndarray) -> None:
+        if self.metric == "precomputed":
+            initialization.check_matrix(X)
 
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph is not used: every pair counts."""
@@ -153,24 +163,21 @@ class MDS(LayoutEstimator):
     ) -> tuple[Dissimilarities, list[np.ndarray]]:
         """The dissimilarities, and starts of shape (n, n_components) and any size."""
         if self.metric == "precomputed":
-            initialization.check_matrix(X)
             starts = self._user_starts(len(X)) or [
                 initialization.classical_scaling(X, self.n_components)
             ]
             return precomputed_distances(X, storage=storage, backend=backend), starts
         precision = np.dtype(np.float64 if storage == "exact" else np.float32)
-        points = centred_points(X, precision, backend)
         # Classical scaling of Euclidean distances is PCA.
-        starts = self._user_starts(len(X)) or [
-            project(points.Z, self.n_components, backend) / points.step
-        ]
+        starts = self._user_starts(len(X)) or [principal_coordinates(X, self.n_components, backend)]
+        points = centred_points(X, precision, backend)
         return euclidean_distances(points, storage=storage), starts
 
     def _user_starts(self, n: int) -> list[np.ndarray]:
         """Random starts or the array that `init` asks for; none for classical scaling."""
         if not isinstance(self.init, str):
             return [initialization.check_start(self.init)]
-        if self.init == "random":
+        if self._starts_at_random:
             random = check_random_state(self.random_state)
             return [random.uniform(size=(n, self.n_components)) for _ in range(self.n_init)]
         return []
@@ -185,26 +192,7 @@ class MDS(LayoutEstimator):
         }
 
     def _check_parameters(self, n: int) -> None:
-        for name in ("n_components", "n_init", "max_iter"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or int(value) < 1:
-                raise InputError(f"{name} of MDS is {value!r} but must be an integer >= 1")
-        if not isinstance(self.eps, Real) or not float(self.eps) >= 0:
-            raise InputError(f"eps of MDS is {self.eps!r} but must be a number >= 0")
-        for name, words in (
-            ("metric", ("euclidean", "precomputed")),
-            ("normalized_stress", (True, False, "auto")),
-            ("storage", ("auto", "memory", "disk", "recompute")),
-        ):
-            value = getattr(self, name)
-            if not any(value is word or value == word for word in words):
-                allowed = ", ".join(map(str, words))
-                raise InputError(f"{name} of MDS is {value!r} but must be one of {allowed}")
-        check_init(self.init, (n, self.n_components), ("classical_mds", "random"), "MDS")
-        if self.n_init != 1 and not (isinstance(self.init, str) and self.init == "random"):
-            raise InputError(
-                f"n_init is {self.n_init} but only init='random' has more than one start"
-            )
+        super()._check_parameters(n)
         if self.metric == "precomputed" and self.storage == "recompute":
             raise InputError(
                 "storage 'recompute' of MDS needs features but metric is 'precomputed'; choose "

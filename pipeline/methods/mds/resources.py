@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.methods.engine import Engine
+from pipeline.methods.pca.resources import start_memory
+
+EXACT = 4096  # points up to which storage "auto" keeps pairs in float64, 8 bytes a pair
 
 
 class Exact(Engine):
@@ -15,8 +18,13 @@ class Exact(Engine):
     devices = ("cpu", "gpu")
 
     def memory(self, n: int, d: int, *, storage: str = "auto", **params: Any) -> float:
-        """Distances that do not fit into memory go to disk, or are recomputed."""
-        return 8 * n * d + 1e8 + (n * n if storage == "memory" else 0)
+        """Scaled features; centred ones, strips, sums and pairs, or before them the start by PCA.
+
+        Distances that do not fit into memory go to disk, or are recomputed.
+        """
+        pairs = n * n if storage == "memory" else 4 * min(n, EXACT) ** 2
+        passes = 4 * n * d + 16 * min(n, 1024) * d + 2450 * n + pairs
+        return 4 * n * d + max(start_memory(n, d), passes)
 
     def gpu_memory(self, n: int, d: int, *, storage: str = "auto", **params: Any) -> float:
         """Likewise; features, a product of a strip, sums of a pass."""
@@ -37,8 +45,8 @@ class ScikitLearn(Engine):
     single_threaded = True
 
     def memory(self, n: int, d: int, **params: Any) -> float:
-        """See `Engine`."""
-        return 60 * n * n + 16 * n * d
+        """Arrays of all pairs; scaled features, and centred ones in float64; the start by PCA."""
+        return 54 * n * n + 12 * n * d + start_memory(n, d) / 2
 
     def seconds(
         self, n: int, d: int, *, max_iter: int = 300, n_init: int = 1, **params: Any

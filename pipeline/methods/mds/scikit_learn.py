@@ -7,13 +7,13 @@ import warnings
 import numpy as np
 
 from kernels.backend import get_backend
-from pipeline.errors import InputError
-from pipeline.methods.base import LayoutEstimator, centred, check_init
+from pipeline.methods.base import centred
+from pipeline.methods.mds.base import BaseMDS
 from pipeline.methods.pca.principal_coordinates import principal_coordinates
 from pipeline.neighbors.graph import Graph
 
 
-class MDS(LayoutEstimator):
+class MDS(BaseMDS):
     """Metric multidimensional scaling: minimise raw stress by SMACOF (de Leeuw 1977).
 
     Parameters
@@ -64,6 +64,7 @@ class MDS(LayoutEstimator):
         """See `LayoutEstimator.fit_transform`; the graph is not used: every pair counts."""
         from sklearn import manifold
 
+        self._check_parameters(len(X))
         Z = centred(X)
         engine = manifold.MDS(
             self.n_components,
@@ -95,14 +96,8 @@ class MDS(LayoutEstimator):
         return layout
 
     def _start(self, Z: np.ndarray) -> np.ndarray | None:
-        shape = (len(Z), self.n_components)
-        check_init(self.init, shape, ("classical_mds", "random"), "MDS")
-        if isinstance(self.init, str) and self.init == "random":
+        if self._starts_at_random:
             return None
-        if self.n_init != 1:
-            raise InputError(
-                f"n_init is {self.n_init} but only init='random' has more than one start"
-            )
         if isinstance(self.init, str):
             return principal_coordinates(Z, self.n_components, get_backend("cpu"))
         return self.init

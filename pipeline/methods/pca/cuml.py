@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
-from sklearn.utils import check_scalar
+from sklearn.utils.extmath import svd_flip
 
 from kernels.gpu import cuda
-from pipeline.errors import InputError
 from pipeline.methods import rapids
 from pipeline.methods.base import centred
+from pipeline.methods.parameters import Choices
 from pipeline.methods.pca import scikit_learn as pca
 from pipeline.neighbors.graph import Graph
 
@@ -19,7 +21,7 @@ class PCA(pca.PCA):
     Parameters
     ----------
     n_components : int
-    svd_solver : {"covariance_eigh"}
+    svd_solver : {"auto", "covariance_eigh"}
         Eigenvectors of the covariance, in float64: what cuML calls "full".
     random_state : None
         Ignored: nothing is random. The largest entry of each component is positive.
@@ -30,16 +32,15 @@ class PCA(pca.PCA):
         As in `sklearn.decomposition.PCA`, in float64.
     """
 
+    choices: ClassVar[Choices] = {
+        **pca.PCA.choices,
+        "svd_solver": ("auto", "covariance_eigh"),
+    }
     device = "gpu"
 
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph is not used."""
-        check_scalar(self.n_components, "n_components", int, min_val=1, max_val=min(X.shape))
-        if self.svd_solver != "covariance_eigh":
-            raise InputError(
-                f"svd_solver is {self.svd_solver!r} but cuML's PCA knows 'covariance_eigh'; "
-                "choose it, or engine sklearn"
-            )
+        self._check_parameters(*X.shape)
         decomposition = rapids.load("cuml.decomposition")
         engine = decomposition.PCA(
             n_components=self.n_components, svd_solver="full", output_type="numpy"
@@ -47,12 +48,6 @@ class PCA(pca.PCA):
         with rapids.log_as_warnings():
             # Centred on the GPU: the features cross the bus as they are, not in float64.
             layout = engine.fit_transform(centred(cuda.array_module().asarray(X)))
-        signs = _signs(engine.components_)
-        self._keep(X, engine, signs[:, None] * engine.components_)
-        return signs * layout
-
-
-def _signs(components: np.ndarray) -> np.ndarray:
-    """Signs that make the largest entry of each component positive, as in scikit-learn."""
-    largest = np.abs(components).argmax(axis=1)
-    return np.where(components[np.arange(len(components)), largest] < 0, -1.0, 1.0)
+        layout, components = svd_flip(layout, engine.components_, u_based_decision=False)
+        self._keep(X, engine, components)
+        return layout

@@ -1,4 +1,6 @@
-"""Eigensolvers for matrices that are only known by their products, and what they exchange.
+"""Eigensolvers for large sparse or implicit matrices, and what they exchange.
 
-`chebyshev` finds the lowest eigenpairs (LLE), `lanczos` the largest (Isomap). No step.
+`inverse` finds the lowest singular vectors of a matrix that can be factored (LLE), `chebyshev` the
+lowest eigenvectors of one that is only known by its products (LLE), `lanczos` the largest
+(Isomap). No step.
 """

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any, NamedTuple
+
 import numpy as np
 from scipy.sparse import csr_array
 
 from kernels.backend import Backend, to_host
 from pipeline.neighbors.graph import Graph
+from pipeline.neighbors.tiles import strips
+from pipeline.runtime.parallel import parallel_starmap
 
 STEPS = 50  # of bisection, after which a logarithm between -46 and 46 is known to 1e-13
+TOLERANCE = 0.01  # share of the perplexity by which a point's may be another
+
+
+class Conditional(NamedTuple):
+    """Affinities of each point's neighbours.
+
+    Attributes
+    ----------
+    probabilities : (n, k) float64
+        p_j|i for the neighbours j of point i; rows have sum 1.
+    perplexities : (n,) float64
+        Of the rows: the exponential of their entropy.
+    """
+
+    probabilities: np.ndarray
+    perplexities: np.ndarray
 
 
 def joint_probabilities(graph: Graph, perplexity: float, backend: Backend) -> csr_array:
@@ -30,17 +51,58 @@ def joint_probabilities(graph: Graph, perplexity: float, backend: Backend) -> cs
     (n, n) csr_array of float64
         Symmetric, on the host.
     """
-    n, k = graph.indices.shape
-    conditional = to_host(_conditional(backend.to_device(graph.distances), perplexity, backend))
-    P = csr_array((conditional.ravel(), graph.indices.ravel(), np.arange(n + 1) * k), (n, n))
+    conditional = conditional_probabilities(graph, perplexity, backend)
+    return symmetrise(graph.indices, conditional.probabilities)
+
+
+def symmetrise(indices: np.ndarray, conditional: np.ndarray) -> csr_array:
+    """Joint probabilities, as of `joint_probabilities`, of (n, k) conditional ones."""
+    n, k = indices.shape
+    P = csr_array((conditional.ravel(), indices.ravel(), np.arange(n + 1) * k), (n, n))
     P.sort_indices()
     P = P + P.T.tocsr()
     P.data /= P.data.sum()
     return P
 
 
-def _conditional(distances, perplexity: float, backend: Backend):
-    """Each row's affinities of sum 1, whose entropy is the logarithm of the perplexity.
+def conditional_probabilities(graph: Graph, perplexity: float, backend: Backend) -> Conditional:
+    """The conditional probabilities of which `joint_probabilities` is made; parameters as there."""
+
+    def calibrate(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        weights, entropy = _calibrate(backend.to_device(graph.distances[rows]), perplexity, backend)
+        return to_host(weights), np.exp(to_host(entropy))
+
+    with parallel_starmap(backend) as starmap:
+        parts = starmap(calibrate, [(rows,) for rows in strips(len(graph.indices))])
+    probabilities, perplexities = zip(*parts, strict=True)
+    return Conditional(np.concatenate(probabilities), np.concatenate(perplexities))
+
+
+def perplexity_diagnostics(perplexities: np.ndarray, wanted: float) -> dict[str, float]:
+    """Median, least and largest perplexity; a warning where it is not the one that was wanted.
+
+    Parameters
+    ----------
+    perplexities : (n,) float64
+    wanted : float
+    """
+    missed = np.abs(perplexities - wanted) > TOLERANCE * wanted
+    found = {
+        "median": float(np.median(perplexities)),
+        "min": float(perplexities.min()),
+        "max": float(perplexities.max()),
+    }
+    if missed.any():
+        warnings.warn(
+            f"the perplexity of {missed.sum():,} of {len(missed):,} points is not {wanted:g} but "
+            f"{found['min']:.3g} to {found['max']:.3g}: more neighbours than that are equally near",
+            stacklevel=3,
+        )
+    return found
+
+
+def _calibrate(distances: Any, perplexity: float, backend: Backend) -> tuple[Any, Any]:
+    """Each row's affinities of sum 1, whose entropy is the logarithm of the perplexity; it, too.
 
     Points with more equally near neighbours than that have these alone, all alike.
 
@@ -64,4 +126,4 @@ def _conditional(distances, perplexity: float, backend: Backend):
         entropy = xp.log(total) + beta * (weights * squared).sum(axis=1, keepdims=True) / total
         flat = entropy > np.log(perplexity)
         low, high = xp.where(flat, middle, low), xp.where(flat, high, middle)
-    return weights / total
+    return weights / total, entropy[:, 0]

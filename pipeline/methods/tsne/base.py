@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils import check_random_state, check_scalar
+from scipy.sparse import csr_array
+from sklearn.utils import check_random_state
 
+from kernels.backend import Backend
 from pipeline.methods.base import LayoutEstimator, check_init, nearest_neighbors
+from pipeline.methods.parameters import Choices, Matrix, Number, integer
 from pipeline.methods.pca.principal_coordinates import principal_coordinates
+from pipeline.methods.tsne.affinities import (
+    conditional_probabilities,
+    perplexity_diagnostics,
+    symmetrise,
+)
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
 
@@ -16,7 +25,16 @@ EARLY_ITERATIONS = 250  # of early exaggeration, as in van der Maaten (2014) and
 
 
 class BaseTSNE(LayoutEstimator):
-    """Parameters, neighbours, learning rates and start of all engines of t-SNE."""
+    """Parameters, affinities, learning rates and start of all engines of t-SNE."""
+
+    choices: ClassVar[Choices] = {
+        "n_components": (Number(1, 2, integer=True),),
+        "perplexity": (Number(1),),
+        "early_exaggeration": (Number(1),),
+        "learning_rate": (Number(1e-3), "auto"),
+        "max_iter": (integer(1),),
+        "init": ("pca", "random", Matrix()),
+    }
 
     n_components: int
     perplexity: float
@@ -28,18 +46,19 @@ class BaseTSNE(LayoutEstimator):
 
     def _check_parameters(self, n: int) -> None:
         """Name the parameter that n points cannot be laid out with."""
-        check_scalar(self.n_components, "n_components", int, min_val=1, max_val=2)
-        check_scalar(self.perplexity, "perplexity", (int, float), min_val=1)
-        check_scalar(self.early_exaggeration, "early_exaggeration", (int, float), min_val=1)
-        check_scalar(self.max_iter, "max_iter", int, min_val=1)
-        if self.learning_rate != "auto":
-            check_scalar(self.learning_rate, "learning_rate", (int, float), min_val=1e-3)
-        check_init(self.init, (n, self.n_components), ("pca", "random"), "t-SNE")
+        check_init(self.init, (n, self.n_components), "t-SNE")
 
     def _neighbors(self, X: np.ndarray, graph: Graph | None) -> Graph:
         """The neighbours that affinities reach over."""
         k = math.ceil(3 * self.perplexity)
         return nearest_neighbors(X, graph, k, f"perplexity {self.perplexity:g}", self.device)
+
+    def _affinities(self, near: Graph, backend: Backend) -> tuple[csr_array, dict[str, Any]]:
+        """Joint probabilities of neighbours, and the diagnostics of their perplexity."""
+        conditional = conditional_probabilities(near, self.perplexity, backend)
+        effective = perplexity_diagnostics(conditional.perplexities, self.perplexity)
+        P = symmetrise(near.indices, conditional.probabilities)
+        return P, {"effective_perplexity": effective}
 
     def _rates(self, n: int) -> tuple[float, float]:
         """Learning rates for n points of a quarter of the gradient: of the early phase, the late.

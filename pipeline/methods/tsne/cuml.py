@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
-from sklearn.utils import check_scalar
 
 from pipeline.errors import InputError
 from pipeline.methods import rapids
 from pipeline.methods.base import with_self_neighbors
+from pipeline.methods.parameters import Choices, Number
 from pipeline.methods.tsne.base import EARLY_ITERATIONS, BaseTSNE
 from pipeline.neighbors.graph import Graph
 
@@ -53,6 +54,12 @@ class TSNE(BaseTSNE):
     neighbours only, not over all pairs, and cannot be compared with that of other libraries.
     """
 
+    choices: ClassVar[Choices] = {
+        **BaseTSNE.choices,
+        "n_components": (Number(2, 2, integer=True),),
+        "init": ("pca", "random"),
+        "method": ("auto", "fft"),
+    }
     device = "gpu"
 
     def __init__(
@@ -111,18 +118,7 @@ class TSNE(BaseTSNE):
         return layout
 
     def _check_parameters(self, n: int) -> None:
-        if isinstance(self.init, np.ndarray):
-            raise InputError(
-                "init is an array but cuML's t-SNE takes none: choose 'pca', 'random' or another "
-                "engine"
-            )
-        if self.method not in ("auto", "fft"):
-            raise InputError(
-                f"method is {self.method!r} but t-SNE by cuML knows 'auto' and 'fft'; choose one, "
-                "or another engine"
-            )
         super()._check_parameters(n)
-        check_scalar(self.n_components, "n_components", int, min_val=2)
         if math.ceil(3 * self.perplexity) + 1 > MAX_NEIGHBORS:
             raise InputError(
                 f"perplexity is {self.perplexity:g} but cuML keeps {MAX_NEIGHBORS} neighbours of "

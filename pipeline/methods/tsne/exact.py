@@ -9,7 +9,6 @@ from scipy.sparse import csr_array
 
 from kernels.backend import Backend, to_host
 from pipeline.methods.solvers.csr import csr_arrays
-from pipeline.methods.tsne.affinities import joint_probabilities
 from pipeline.methods.tsne.base import EARLY_ITERATIONS, BaseTSNE
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
@@ -53,8 +52,12 @@ class TSNE(BaseTSNE):
         Of the final layout from the affinities, exactly.
     n_iter_ : int
     diagnostics_ : dict
+        effective_perplexity
+            Median, min and max of all points, of the affinities.
         kl_divergence
             In float64 over all pairs.
+        kl_divergence_is
+            "exact".
         kl_divergences
             Every 50 iterations, of the layout before the step; forces as in the descent.
         gradient_norm
@@ -100,7 +103,8 @@ class TSNE(BaseTSNE):
         n = len(X)
         pairs = n * (n - 1) // 2
         log.info(f"t-SNE: {n:,} points, {pairs:,} pairs in each of {self.max_iter} iterations")
-        divergence = Divergence(joint_probabilities(near, self.perplexity, backend), backend)
+        P, known = self._affinities(near, backend)
+        divergence = Divergence(P, backend)
         start = np.zeros((2, n))  # a second coordinate of 0 stays there and changes no distance
         start[: self.n_components] = self._start(X).T
         Y, divergences = minimise(
@@ -113,8 +117,9 @@ class TSNE(BaseTSNE):
         gradient, total = divergence.gradient(Y)
         self.kl_divergence_ = divergence.value(Y, total)
         self.n_iter_ = self.max_iter
-        self.diagnostics_ = {
+        self.diagnostics_ = known | {
             "kl_divergence": self.kl_divergence_,
+            "kl_divergence_is": "exact",
             "kl_divergences": divergences,
             "gradient_norm": float(backend.xp.linalg.norm(gradient)),
             "n_iter": self.n_iter_,
@@ -159,6 +164,13 @@ class Divergence:
         repulsion, sums = self._kernels.repulsive_sums(Y)
         total = sums.sum()
         return 4 * (exaggeration * attraction - repulsion / total), total
+
+    def of_layout(self, layout: np.ndarray) -> float:
+        """The divergence of a layout of one or two columns on the host, (n, 1) or (n, 2)."""
+        Y = np.zeros((2, len(layout)))
+        Y[: layout.shape[1]] = layout.T
+        on_device = self.backend.to_device(Y)
+        return self.value(on_device, self.gradient(on_device)[1])
 
     def value(self, Y: Any, total: Any) -> float:
         """The divergence at a layout, of which `total` is the sum of all q."""

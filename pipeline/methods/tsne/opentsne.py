@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numba
 import numpy as np
-from sklearn.utils import check_scalar
+from scipy.sparse import csr_matrix
 
-from pipeline.errors import InputError
+from kernels.backend import get_backend
+from pipeline.methods.parameters import Choices, Number
 from pipeline.methods.tsne.base import EARLY_ITERATIONS, BaseTSNE
+from pipeline.methods.tsne.exact import Divergence
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.log import Progress
+
+EXACT_DIVERGENCE = 100_000  # points up to which the divergence is summed over all pairs
 
 
 class TSNE(BaseTSNE):
@@ -45,9 +51,29 @@ class TSNE(BaseTSNE):
     ----------
     embedding_ : (n, n_components) float64
     kl_divergence_ : float
-        Of the final layout, repulsion approximated as during the descent.
+        Of the final layout from the affinities, exactly up to 100,000 points.
     n_iter_ : int
+    diagnostics_ : dict
+        effective_perplexity
+            Median, min and max of all points, of the affinities.
+        kl_divergence
+            Over all pairs up to 100,000 points, which takes seconds there; above, with repulsion
+            approximated as during the descent.
+        kl_divergence_is
+            "exact" or "estimated", accordingly.
+        n_iter
+
+    Notes
+    -----
+    The affinities are those of the engine exact: openTSNE's own search for the widths loses its
+    digits where neighbours are far and about equally so, and misses the perplexity.
     """
+
+    choices: ClassVar[Choices] = {
+        **BaseTSNE.choices,
+        "method": ("auto", "barnes_hut", "fft"),
+        "angle": (Number(0, 1),),
+    }
 
     def __init__(
         self,
@@ -76,21 +102,18 @@ class TSNE(BaseTSNE):
 
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph needs k >= 3 x perplexity."""
-        from openTSNE import TSNEEmbedding, affinity, nearest_neighbors
+        from openTSNE import TSNEEmbedding
+        from openTSNE.affinity import PrecomputedAffinities
 
         self._check_parameters(len(X))
+        backend = get_backend("cpu")
         threads = self.n_jobs or numba.get_num_threads()
-        near = self._neighbors(X, graph)
-        affinities = affinity.PerplexityBasedNN(
-            perplexity=self.perplexity,
-            knn_index=nearest_neighbors.PrecomputedNeighbors(near.indices, near.distances),
-            n_jobs=threads,
-        )
+        P, known = self._affinities(self._neighbors(X, graph), backend)
         progress = Progress("t-SNE", self.max_iter)
         early_rate, late_rate = self._rates(len(X))
         embedding = TSNEEmbedding(
             self._start(X),
-            affinities,
+            PrecomputedAffinities(csr_matrix(P), normalize=False),
             negative_gradient_method={"barnes_hut": "bh"}.get(self.method, self.method),
             theta=self.angle,
             learning_rate=early_rate,
@@ -103,15 +126,15 @@ class TSNE(BaseTSNE):
         embedding.optimize(
             self.max_iter - early, learning_rate=late_rate, momentum=0.8, inplace=True
         )
-        self.kl_divergence_ = float(embedding.kl_divergence)
+        layout = np.asarray(embedding)
+        exact = len(X) <= EXACT_DIVERGENCE
+        # A divergence is never negative, though its estimate may be.
+        estimate = max(0.0, float(embedding.kl_divergence))
+        self.kl_divergence_ = Divergence(P, backend).of_layout(layout) if exact else estimate
         self.n_iter_ = self.max_iter
-        self.diagnostics_ = {"kl_divergence": self.kl_divergence_, "n_iter": self.n_iter_}
-        return np.asarray(embedding)
-
-    def _check_parameters(self, n: int) -> None:
-        super()._check_parameters(n)
-        check_scalar(self.angle, "angle", (int, float), min_val=0, max_val=1)
-        if self.method not in ("auto", "barnes_hut", "fft"):
-            raise InputError(
-                f"method is {self.method!r} but t-SNE knows 'auto', 'barnes_hut' and 'fft'"
-            )
+        self.diagnostics_ = known | {
+            "kl_divergence": self.kl_divergence_,
+            "kl_divergence_is": "exact" if exact else "estimated",
+            "n_iter": self.n_iter_,
+        }
+        return layout

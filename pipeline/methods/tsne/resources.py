@@ -5,66 +5,63 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pipeline.methods.engine import Engine
-from pipeline.methods.pca.resources import start_gpu_memory
+from pipeline.methods.engine import Engine, Limit
+from pipeline.methods.pca.resources import start_memory
 
 
-class OpenTSNE(Engine):
-    """openTSNE: Barnes-Hut or interpolation by FFT."""
+class _TSNE(Engine):
+    """What the engines have in common."""
 
-    estimator = "pipeline.methods.tsne.opentsne:TSNE"
-    library = "openTSNE"
     needs_graph = True
+    fewest_points = 4
 
     def neighbors(self, *, perplexity: float = 30.0, **params: Any) -> int:
         """See `Engine`."""
         return math.ceil(3 * perplexity)
 
+    def limits(self, n: int, *, perplexity: float = 30.0, **params: Any) -> dict[str, Limit]:
+        """Three times as many neighbours as the perplexity."""
+        points = self.neighbors(perplexity=perplexity) + 1
+        return {"perplexity": Limit(perplexity, (n - 1) // 3, points)} if points > n else {}
+
     def memory(self, n: int, d: int, *, perplexity: float = 30.0, **params: Any) -> float:
-        """See `Engine`."""
-        return n * (16 * d + 200 * perplexity)
+        """Scaled features, neighbours, their affinities made symmetric, and the start by PCA."""
+        return n * (4 * d + 234 * perplexity) + start_memory(n, d)
+
+
+class OpenTSNE(_TSNE):
+    """openTSNE: Barnes-Hut or interpolation by FFT."""
+
+    estimator = "pipeline.methods.tsne.opentsne:TSNE"
+    library = "openTSNE"
 
     def seconds(self, n: int, d: int, *, max_iter: int = 750, **params: Any) -> float:
         """Barnes-Hut grows with n; from 10,000 points on the FFT's grid costs the most."""
         return max_iter * (2.1e-6 * n if n < 10_000 else 0.02 + 8e-7 * n)
 
 
-class Exact(Engine):
+class Exact(_TSNE):
     """Tunescope's sums over all pairs."""
 
     estimator = "pipeline.methods.tsne.exact:TSNE"
     library = "Tunescope"
     devices = ("cpu", "gpu")
-    needs_graph = True
-
-    def neighbors(self, *, perplexity: float = 30.0, **params: Any) -> int:
-        """See `Engine`."""
-        return math.ceil(3 * perplexity)
-
-    def memory(self, n: int, d: int, *, perplexity: float = 30.0, **params: Any) -> float:
-        """See `Engine`."""
-        return n * (16 * d + 250 * perplexity)
 
     def gpu_memory(self, n: int, d: int, *, perplexity: float = 30.0, **params: Any) -> float:
         """The start by PCA, and then the descent."""
-        return max(start_gpu_memory(n, d), n * (200 * perplexity + 1000))
+        return max(start_memory(n, d), n * (200 * perplexity + 1000))
 
     def seconds(self, n: int, d: int, *, max_iter: int = 750, **params: Any) -> float:
         """All pairs in each iteration."""
         return 1.2e-10 * n * n * max_iter
 
 
-class CuML(Engine):
+class CuML(_TSNE):
     """cuML's interpolation by FFT."""
 
     estimator = "pipeline.methods.tsne.cuml:TSNE"
     library = "cuML"
     devices = ("gpu",)
-    needs_graph = True
-
-    def neighbors(self, *, perplexity: float = 30.0, **params: Any) -> int:
-        """See `Engine`."""
-        return math.ceil(3 * perplexity)
 
     def memory(self, n: int, d: int, *, perplexity: float = 30.0, **params: Any) -> float:
         """See `Engine`."""
@@ -72,4 +69,4 @@ class CuML(Engine):
 
     def gpu_memory(self, n: int, d: int, *, perplexity: float = 30.0, **params: Any) -> float:
         """The start by PCA, and then 100 bytes a neighbour."""
-        return 3e8 + max(start_gpu_memory(n, d), n * (300 * perplexity + 500))
+        return 3e8 + max(start_memory(n, d), n * (300 * perplexity + 500))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
-from sklearn.utils import check_scalar
+from typing import ClassVar
 
+import numpy as np
+
+from pipeline.errors import InputError
 from pipeline.methods.base import (
     LayoutEstimator,
     check_init,
     nearest_neighbors,
     with_self_neighbors,
 )
+from pipeline.methods.parameters import Choices, Matrix, Number, integer
 from pipeline.methods.pca.principal_coordinates import principal_coordinates
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
@@ -18,6 +21,18 @@ from pipeline.runtime.device import backend_for
 
 class BaseUMAP(LayoutEstimator):
     """Parameters, neighbours and start of all engines of UMAP."""
+
+    choices: ClassVar[Choices] = {
+        "n_components": (integer(1),),
+        "n_neighbors": (integer(2),),
+        "min_dist": (Number(0),),
+        "spread": (Number(1e-6),),
+        "n_epochs": (integer(1), None),
+        "init": ("pca", "spectral", "random", Matrix()),
+        "learning_rate": (Number(0),),
+        "repulsion_strength": (Number(0),),
+        "negative_sample_rate": (integer(0),),
+    }
 
     def __init__(
         self,
@@ -46,14 +61,11 @@ class BaseUMAP(LayoutEstimator):
 
     def _check_parameters(self, n: int) -> None:
         """Name the parameter that n points cannot be laid out with."""
-        check_scalar(self.n_components, "n_components", int, min_val=1)
-        check_scalar(self.n_neighbors, "n_neighbors", int, min_val=2)
-        check_scalar(self.spread, "spread", (int, float), min_val=1e-6)
-        check_scalar(self.min_dist, "min_dist", (int, float), min_val=0, max_val=self.spread)
-        check_scalar(self.negative_sample_rate, "negative_sample_rate", int, min_val=0)
-        if self.n_epochs is not None:
-            check_scalar(self.n_epochs, "n_epochs", int, min_val=1)
-        check_init(self.init, (n, self.n_components), ("pca", "spectral", "random"), "UMAP")
+        if self.min_dist > self.spread:
+            raise InputError(
+                f"min_dist of UMAP is {self.min_dist:g} but must be at most spread, {self.spread:g}"
+            )
+        check_init(self.init, (n, self.n_components), "UMAP")
 
     def _epochs(self, n: int) -> int:
         return self.n_epochs or (500 if n <= 10_000 else 200)

@@ -4,38 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.methods.engine import Engine
-from pipeline.methods.pca.resources import start_gpu_memory
+from pipeline.methods.engine import Engine, Limit
+from pipeline.methods.pca.resources import start_memory
 
 
-class UmapLearn(Engine):
-    """umap-learn; with a seed its descent has one thread."""
+class _UMAP(Engine):
+    """What the engines have in common."""
 
-    estimator = "pipeline.methods.umap.umap_learn:UMAP"
-    library = "umap-learn"
     needs_graph = True
-    single_threaded = True
 
     def neighbors(self, *, n_neighbors: int = 15, **params: Any) -> int:
         """All but the point itself."""
         return n_neighbors - 1
 
+    def limits(self, n: int, *, n_neighbors: int = 15, **params: Any) -> dict[str, Limit]:
+        """A neighbourhood has at most all points."""
+        return {"n_neighbors": Limit(n_neighbors, n, n_neighbors)} if n_neighbors > n else {}
+
+
+class UmapLearn(_UMAP):
+    """umap-learn; with a seed its descent has one thread."""
+
+    estimator = "pipeline.methods.umap.umap_learn:UMAP"
+    library = "umap-learn"
+    single_threaded = True
+
     def memory(self, n: int, d: int, *, n_neighbors: int = 15, **params: Any) -> float:
-        """See `Engine`."""
-        return n * (16 * d + 300 * n_neighbors)
+        """Scaled features, a shared graph of 90 neighbours, the edges, and the start by PCA."""
+        return n * (4 * d + 720 + 113 * n_neighbors) + start_memory(n, d)
 
 
-class CuML(Engine):
+class CuML(_UMAP):
     """cuML's UMAP."""
 
     estimator = "pipeline.methods.umap.cuml:UMAP"
     library = "cuML"
     devices = ("gpu",)
-    needs_graph = True
-
-    def neighbors(self, *, n_neighbors: int = 15, **params: Any) -> int:
-        """All but the point itself."""
-        return n_neighbors - 1
 
     def memory(self, n: int, d: int, *, n_neighbors: int = 15, **params: Any) -> float:
         """See `Engine`."""
@@ -43,4 +47,4 @@ class CuML(Engine):
 
     def gpu_memory(self, n: int, d: int, *, n_neighbors: int = 15, **params: Any) -> float:
         """The start by PCA, and then the edges."""
-        return 3e8 + max(start_gpu_memory(n, d), n * (150 * n_neighbors + 200))
+        return 3e8 + max(start_memory(n, d), n * (150 * n_neighbors + 200))

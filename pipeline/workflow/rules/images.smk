@@ -2,7 +2,9 @@ rule dataset:
     input:
         code=sources("dataset"),
     output:
-        **artefact("<results>/dataset.npz"),
+        **artefact("<results>/images.npy"),
+        table="<results>/images.parquet",
+        table_sidecar="<results>/images.parquet.json",
     log:
         "<logs>/dataset.log",
     benchmark:
@@ -14,9 +16,9 @@ rule dataset:
         content=content_digest(STUDY.dataset.source),
         options=lambda wildcards: flags(  # a function: braces in a path are no wildcards
             source=STUDY.dataset.source,
-            image_size=STUDY.dataset.image_size,
-            subset=STUDY.dataset.subset,
+            image_size=STUDY.image_size,
+            **subset_options(STUDY.dataset.subset),
             seed=STUDY.seed,
         ),
     shell:
-        verb("dataset")
+        verb("dataset", "--table {output.table:q}")

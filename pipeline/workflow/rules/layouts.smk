@@ -1,6 +1,6 @@
 rule graph:
     input:
-        features=rules.features.output.artefact,
+        features=FEATURES,
         code=sources("graph"),
     output:
         **artefact("<results>/{backbone}/{stage}/graph.npz"),
@@ -20,9 +20,9 @@ rule graph:
 
 rule embed:
     input:
-        features=rules.features.output.artefact,
+        features=FEATURES,
         graph=rules.graph.output.artefact,
-        dataset=rules.dataset.output.artefact,
+        table=rules.dataset.output.table,
         code=lambda wildcards: sources(f"{wildcards.method}.{RESOURCES.engine(wildcards.method)}"),
     output:
         **artefact("<results>/{backbone}/{stage}/{method}.parquet"),
@@ -38,20 +38,22 @@ rule embed:
         options=lambda wildcards: flags(
             method=wildcards.method,
             seed=STUDY.seed,
+            strict=STUDY.strict,
             **split_options(STUDY.methods[wildcards.method]),
         ),
     shell:
         verb(
             "embed",
-            "--features {input.features:q} --graph {input.graph:q} --dataset {input.dataset:q}",
+            "--features {input.features:q} --graph {input.graph:q} --table {input.table:q}",
         )
 
 
 rule quality:
     input:
         layouts=expand(rules.embed.output.artefact, method=STUDY.methods, allow_missing=True),
-        features=rules.features.output.artefact,
+        features=FEATURES,
         graph=rules.graph.output.artefact,
+        table=rules.dataset.output.table,
         code=sources("quality"),
     output:
         **artefact("<results>/{backbone}/{stage}/quality.json"),
@@ -66,4 +68,7 @@ rule quality:
     params:
         options=lambda wildcards, input: repeated("layout", input.layouts),
     shell:
-        verb("quality", "--features {input.features:q} --graph {input.graph:q}")
+        verb(
+            "quality",
+            "--features {input.features:q} --graph {input.graph:q} --table {input.table:q}",
+        )

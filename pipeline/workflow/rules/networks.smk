@@ -1,6 +1,6 @@
 rule backbone:
     input:
-        dataset=rules.dataset.output.artefact,
+        images=rules.dataset.output.artefact,
         code=sources("backbone"),
     output:
         **artefact("<results>/{backbone}/before/model.keras"),
@@ -21,13 +21,14 @@ rule backbone:
             seed=STUDY.seed,
         ),
     shell:
-        verb("backbone", "--dataset {input.dataset:q}")
+        verb("backbone", "--images {input.images:q}")
 
 
 rule finetune:
     input:
         model=rules.backbone.output.artefact,
-        dataset=rules.dataset.output.artefact,
+        images=rules.dataset.output.artefact,
+        table=rules.dataset.output.table,
         code=sources("finetune"),
     output:
         **artefact("<results>/{backbone}/after/model.keras"),
@@ -50,17 +51,20 @@ rule finetune:
     shell:
         verb(
             "finetune",
-            "--model {input.model:q} --dataset {input.dataset:q} --history {output.history:q}",
+            "--model {input.model:q} --images {input.images:q} --table {input.table:q}"
+            " --history {output.history:q}",
         )
 
 
 rule features:
     input:
         model="<results>/{backbone}/{stage}/model.keras",
-        dataset=rules.dataset.output.artefact,
+        images=rules.dataset.output.artefact,
         code=sources("features"),
     output:
-        **artefact("<results>/{backbone}/{stage}/features.npy"),
+        **artefact(FEATURES),
+    wildcard_constraints:
+        stage="before",
     log:
         "<logs>/{backbone}/{stage}/features.log",
     benchmark:
@@ -71,5 +75,25 @@ rule features:
         mem_mb=8000,
     params:
         options=lambda wildcards: flags(**dict(STUDY.features)),
+        head="",
     shell:
-        verb("features", "--model {input.model:q} --dataset {input.dataset:q}")
+        verb("features", "--model {input.model:q} --images {input.images:q} {params.head}")
+
+
+use rule features as features_and_predictions with:
+    input:
+        model="<results>/{backbone}/{stage}/model.keras",
+        images=rules.dataset.output.artefact,
+        table=rules.dataset.output.table,
+        code=sources("features"),
+    output:
+        **artefact(FEATURES),
+        predictions="<results>/{backbone}/{stage}/predictions.parquet",
+        predictions_sidecar="<results>/{backbone}/{stage}/predictions.parquet.json",
+    wildcard_constraints:
+        stage="after",
+    params:
+        options=lambda wildcards: flags(**dict(STUDY.features)),
+        head=lambda wildcards, input, output: flags(
+            table=input.table, predictions=output.predictions
+        ),

@@ -7,6 +7,7 @@ rule figure:
             allow_missing=True,
         ),
         quality=expand(rules.quality.output.artefact, stage=STAGES, allow_missing=True),
+        predictions=rules.features_and_predictions.output.predictions.replace("{stage}", "after"),
         code=sources("figure"),
     output:
         **artefact("<results>/{backbone}/figure.png"),
@@ -15,6 +16,12 @@ rule figure:
             caption="../captions/figure.rst",
             category="Before and after",
             labels={"backbone": "{backbone}"},
+        ),
+        classes=report(
+            "<results>/{backbone}/classes.png",
+            caption="../captions/classes.rst",
+            category="Before and after",
+            labels={"backbone": "{backbone}, class by class"},
         ),
         panels=expand(
             "<results>/{backbone}/panels/{stage}_{method}.png",
@@ -30,15 +37,15 @@ rule figure:
     resources:
         mem_mb=4000,
     params:
-        options=flags(width=STUDY.figure.width, panel_size=STUDY.figure.panel_size),
+        options=flags(**dict(STUDY.figure)),
         layouts=lambda wildcards, input: repeated("layout", input.layouts),
         quality=lambda wildcards, input: repeated("quality", input.quality),
         panels=lambda wildcards, output: os.path.dirname(output.panels[0]),
     shell:
         verb(
             "figure",
-            "{params.layouts} {params.quality} --preview {output.preview:q}"
-            " --panels {params.panels:q}",
+            "{params.layouts} {params.quality} --predictions {input.predictions:q}"
+            " --preview {output.preview:q} --classes {output.classes:q} --panels {params.panels:q}",
         )
 
 
@@ -74,7 +81,7 @@ rule runtimes:
             ),
             *expand(
                 [
-                    rules.features.output.artefact,
+                    FEATURES,
                     rules.graph.output.artefact,
                     rules.quality.output.artefact,
                 ],

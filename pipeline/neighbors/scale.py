@@ -1,0 +1,90 @@
+"""Features in a unit of their own: checked, and scaled by a power of two, which is exact.
+
+Squares of 1e200 overflow and those of 1e-200 vanish; between -1 and 1 neither happens. Steps and
+estimators scale first, so that features times 2^k give the same result bit for bit.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.errors import InputError
+from pipeline.neighbors.tiles import strips
+
+
+class Scaled(NamedTuple):
+    """Features in the unit 2^exponent.
+
+    Attributes
+    ----------
+    values : (n, d) float32 or float64, C-ordered
+    exponent : int
+        The features are values * 2^exponent.
+    """
+
+    values: np.ndarray
+    exponent: int
+
+
+def scale_features(X: np.ndarray) -> Scaled:
+    """Scale features by a power of two so that their largest magnitude is in [0.5, 1).
+
+    Parameters
+    ----------
+    X : (n, d) array
+        Finite, any real dtype; may be memory-mapped.
+
+    Returns
+    -------
+    Scaled
+        float32 stays float32, all else becomes float64. X itself, uncopied, where it needs neither
+        another dtype nor another unit; zeros have exponent 0.
+
+    Raises
+    ------
+    InputError
+        As of `check_features`.
+
+    Notes
+    -----
+    Exact but for entries below the smallest normal number in the new unit, 1e-38 of the largest
+    entry in float32 and 1e-308 in float64.
+    """
+    X = check_features(X)
+    largest = max(float(abs(X[strip]).max()) for strip in strips(len(X)))
+    exponent = int(np.frexp(largest)[1])
+    return Scaled(np.ldexp(X, -exponent) if exponent else X, exponent)
+
+
+def check_features(X: np.ndarray) -> np.ndarray:
+    """Return X as a C-ordered float32 or float64 matrix, or say what is wrong with it.
+
+    float32 stays float32, all else becomes float64.
+
+    Raises
+    ------
+    InputError
+        Not two-dimensional, empty, not real numbers, or NaN or infinite values somewhere (the
+        sentence counts the rows and names the first).
+    """
+    X = np.asarray(X)
+    if X.ndim != 2 or 0 in X.shape:
+        raise InputError(
+            f"features must be a matrix of n points x d features but have shape {X.shape}; "
+            "give one row a point"
+        )
+    if not (np.issubdtype(X.dtype, np.floating) or np.issubdtype(X.dtype, np.integer)):
+        raise InputError(
+            f"features must be real numbers but are {X.dtype}; convert them to float32"
+        )
+    X = np.ascontiguousarray(X, dtype=np.float32 if X.dtype == np.float32 else np.float64)
+    finite = np.concatenate([np.isfinite(X[strip]).all(axis=1) for strip in strips(len(X))])
+    rows = np.flatnonzero(~finite)
+    if len(rows):
+        raise InputError(
+            f"features have NaN or infinite values in {len(rows)} of {len(X)} rows, the first is "
+            f"row {rows[0]}; extract them again or remove these rows"
+        )
+    return X

@@ -1,0 +1,70 @@
+"""The schedule of a training: batches, epochs and patience that suit the number of images."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from pipeline.networks.recipe import Auto, Recipe
+
+# Measured, see the docstring of `Recipe`. Few images in large batches are few steps, whatever the
+# epochs: 217 images in batches of 128 are two steps an epoch.
+SMALLEST_BATCH, LARGEST_BATCH = 16, 128
+BATCHES = 32  # an epoch, at least, while batches are above the smallest
+STEPS = 400  # of the whole network, at least
+HEAD_STEPS = 1000  # of the head alone, which is a logistic regression: cheap, and then converged
+EPOCHS = 3  # of the whole network, at least: what many images take
+HEAD_EPOCHS = 5
+PATIENCE = (
+    2  # epochs, at least; a third of them where there are many, whose losses are of few images
+)
+
+
+class Schedule(NamedTuple):
+    """Of one phase.
+
+    Attributes
+    ----------
+    batch_size : int
+        Images of a batch, at most.
+    batches : int
+        Steps of an epoch, which takes every image once.
+    epochs : int
+        At most.
+    patience : int
+        Epochs without a lower validation loss after which the phase ends.
+    """
+
+    batch_size: int
+    batches: int
+    epochs: int
+    patience: int
+
+
+def head_schedule(recipe: Recipe, n: int) -> Schedule:
+    """The schedule of phase 1, the head alone, on n images."""
+    return _schedule(recipe, n, recipe.head_epochs, HEAD_STEPS, HEAD_EPOCHS)
+
+
+def network_schedule(recipe: Recipe, n: int) -> Schedule:
+    """The schedule of phase 2, the whole network, on n images."""
+    return _schedule(recipe, n, recipe.epochs, STEPS, EPOCHS)
+
+
+def _schedule(
+    recipe: Recipe, n: int, epochs: int | Auto, least_steps: int, least_epochs: int
+) -> Schedule:
+    size = _or(recipe.batch_size, _batch_size(n))
+    batches = math.ceil(n / size)
+    most = _or(epochs, max(least_epochs, math.ceil(least_steps / batches)))
+    return Schedule(size, batches, most, _or(recipe.patience, max(PATIENCE, most // 3)))
+
+
+def _batch_size(n: int) -> int:
+    """The power of two that gives `BATCHES` batches or more, within its bounds."""
+    size = 2 ** int(math.log2(max(n / BATCHES, 1)))
+    return min(max(size, SMALLEST_BATCH), LARGEST_BATCH)
+
+
+def _or(value: int | Auto, default: int) -> int:
+    return default if isinstance(value, str) else value
