@@ -1,5 +1,6 @@
 """The command line: one verb a step. Each verb reads files, calls one function, writes files."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ from pipeline import __version__, artefacts, store
 from pipeline.errors import InputError
 from pipeline.runtime.device import cpu_count, resolve_device, set_up_process
 from pipeline.runtime.log import log, set_up_logging
-from pipeline.runtime.run import end_with_workflow, parse_params, record, run
+from pipeline.runtime.run import DEBUG, end_with_workflow, parse_params, record, run
 
 if TYPE_CHECKING:
     from pipeline.neighbors.graph import Graph
@@ -51,6 +52,9 @@ def process(
     ] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default all.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only warnings and errors.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")
+    ] = False,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version."),
@@ -61,6 +65,8 @@ def process(
     `study` runs all of it; every other verb is one step, which works alone on files.
     """
     set_up_logging(quiet=quiet)
+    if debug:
+        os.environ[DEBUG] = "1"  # of the steps of a study, too
     verb = context.invoked_subcommand
     if verb in WORKFLOWS:
         if given := {"device", "threads"} & _given(context):

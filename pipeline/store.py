@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.artefacts import Metadata, context, verify, write
 from pipeline.errors import InputError
+from pipeline.runtime.disk import check_space, model_bytes
 from pipeline.runtime.keras_import import import_keras
 
 if TYPE_CHECKING:
@@ -295,7 +296,13 @@ def _are_measures(value: Any) -> bool:
 
 def save_model(path: Path, model: Any, metadata: Metadata) -> None:
     """Write a Keras model as ``.keras``."""
-    write(path, model.save, metadata)
+
+    def save(temporary: Path) -> None:
+        # Twice: Keras writes the weights apart before it packs them.
+        check_space(temporary.parent, 2 * model_bytes(model), str(path))
+        model.save(temporary)
+
+    write(path, save, metadata)
 
 
 def load_model(path: Path) -> Any:

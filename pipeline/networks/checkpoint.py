@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.runtime.disk import check_space
+from pipeline.runtime.disk import check_space, model_bytes
 from pipeline.runtime.log import log
 
 if TYPE_CHECKING:
@@ -143,7 +142,7 @@ class Checkpoint(TrainingState):
     def save(self, model: keras.Model, row: dict[str, Any]) -> None:
         """Store the state after the epoch of `row`."""
         phase, weights = row["phase"], self._weights(row["phase"], row["epoch"])
-        check_space(self.folder, bytes_of(model), "a checkpoint of the training")
+        check_space(self.folder, model_bytes(model), "a checkpoint of the training")
         model.save_weights(weights)  # with the optimiser's state
         self.history = [*self.history, row]
         digests = {**self._digests, weights.name: _sha256(weights)}
@@ -174,13 +173,6 @@ class Checkpoint(TrainingState):
 
 class _DamagedError(Exception):
     """Why a checkpoint cannot be used."""
-
-
-def bytes_of(model: keras.Model) -> int:
-    """Bytes that a file of a model takes, at most: its variables, its optimiser's, and names."""
-    optimizer = getattr(model, "optimizer", None)
-    variables = [*model.variables, *(optimizer.variables if optimizer else [])]
-    return sum(4 * math.prod(each.shape) + 2**12 for each in variables) + 2**20
 
 
 def _sha256(path: Path) -> str:

@@ -9,6 +9,7 @@ from pipeline.errors import InputError
 from pipeline.runtime.gpus import take_gpu, visible_gpus
 
 DEVICES = ("auto", "cpu", "gpu")
+MOST_THREADS = 1024  # more than any machine's cores; libraries crash on 100,000
 
 
 def resolve_device(device: str) -> str:
@@ -29,6 +30,17 @@ def resolve_device(device: str) -> str:
             "set device to auto or cpu"
         )
     return device
+
+
+def planned_device(device: str) -> str:
+    """The device that a plan reckons with: a GPU that is asked for may be another machine's.
+
+    Raises
+    ------
+    InputError
+        As of `resolve_device`, but for a GPU that is not here.
+    """
+    return device if device == "gpu" else resolve_device(device)
 
 
 def cpu_count() -> int:
@@ -74,6 +86,8 @@ def set_up_process(device: str, threads: int | None) -> None:
     # 5.8 s instead of 0.1 s.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if threads is not None:
+        if threads > MOST_THREADS:
+            raise InputError(f"--threads is {threads:,} but can be at most {MOST_THREADS:,}")
         threadpool_limits(threads)  # NumPy's BLAS is loaded already and reads no variable again
         for variable in THREAD_VARIABLES:
             os.environ[variable] = str(threads)

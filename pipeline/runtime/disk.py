@@ -1,7 +1,9 @@
 """Room on disk, asked for before something large is written."""
 
+import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import InputError
 
@@ -29,3 +31,10 @@ def check_space(folder: Path, n_bytes: int, what: str) -> None:
             f"{what} needs {n_bytes / 1e6:,.1f} MB in {folder} but {free / 1e6:,.1f} MB are free "
             "there: free some, or choose a folder on another disk"
         )
+
+
+def model_bytes(model: Any) -> int:
+    """Bytes that a file of a Keras model takes, at most: its variables, its optimiser's, names."""
+    optimizer = getattr(model, "optimizer", None)
+    variables = [*model.variables, *(optimizer.variables if optimizer else [])]
+    return sum(4 * math.prod(each.shape) + 2**12 for each in variables) + 2**20

@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
+import reprlib
 import resource
+import shlex
 import signal
 import sys
+import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -19,7 +24,9 @@ from typing import Any, NoReturn
 from pipeline.errors import InputError
 from pipeline.runtime.gpus import metered
 from pipeline.runtime.log import log
+from pipeline.runtime.versions import versions
 
+DEBUG = "TUNESCOPE_DEBUG"  # not empty: unforeseen errors show their traceback
 PARENT = "TUNESCOPE_WORKFLOW"  # process number of the workflow that started this process
 
 
@@ -35,14 +42,45 @@ def run(command: Callable[[], object]) -> None:
         command()
     except InputError as error:
         _fail(str(error), 2)
+    except BrokenPipeError:  # who read the output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         place = f" {error.filename}" if error.filename else ""
-        reason = error.strerror or str(error)
-        _fail(f"cannot read or write{place}: {reason}; what was computed before is kept", 1)
+        _fail(f"cannot read or write{place}: {_reason(error)}; what was computed before is kept", 1)
     except MemoryError as error:
         _fail(f"out of memory ({error or 'no detail'}): lay out a smaller subset", 1)
     except (Interrupted, KeyboardInterrupt):
         _fail("interrupted: what was computed before is kept, run the same command to go on", 130)
+    except Exception as error:
+        _report(error)
+
+
+def _reason(error: OSError) -> str:
+    """Why a file cannot be read or written; libraries raise errors without a number, too."""
+    if error.strerror:
+        return error.strerror
+    words = " ".join(str(each) for each in error.args if each is not None)
+    return words or "the disk may be full"
+
+
+def _report(error: Exception) -> NoReturn:
+    """End with what to report about an error that nobody foresaw, status 70 (EX_SOFTWARE)."""
+    text = traceback.format_exc()
+    if os.environ.get(DEBUG):
+        print(text, file=sys.stderr, end="")
+        where = "above"
+    else:
+        handle, name = tempfile.mkstemp(".log", "tunescope-error-")
+        with open(handle, "w", errors="backslashreplace") as file:
+            file.write(f"{platform.platform()}\n{versions()}\n{shlex.join(sys.argv)}\n{text}")
+        where = f"in {name}, or with --debug here"
+    words = reprlib.repr(" ".join(str(error).split()))
+    _fail(
+        f"unexpected {type(error).__name__} {words}: a fault of Tunescope, please report it "
+        f"with the traceback that is {where}; what was computed before is kept",
+        os.EX_SOFTWARE,
+    )
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:

@@ -14,7 +14,7 @@ from pipeline.methods.embed import adapt
 from pipeline.methods.engine import Engine
 from pipeline.methods.registry import METHODS, engine_name
 from pipeline.neighbors.graph import memory_needed
-from pipeline.runtime.device import resolve_device
+from pipeline.runtime.device import planned_device
 from pipeline.workflow.commands import split_options
 
 PROCESS_MB = 500  # of Python and its libraries
@@ -43,7 +43,7 @@ class StudyResources:
 
     def __init__(self, study: Study, cores: int, limits: Mapping[str, Any]) -> None:
         self._study, self._cores = study, cores
-        self.device = resolve_device(study.device)
+        self.device = planned_device(study.device)
         self.gpu = 1 if self.device == "gpu" else 0
         given = limits.get("gpu") if self.gpu else None
         self.device_cores = max(1, cores // max(1, given.value if given else 1))

@@ -23,6 +23,7 @@ from pipeline.workflow.terminal import StudyProgress
 
 FILES = Path(str(resources.files("pipeline.workflow")))
 SNAKEFILE, DEMO = FILES / "Snakefile", FILES / "demo.yaml"
+ELSEWHERE = ("--executor", "-e", "--profile", "--workflow-profile")  # jobs run on other machines
 SHARE = 0.9  # of the available memory, what all jobs together may ask for
 
 
@@ -61,7 +62,8 @@ def run_study(
         raise InputError(f"--cores is {cores!r} but must be all, or an integer of at least 1")
     study = locate(load_config(config), config.parent)
     check_study(study)
-    resolve_device(study.device)  # or refuse it now
+    if not (dry_run or any(each.startswith(ELSEWHERE) for each in arguments)):
+        resolve_device(study.device)  # or refuse it now
     results, log = Path("results", study.study), Path("logs", study.study, "study.log")
     report = ["--report", str(results / "workflow-report.html"), "--report-after-run"]
     log.parent.mkdir(parents=True, exist_ok=True)
