@@ -239,8 +239,9 @@ def memory_needed(n: int, d: int, *, k: int, itemsize: int, tile: int) -> int:
     """
     kept = n * ((itemsize + 4) * d + 8 * _width(k) + 20 * k + 64)
     tiles = max(2 * 4 * min(n, tile) ** 2, 32 * n * _searched_together(n, tile))
-    # Of BLAS; a strip that is centred in float64, or the covariance and its eigenvectors.
-    workspace = 100e6 + 3 * 8 * max(1024, d) * d
+    # Of BLAS; a strip that is centred in float64, or the covariance and its eigenvectors, which is
+    # n x n where points are fewer than features.
+    workspace = 100e6 + 3 * 8 * min(n, max(1024, d)) * d
     return int(kept + tiles + workspace)
 
 

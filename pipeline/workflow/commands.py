@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-def verb(name: str, arguments: str = "") -> str:
+def verb(name: str, arguments: str = "", *, device: str = "") -> str:
     """The shell command of a rule: one verb, whose output goes to the terminal and to the log.
 
     Parameters
@@ -31,9 +31,12 @@ def verb(name: str, arguments: str = "") -> str:
     arguments : str
         What differs between rules, with Snakemake's fields, such as
         ``"--features {input.features:q}"``.
+    device : str
+        Where it computes, if that is not always the study's device.
     """
+    where = f"--device {device} " if device else ""
     return (
-        f"python -m pipeline --threads {{threads}} {name} {{params.options}} {arguments}"
+        f"python -m pipeline --threads {{threads}} {where}{name} {{params.options}} {arguments}"
         " --out {output.artefact:q} 2>&1 | tee -i {log:q}"
     )
 

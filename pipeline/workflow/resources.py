@@ -70,10 +70,14 @@ class StudyResources:
             return self.device_cores
         return engine.useful_threads(n, d, self._cores, **params)
 
-    def embed_gpu(self, wildcards: Any) -> int:
-        """GPUs of a layout: none where its engine computes on the CPU beside the GPU's work."""
+    def embed_device(self, wildcards: Any) -> str:
+        """The device of a layout: the CPU where its engine computes there beside the GPU's work."""
         engine = METHODS[wildcards.method].engines[self.engine(wildcards.method)]
-        return self.gpu if engine.device(self.device) == "gpu" else 0
+        return engine.device(self.device)
+
+    def embed_gpu(self, wildcards: Any) -> int:
+        """GPUs of a layout."""
+        return self.gpu if self.embed_device(wildcards) == "gpu" else 0
 
     def embed_memory(self, wildcards: Any, input: Any) -> int:
         """Megabytes of a layout, those of all pairs in memory where the method keeps them."""

@@ -10,6 +10,7 @@ from kernels.cpu import knn
 from pipeline.errors import InputError
 from pipeline.neighbors import graph as graph_module
 from pipeline.neighbors import lower_bound as bounds
+from pipeline.neighbors.graph import memory_needed
 from pipeline.neighbors.lower_bound import safe_limit
 
 CPU = get_backend("cpu")
@@ -165,3 +166,7 @@ def test_bad_features_are_one_sentence(X, k, words):
     for word in words:
         assert word in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_memory_of_few_points_with_many_features_is_small():
+    assert memory_needed(120, 30_000, k=30, itemsize=4, tile=4096) < 0.5e9

@@ -147,6 +147,13 @@ def test_a_gpu_that_is_not_there_is_refused_at_once(tmp_path):
     assert len(output.splitlines()) == 1
 
 
+def test_a_plan_for_a_gpu_needs_none(tmp_path):
+    write(tmp_path / "tiny.yaml", {**TINY, "device": "gpu"})
+    study(tmp_path, "--dry-run", "--printshellcmds")
+    log = (tmp_path / "logs/tiny/study.log").read_text()
+    assert "--device gpu embed --method isomap --engine exact" in log
+
+
 def training(folder):
     """Start a study and return once it trains."""
     config = {**TINY, "finetune": {**TINY["finetune"], "epochs": 12, "patience": 12}}

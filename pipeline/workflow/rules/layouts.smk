@@ -39,12 +39,15 @@ rule embed:
             method=wildcards.method,
             seed=STUDY.seed,
             strict=STUDY.strict,
-            **split_options(STUDY.methods[wildcards.method]),
+            **split_options(STUDY.methods[wildcards.method])
+            | {"engine": RESOURCES.engine(wildcards.method)},
         ),
+        device=RESOURCES.embed_device,
     shell:
         verb(
             "embed",
             "--features {input.features:q} --graph {input.graph:q} --table {input.table:q}",
+            device="{params.device}",
         )
 
 

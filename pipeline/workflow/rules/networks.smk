@@ -63,12 +63,12 @@ rule features:
         code=sources("features"),
     output:
         **artefact(FEATURES),
-    wildcard_constraints:
-        stage="before",
     log:
         "<logs>/{backbone}/{stage}/features.log",
     benchmark:
         "<benchmarks>/{backbone}/{stage}/features.tsv"
+    wildcard_constraints:
+        stage="before",
     threads: RESOURCES.device_cores
     resources:
         gpu=RESOURCES.gpu,

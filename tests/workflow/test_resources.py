@@ -1,0 +1,51 @@
+"""Does a plan give each job the device, cores and memory that it computes with?"""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from pipeline.config import parse_config
+from pipeline.errors import InputError
+from pipeline.runtime.device import MOST_THREADS, planned_device, set_up_process
+from pipeline.workflow.resources import StudyResources
+
+STUDY = {
+    "study": "a",
+    "device": "gpu",
+    "dataset": {"source": "digits"},
+    "backbones": {"VGG16": None},
+    "methods": {"pca": {"engine": "sklearn"}, "mds": None, "tsne": None},
+}
+
+
+def job(method, features=""):
+    return SimpleNamespace(method=method), SimpleNamespace(features=str(features))
+
+
+def test_a_gpu_that_is_asked_for_is_planned_with_where_there_is_none():
+    resources = StudyResources(parse_config(STUDY), 4, {})
+    assert planned_device("gpu") == resources.device == "gpu"
+    assert resources.engine("tsne") == "exact"
+    with pytest.raises(InputError, match="'tpu'"):
+        planned_device("tpu")
+
+
+def test_a_layout_on_the_cpu_takes_no_gpu():
+    resources = StudyResources(parse_config(STUDY), 4, {})
+    found = {name: resources.embed_device(job(name)[0]) for name in STUDY["methods"]}
+    assert found == {"pca": "cpu", "mds": "gpu", "tsne": "gpu"}
+    assert [resources.embed_gpu(job(name)[0]) for name in STUDY["methods"]] == [0, 1, 1]
+
+
+def test_memory_is_that_of_the_parameters_that_few_points_allow(tmp_path):
+    study = parse_config({**STUDY, "device": "cpu", "methods": {"tsne": {"perplexity": 1000}}})
+    resources = StudyResources(study, 4, {})
+    np.save(tmp_path / "f.npy", np.zeros((40, 8), np.float32))
+    assert resources.embed_memory(*job("tsne", tmp_path / "f.npy")) < 1000
+    assert resources.embed_memory(*job("tsne", tmp_path / "not there yet.npy")) > 0
+
+
+def test_more_threads_than_any_machine_has_are_refused():
+    with pytest.raises(InputError, match=r"--threads is 1,025 .* at most 1,024"):
+        set_up_process("cpu", MOST_THREADS + 1)
