@@ -6,6 +6,7 @@ The tests replace `array_module` and `compiled` to run the same kernels without 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -34,18 +35,32 @@ Kernel = Callable[[tuple[int, ...], tuple[int, ...], tuple[Any, ...]], None]
 
 @functools.cache
 def array_module() -> Any:
-    """CuPy, set to multiply float32 matrices without TF32.
+    """CuPy, which multiplies float32 matrices without TF32.
 
     TF32 rounds factors to 11 bits: too few to prove neighbours with, or for the small distances
     among large ones.
-    """
-    import cupy
-    from cupy._core import _routines_linalg
 
-    # There is no public function. The documented variable CUPY_TF32 is read once, at the first
-    # product of the process, which a library may have made before this.
-    cupy._core.set_compute_type(np.float32, _routines_linalg.COMPUTE_TYPE_DEFAULT)
+    Raises
+    ------
+    RuntimeError
+        It has TF32 switched on already: CuPy reads CUPY_TF32 once, at the first product of the
+        process, which a library may have made before this.
+    """
+    os.environ["CUPY_TF32"] = "0"
+    import cupy
+
+    if rounds_to_tf32(cupy):
+        raise RuntimeError(
+            "CuPy rounds float32 to TF32 here, which is too coarse: unset CUPY_TF32 and "
+            "NVIDIA_TF32_OVERRIDE, or set device to cpu"
+        )
     return cupy
+
+
+def rounds_to_tf32(xp: Any) -> bool:
+    """Whether a product of float32 matrices keeps 11 bits of a factor only."""
+    factor = xp.full((64, 64), 1 + 2**-12, np.float32)
+    return bool(xp.any(factor @ xp.eye(64, dtype=np.float32) != factor))
 
 
 def problem() -> str | None:

@@ -20,7 +20,7 @@ from pipeline.images.names import counted, examples, printable
 from pipeline.images.pixels import Size, check_memory, describe_sizes, final_size
 from pipeline.images.source import Pixels, Source, refuse
 from pipeline.images.splits import assign_splits
-from pipeline.runtime.device import cpu_count
+from pipeline.runtime.device import thread_count
 from pipeline.runtime.log import Progress, log
 
 BATCH = 128  # files a thread takes at once: small images cost less than a hand-over
@@ -164,7 +164,7 @@ def _each(
     results: list[Result | UnreadableImageError] = []
     with (
         warnings.catch_warnings(),
-        ThreadPoolExecutor(min(8, cpu_count())) as pool,
+        ThreadPoolExecutor(min(8, thread_count())) as pool,
         Progress(name, len(items)) as progress,
     ):
         warnings.simplefilter("ignore")  # Pillow's, of odd metadata and of large images

@@ -131,7 +131,7 @@ def test_an_interrupt_ends_the_reading_of_the_rest(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(image_folder, "BATCH", 1)
-    monkeypatch.setattr(image_folder, "cpu_count", lambda: 1)
+    monkeypatch.setattr(image_folder, "thread_count", lambda: 1)
     monkeypatch.setattr(image_folder, "read_header", slow)
     monkeypatch.setattr(image_folder.Progress, "update", interrupt)
     with pytest.raises(KeyboardInterrupt):

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -157,12 +157,14 @@ def test_all_of_mnist_fits_a_gpu_of_8_gb(itemsize):
     assert memory_needed(70_000, 2048, k=90, itemsize=itemsize, tile=largest) < 6e9
 
 
-@pytest.mark.skipif(find_spec("cupy") is None, reason="no CuPy here")
+def test_coarse_products_are_noticed():
+    assert not cuda.rounds_to_tf32(np)
+    coarse = SimpleNamespace(full=np.full, eye=lambda n, dtype: np.eye(n) - 2**-13, any=np.any)
+    assert cuda.rounds_to_tf32(coarse)
+
+
+@pytest.mark.gpu
 def test_no_environment_rounds_the_factors_of_products():
-    code = (
-        "from kernels.gpu import cuda; cuda.array_module(); import numpy;"
-        "from cupy._core import _routines_linalg as found;"
-        "assert found.get_compute_type(numpy.float32) == found.COMPUTE_TYPE_DEFAULT"
-    )
+    code = "from kernels.gpu import cuda; assert not cuda.rounds_to_tf32(cuda.array_module())"
     environment = {**os.environ, "CUPY_TF32": "1"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)

@@ -1,7 +1,9 @@
 """Is a download whole, made once, and continued where it was interrupted?"""
 
+import contextlib
 import hashlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from errno import ECONNREFUSED
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -191,3 +193,30 @@ def test_folder_that_cannot_be_written_is_named(server, tmp_path: Path) -> None:
     (tmp_path / "new").write_text("a file where the folder should be")
     assert f"'{tmp_path / 'new'}'" in refusal([file(server.url)], tmp_path / "new")
     assert server.requests == []
+
+
+@pytest.mark.parametrize("known_hash", [SHA256, None])
+def test_downloads_side_by_side_publish_whole_files_alone(server, tmp_path, known_hash):
+    """Some of the replies break off; what is under the name of the file is whole at any time."""
+    done, seen = threading.Event(), set()
+
+    def watch():
+        while not done.wait(0.001):
+            if (tmp_path / "data.bin").exists():
+                seen.add((tmp_path / "data.bin").read_bytes())
+
+    def once(number):
+        server.share = 0.5 if number % 3 == 0 else 1.0
+        with contextlib.suppress(InputError):
+            fetch([file(server.url, known_hash)], tmp_path)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(once, range(12)))
+    done.set()
+    watcher.join()
+    fetch([file(server.url, known_hash)], tmp_path)
+    assert seen <= {CONTENT}
+    assert (tmp_path / "data.bin").read_bytes() == CONTENT
+    assert set(names(tmp_path)) <= {"data.bin", ".data.bin.part"}
