@@ -84,14 +84,16 @@ class StudyProgress(logging.Handler):
             follow(record)
 
     def _plan(self, record: Any) -> None:
-        self._left = Counter({rule: n for rule, n in record.stats.items() if rule not in NO_STEPS})
+        self._left = Counter()
+        for rule, n in record.stats.items():
+            if rule not in NO_STEPS:
+                self._left[_step(rule)] += n
         self._start = time.monotonic()
 
     def _begin(self, record: Any) -> None:
-        description = " ".join([record.rule_name, *record.wildcards.values()])
-        self._running[record.jobid] = Job(
-            record.rule_name, description, record.log, time.monotonic()
-        )
+        step = _step(record.rule_name)
+        description = " ".join([step, *record.wildcards.values()])
+        self._running[record.jobid] = Job(step, description, record.log, time.monotonic())
 
     def _finish(self, record: Any) -> None:
         job = self._running.pop(record.job_id)
@@ -119,10 +121,11 @@ class StudyProgress(logging.Handler):
         """Keep the sentence of the verb that failed, or as long as there is none Snakemake's."""
         sentences = _lines_of(getattr(record, "log", []), "error: ")
         if sentences and not self._step_error:
-            self._step_error = f"{record.rule_name}: {sentences[-1].removeprefix('error: ')}"
+            self._step_error = f"{_step(record.rule_name)}: {sentences[-1].removeprefix('error: ')}"
         message = " ".join(record.getMessage().split())
         if ended := re.search(
-            r"python -m pipeline --threads \d+ (\w+).*exit status (\d+)\.", message
+            r"python -m pipeline --threads \d+ (?:--device \w+ )?(\w+).*exit status (\d+)\.",
+            message,
         ):
             message = f"{ended[1]} {_ending(int(ended[2]))}"
         self._other_error = self._other_error or message
@@ -153,6 +156,11 @@ def _ending(status: int) -> str:
 
 def _minutes(jobs: Counter[str]) -> float:
     return sum(n * MINUTES.get(rule, 0.02) for rule, n in jobs.items())
+
+
+def _step(rule: str) -> str:
+    """The step of a rule: one is written as two rules where its outputs differ by stage."""
+    return rule.removesuffix("_and_predictions")
 
 
 def _lines_of(logs: list[str], start: str) -> list[str]:
