@@ -83,7 +83,7 @@ def test_the_first_sentence_of_a_verb_is_the_failure(screen, tmp_path):
 )
 def test_a_step_that_cannot_say_why_it_ended(screen, status, words):
     lines, event = screen
-    command = "set -euo pipefail; python -m pipeline --threads 2 --device cpu embed --method pca 2>&1 | tee -i x"
+    command = "python -m pipeline --threads 2 --device cpu embed --method pca 2>&1 | tee -i x"
     event(
         "error", f"CalledProcessError: Command '{command}' returned non-zero exit status {status}."
     )
@@ -94,6 +94,6 @@ def test_a_step_that_cannot_say_why_it_ended(screen, status, words):
 def test_a_step_has_one_name_whatever_its_rules(screen):
     lines, event = screen
     event("run_info", stats={"features": 1, "features_and_predictions": 1})
-    assert lines.plan == "2 features"
+    assert lines.plan == "2 jobs would run: 2 features"
     begin(event, 1, "features_and_predictions", stage="after")
     assert event("job_finished", job_id=1).startswith("[1/2] features after")
