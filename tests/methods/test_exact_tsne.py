@@ -1,7 +1,9 @@
 """Is it t-SNE without approximations: affinities, divergence, descent? Forces: test_gpu_tsne.py."""
 
 import json
+import logging
 import warnings
+from functools import partial
 
 import numba
 import numpy as np
@@ -22,6 +24,7 @@ from pipeline.methods.tsne.affinities import conditional_probabilities, joint_pr
 from pipeline.methods.tsne.exact import TSNE, Divergence, minimise
 from pipeline.neighbors.graph import Graph, knn_graph
 from pipeline.neighbors.layout_neighbors import layout_neighbors
+from pipeline.runtime.log import Progress, log
 
 CPU = get_backend("cpu")
 
@@ -231,6 +234,16 @@ def test_what_cannot_be_done_is_said(parameters, words, digits, graph):
 def far_and_about_equally_far():
     """Where squared distances are large beside their differences."""
     return np.random.default_rng(0).normal(size=(400, 1536)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("engine", "module"), [(TSNE, exact_tsne), (opentsne.TSNE, opentsne)])
+def test_shown_progress_changes_no_layout(engine, module, digits, graph, monkeypatch):
+    X, _ = digits
+    silent = engine(perplexity=15, max_iter=300, random_state=0).fit_transform(X, graph=graph)
+    monkeypatch.setattr(log, "level", logging.INFO)
+    monkeypatch.setattr(module, "Progress", partial(Progress, interval=0))
+    shown = engine(perplexity=15, max_iter=300, random_state=0).fit_transform(X, graph=graph)
+    assert np.array_equal(silent, shown)
 
 
 @pytest.mark.parametrize("engine", [TSNE, opentsne.TSNE])

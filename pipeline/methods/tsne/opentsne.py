@@ -110,6 +110,10 @@ class TSNE(BaseTSNE):
         threads = self.n_jobs or numba.get_num_threads()
         P, known = self._affinities(self._neighbors(X, graph), backend)
         progress = Progress("t-SNE", self.max_iter)
+
+        def count(iteration: int, error: float, embedding: np.ndarray) -> None:
+            progress.update(50)  # its answer is not handed on: a true one would end the descent
+
         early_rate, late_rate = self._rates(len(X))
         embedding = TSNEEmbedding(
             self._start(X),
@@ -118,14 +122,14 @@ class TSNE(BaseTSNE):
             theta=self.angle,
             learning_rate=early_rate,
             n_jobs=threads,
-            callbacks=[lambda iteration, error, embedding: progress.update(50)],
+            callbacks=[count],
             callbacks_every_iters=50,
         )
         early = min(EARLY_ITERATIONS, self.max_iter)
-        embedding.optimize(early, exaggeration=self.early_exaggeration, momentum=0.8, inplace=True)
-        embedding.optimize(
-            self.max_iter - early, learning_rate=late_rate, momentum=0.8, inplace=True
-        )
+        # Without `propagate_exception` a descent that a callback ends looks like one that is done.
+        descent = {"momentum": 0.8, "inplace": True, "propagate_exception": True}
+        embedding.optimize(early, exaggeration=self.early_exaggeration, **descent)
+        embedding.optimize(self.max_iter - early, learning_rate=late_rate, **descent)
         layout = np.asarray(embedding)
         exact = len(X) <= EXACT_DIVERGENCE
         # A divergence is never negative, though its estimate may be.
