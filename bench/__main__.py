@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import InputError
+from pipeline.runtime.log import set_up_logging
 from pipeline.runtime.run import run as run_command
 
 app = typer.Typer(
@@ -29,6 +30,9 @@ def run(
     input: Annotated[
         str | None, typer.Option(help="Another input of the manifest, such as mixture.")
     ] = None,
+    n: Annotated[
+        list[int] | None, typer.Option(help="So many points alone; may be given again.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="File of results.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on in a file that exists.")] = False,
 ) -> None:
@@ -36,7 +40,10 @@ def run(
     from bench.run import runner
     from bench.run.manifest import load_manifest
 
-    print(runner.run(load_manifest(), profile, out=out, only=only, input=input, resume=resume))
+    written = runner.run(
+        load_manifest(), profile, out=out, only=only, input=input, n=n, resume=resume
+    )
+    print(written)
 
 
 @app.command()
@@ -117,6 +124,7 @@ def compare(old: Path, new: Path) -> None:
 
 def main() -> None:
     """Entry point."""
+    set_up_logging()
     run_command(lambda: app(prog_name="bench"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,9 +88,23 @@ class Manifest:
     profiles: dict[str, list[Workload]]
 
     def select(
-        self, profile: str, *, only: str | None = None, input: str | None = None
+        self,
+        profile: str,
+        *,
+        only: str | None = None,
+        input: str | None = None,
+        n: Sequence[int] | None = None,
     ) -> list[Workload]:
-        """The workloads of a profile, those whose step, engine, peer or label has `only` in it.
+        """The workloads of a profile: of `only` a step, an engine, a peer or a part of a label.
+
+        Parameters
+        ----------
+        profile : str
+        only : str, optional
+        input : str, optional
+            Instead of the rows' own.
+        n : sequence of int, optional
+            Points; by default all that the profile has.
 
         Raises
         ------
@@ -106,12 +121,14 @@ class Manifest:
             # Features are extracted from images, whatever is laid out.
             dataclasses.replace(row, input=input) if input and row.step != "features" else row
             for row in self.profiles[profile]
-            if only is None or only in (row.step, row.engine, row.peer) or only in row.label
+            if (only is None or only in (row.step, row.engine, row.peer) or only in row.label)
+            and (not n or row.n in n)
         ]
         if not chosen:
+            wanted = " and ".join(repr(each) for each in (only, n) if each)
             raise InputError(
-                f"no workload of profile {profile} matches {only!r}: give a step such as mds, an "
-                "engine, a peer, or a part of a label"
+                f"no workload of profile {profile} matches {wanted}: give a step such as mds, an "
+                "engine, a peer, or a part of a label, and a number of points that the profile has"
             )
         return chosen
 

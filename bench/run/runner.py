@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ def run(
     out: Path | None = None,
     only: str | None = None,
     input: str | None = None,
+    n: Sequence[int] | None = None,
     resume: bool = False,
     cache: Path = CACHE,
     logs: Path = LOGS,
@@ -52,7 +53,7 @@ def run(
     profile : str
     out : Path, optional
         File of results; by default named by date, machine and profile, in `bench/results`.
-    only, input : str, optional
+    only, input, n
         See `Manifest.select`.
     resume : bool
         Go on in a file that exists: finished rows are kept and not measured again.
@@ -70,7 +71,7 @@ def run(
         The file exists and `resume` is false, or comes from another machine or environment; an
         input is missing.
     """
-    workloads = manifest.select(profile, only=only, input=input)
+    workloads = manifest.select(profile, only=only, input=input, n=n)
     header = _header(profile, manifest, workloads)
     out = out or results.RESULTS / results.file_name(header["date"], header["machine"], profile)
     worker = Worker(manifest, cache, logs / f"{out.stem}.log")

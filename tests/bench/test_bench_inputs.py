@@ -65,4 +65,7 @@ def test_a_wrong_manifest_is_one_sentence(tmp_path):
             load_manifest(tmp_path / "manifest.yaml")
     with pytest.raises(InputError, match="matches 'nothing'"):
         load_manifest().select("tiny", only="nothing")
+    with pytest.raises(InputError, match=r"matches 'mds' and \[7\]"):
+        load_manifest().select("tiny", only="mds", n=[7])
+    assert [row.n for row in load_manifest().select("tiny", only="mds", n=[150])] == [150]
     assert {row.step for row in load_manifest().select("peers", only="mds")} == {"mds"}
