@@ -12,11 +12,7 @@ import pytest
 
 from pipeline.methods.registry import METHODS
 
-RECORDS = [
-    record
-    for path in sorted(Path(__file__).parent.glob("memory_peaks*.json"))
-    for record in json.loads(path.read_text())
-]
+RECORDS = json.loads(Path(__file__).with_name("memory_peaks.json").read_text())
 
 
 @pytest.mark.parametrize(
