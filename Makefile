@@ -19,7 +19,7 @@ study: $(INSTALLED)  ## config/config.yaml: MNIST, five backbones, six methods
 	$(BIN)/tunescope study config/config.yaml
 
 test: $(INSTALLED)  ## all tests that need no GPU and no real data
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 torture: $(INSTALLED)  ## bad inputs, trials on awkward data, kills in the midst of every step: an hour
 	$(BIN)/python -m tests.torture

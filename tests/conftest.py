@@ -39,6 +39,12 @@ def files_without(missing):
 collect_ignore_glob = [f"*/{name}" for name in files_without([]) - files_without(MISSING)]
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first: begun last, one of them would keep a single process waiting."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_report_header():
     """Say what is not collected."""
     return f"only tests of a GPU: {', '.join(MISSING)} not installed" if MISSING else None

@@ -57,6 +57,10 @@ def finish(process: subprocess.Popen, status: int = 0) -> str:
     return output
 
 
+def study(folder: Path, *arguments: str, status: int = 0) -> str:
+    return finish(start(folder, "-m", "pipeline", "study", "tiny.yaml", *arguments), status)
+
+
 def snakemake(folder: Path, *arguments: str, status: int = 0) -> str:
     command = ("-m", "snakemake", "--configfile", "tiny.yaml", "--cores", "all", *arguments)
     return finish(start(folder, *command), status)

@@ -1,4 +1,4 @@
-"""Does the workflow run whole, and re-run only what it must?"""
+"""Does a study run whole with few words, and does the workflow re-run only what it must?"""
 
 import os
 import re
@@ -10,6 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 from tiny_study import BACKBONE, TINY, copy_project, finish, planned, snakemake, start, write
+from tiny_study import study as run_study
 
 from pipeline.artefacts import read_sidecar
 
@@ -19,15 +20,36 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
+def first_run(tmp_path_factory):
+    """A folder with a finished study, and what the run said."""
     folder = copy_project(tmp_path_factory.mktemp("study"))
-    snakemake(folder)
-    return folder
+    return folder, run_study(folder)
+
+
+@pytest.fixture(scope="module")
+def study(first_run):
+    return first_run[0]
 
 
 def size(picture):
     with Image.open(picture) as opened:
         return opened.size
+
+
+def test_a_line_a_step_and_at_the_end_where_to_look(first_run):
+    folder, output = first_run
+    steps = re.findall(r"^\[ *(\d+)/16\] (\w+)", output, re.MULTILINE)
+    assert [int(number) for number, _ in steps] == list(range(1, 17))
+    assert {name for _, name in steps} >= {"dataset", "finetune", "embed", "quality", "figure"}
+    assert "left" in output
+    *_, last = output.split("tiny: done in ")
+    for path in re.findall(r"^  (\S+)  ", last, re.MULTILINE):
+        assert (folder / path).is_file()
+    assert "results/tiny/MobileNet/preview.png" in last
+    assert "results/tiny/workflow-report.html" in last
+    for noise in ("localrule", "jobid", "oneDNN", "Warning", "coroutine", "Building DAG"):
+        assert noise not in output
+    assert "localrule" in (folder / "logs/tiny/study.log").read_text()
 
 
 def test_every_artefact_is_there_with_its_sidecar(study):
@@ -83,6 +105,9 @@ def test_snakemake_finds_nothing_to_improve_but_environments(study):
 
 def test_a_second_run_does_nothing(study):
     assert planned(study) == {}
+    output = run_study(study)
+    assert not re.search(r"^\[", output, re.MULTILINE)
+    assert "tiny: everything is up to date" in output
 
 
 def test_a_preview_that_is_gone_is_drawn_again(study):
@@ -121,13 +146,16 @@ def test_an_edit_of_code_re_runs_what_it_decides(study, name, expected):
         assert planned(study) == expected
     finally:
         path.write_text(code)
-    assert planned(study) == {}  # newer, but with the same content
+
+
+def test_newer_code_with_the_same_content_re_runs_nothing(study):
+    path = study / "kernels/cpu/squared_pairs.py"
+    path.write_text(path.read_text())
+    assert planned(study) == {}
 
 
 def test_the_report_shows_the_figure(study):
-    output = snakemake(study, "--report", "report.html")
-    assert "Warning" not in output
-    page = (study / "report.html").read_text()
+    page = (study / "results/tiny/workflow-report.html").read_text()
     assert "preview.png" in page
     assert "summary.csv" in page
 
