@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pipeline.neighbors.graph import Graph
 
 WORKFLOWS = ("study", "demo")
-ON_DEVICE = ("finetune", "features", "graph", "embed", "quality")  # the others need no GPU
+# The others need no GPU.
+ON_DEVICE = ("finetune", "features", "graph", "embed", "quality", "change")
 
 app = typer.Typer(
     name="tunescope",
@@ -420,7 +421,7 @@ def quality(
     n_neighbors: Annotated[int, typer.Option(min=1, help="Neighbours that count.")] = 15,
 ) -> None:
     """Measure how well layouts separate the classes and keep the neighbours of the features."""
-    from pipeline.measures.quality import measure_layouts
+    from pipeline.measures.quality import Laid, measure_layouts
 
     inputs = [path for path in (*layout, features, graph, table) if path is not None]
     artefacts.check_output(out, [".json"], inputs=inputs)
@@ -434,7 +435,10 @@ def quality(
         known = store.load_table(table, points=len(points)) if table else None
         laid_out = {method: store.load_labelled_layout(path) for method, path in paths.items()}
         measures = measure_layouts(
-            {method: (each.rows, each.xy, each.labels) for method, each in laid_out.items()},
+            {
+                method: Laid(each.rows, each.xy, each.labels, each.split)
+                for method, each in laid_out.items()
+            },
             features=points,
             graph=_graph(graph, features, len(points)),
             labels=None if known is None else known.labels,
@@ -446,7 +450,59 @@ def quality(
             **artefacts.context(features),
             "layouts": {method: artefacts.context(path) for method, path in paths.items()},
         }
+        if known is not None:
+            measures["classes"] = list(known.class_names)  # in the order of the mixing matrices
     store.save_json(out, measures, made)
+
+
+@app.command()
+def change(
+    context: typer.Context,
+    before: Annotated[Path, typer.Option(help="Features before fine-tuning, .npy.")],
+    after: Annotated[Path, typer.Option(help="Those of the same images after it, .npy.")],
+    table: Table,
+    out: Annotated[Path, typer.Option(help="What changed, a row an image, .parquet.")],
+    measures: Annotated[Path, typer.Option(help="What changed as a whole and by class, .json.")],
+    graph_before: Annotated[
+        Path | None, typer.Option(help="Graph of the features before; computed if left out.")
+    ] = None,
+    graph_after: Annotated[
+        Path | None, typer.Option(help="Graph of the features after; computed if left out.")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Predictions of the fine-tuned network.")
+    ] = None,
+    n_neighbors: Annotated[int, typer.Option(min=1, help="Neighbours that count.")] = 15,
+    seed: Seed = 0,
+) -> None:
+    """Compare the features of each image before and after fine-tuning."""
+    from pipeline.measures.change import measure_change
+
+    given = (before, after, table, graph_before, graph_after, predictions)
+    inputs = [path for path in given if path is not None]
+    artefacts.check_output(out, [".parquet"], inputs=inputs)
+    artefacts.check_output(measures, [".json"], inputs=inputs, option="--measures")
+    with record("change", context.obj, inputs, {"n_neighbors": n_neighbors, "seed": seed}) as made:
+        features = [store.load_features(path) for path in (before, after)]
+        for path in (before, after):
+            artefacts.check_same_images(path, table)
+        known = store.load_table(table)
+        found = measure_change(
+            *features,
+            labels=known.labels,
+            split=known.split,
+            graphs=(
+                _graph(graph_before, before, len(features[0])),
+                _graph(graph_after, after, len(features[1])),
+            ),
+            k=n_neighbors,
+            seed=seed,
+            device=context.obj,
+        )
+        head = store.load_predictions(predictions, known) if predictions else {}
+        made["context"] = {**artefacts.shared_context([before, after]), "stage": "change"}
+    store.save_json(measures, store.describe_change(found, known), made)
+    store.save_change(out, found, known, head, made)
 
 
 @app.command()
@@ -524,16 +580,27 @@ def summary(
     quality: Annotated[
         list[Path], typer.Option(help="Measures of `tunescope quality`; repeat for each.")
     ],
-    out: Annotated[Path, typer.Option(help="Table to write, .csv.")],
+    out: Annotated[Path, typer.Option(help="Table to write, .csv: one row a layout.")],
+    change: Annotated[
+        list[Path] | None, typer.Option(help="Measures of `tunescope change`; repeat for each.")
+    ] = None,
+    measures: Annotated[
+        Path | None, typer.Option(help="Table of all measures, .csv: one row each.")
+    ] = None,
 ) -> None:
-    """Tabulate the measures of a study, one row a layout, as CSV."""
-    from pipeline.report.summary import summarize
+    """Tabulate the measures of a study as CSV."""
+    from pipeline.report.summary import summarize, tabulate_measures
 
-    artefacts.check_output(out, [".csv"], inputs=quality)
-    with record("summary", context.obj, quality, {}) as made:
-        table = summarize(
-            [(artefacts.context(path), store.load_measures(path)) for path in quality]
-        )
+    inputs = [*quality, *(change or [])]
+    artefacts.check_output(out, [".csv"], inputs=inputs)
+    if measures:
+        artefacts.check_output(measures, [".csv"], inputs=inputs, option="--measures")
+    with record("summary", context.obj, inputs, {}) as made:
+        measured = [(artefacts.context(path), store.load_measures(path)) for path in quality]
+        changed = [(artefacts.context(path), store.load_measures(path)) for path in change or []]
+        table = summarize(measured)
+    if measures:
+        store.save_csv(measures, tabulate_measures([*measured, *changed]), made)
     store.save_csv(out, table, made)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.images.dataset import Dataset
+    from pipeline.measures.change import Change
     from pipeline.neighbors.graph import Graph
 
 
@@ -148,6 +149,47 @@ def load_errors(path: Path) -> "pd.Series":
     return wrong.set_axis(table["id"])
 
 
+def load_predictions(path: Path, table: ImageTable) -> dict[str, Any]:
+    """The columns prediction and confidence of what `save_predictions` wrote of these images."""
+    given = _load_parquet(path, {"id", "prediction", "confidence"}, "a table of predictions")
+    if not np.array_equal(given["id"].to_numpy(), table.ids):
+        raise InputError(
+            f"{path} has other images than the table: give the predictions for the same images"
+        )
+    return {name: given[name].to_numpy() for name in ("prediction", "confidence")}
+
+
+def save_change(
+    path: Path, change: "Change", table: ImageTable, head: dict[str, Any], metadata: Metadata
+) -> None:
+    """Write what changed as ``.parquet``, a row an image.
+
+    The columns of its table; those of `Change.images`, neighbours by id and predicted classes by
+    name; prediction and confidence of the head, if given.
+    """
+    import pandas as pd
+
+    columns: dict[str, Any] = dict(change.images)
+    for stage in ("before", "after"):
+        codes = columns[f"predicted_{stage}"]
+        names = pd.Categorical.from_codes(codes, categories=list(table.class_names))
+        columns[f"predicted_{stage}"] = names
+    for name in ("lost", "gained"):
+        columns[name] = [table.ids[rows] for rows in columns[name]]
+    write(path, _parquet_writer({**_columns(table), **columns, **head}), metadata)
+
+
+def describe_change(change: "Change", table: ImageTable) -> Metadata:
+    """What changed as a whole and by class, classes by name and images by id."""
+    return {
+        "k": change.k,
+        "measures": change.measures,
+        "classes": [{**row, "class": table.class_names[row["class"]]} for row in change.classes],
+        "outliers": [int(number) for number in table.ids[change.outliers]],
+        "warnings": change.warnings,
+    }
+
+
 def save_features(path: Path, features: np.ndarray, metadata: Metadata) -> None:
     """Write features as a memory-mappable float32 ``.npy`` of shape (n, d)."""
     write(path, _npy_writer(features), metadata)
@@ -264,15 +306,15 @@ def save_csv(path: Path, table: "pd.DataFrame", metadata: Metadata) -> None:
 
 
 def load_measures(path: Path) -> Metadata:
-    """Read the measures of the layouts of a feature set, see `pipeline.measures.quality`."""
+    """Read what `tunescope quality` or `tunescope change` measured, see `pipeline.measures`."""
     try:
         measures = json.loads(verify(path).read_text())
     except (ValueError, RecursionError) as error:  # of JSON, or of what is no text
         raise InputError(f"{path} is not valid JSON ({error}): run its step again") from None
     if not _are_measures(measures):
         raise InputError(
-            f"{path} does not hold the measures of layouts: measure all layouts of a feature set "
-            "together by `tunescope quality`"
+            f"{path} does not hold measures: measure all layouts of a feature set together by "
+            "`tunescope quality`"
         )
     return measures
 
@@ -281,17 +323,28 @@ def _are_measures(value: Any) -> bool:
     """Whether it is built like what `pipeline.measures.quality.measure_layouts` returns."""
     if not isinstance(value, dict) or not isinstance(value.get("k"), int):
         return False
-    layouts, probe, warnings = (value.get(key) for key in ("layouts", "probe", "warnings"))
-    tables = [*layouts.values(), probe or {}] if isinstance(layouts, dict) else [None]
-    numbers = all(
-        isinstance(table, dict)
-        and all(isinstance(number, int | float | None) for number in table.values())
-        for table in tables
-    )
+    measures, probe, warnings = (value.get(key) for key in ("measures", "probe", "warnings"))
+    numbers = isinstance(measures, list) and all(map(_is_measure, measures)) and _has_numbers(probe)
     sentences = isinstance(warnings, list | None) and all(
         isinstance(each, str) for each in warnings or []
     )
     return numbers and sentences
+
+
+def _is_measure(row: Any) -> bool:
+    return (
+        isinstance(row, dict)
+        and all(isinstance(row.get(key), str) for key in ("space", "split", "measure"))
+        and _has_numbers({key: row.get(key) for key in ("value", "low", "high")})
+    )
+
+
+def _has_numbers(table: Any) -> bool:
+    """Whether it is nothing, or a mapping to numbers."""
+    return table is None or (
+        isinstance(table, dict)
+        and all(isinstance(number, int | float | None) for number in table.values())
+    )
 
 
 def save_model(path: Path, model: Any, metadata: Metadata) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from bench.run.task import Call, Outcome, Task
+from bench.what.measures import measure_layout
 from pipeline.errors import InputError
 from pipeline.images.subset import stratified_subset
-from pipeline.measures.quality import measure
 from pipeline.methods.embed import embed
 from pipeline.methods.registry import METHODS
 from pipeline.neighbors.graph import knn_graph
@@ -90,8 +90,9 @@ def exact_graph(task: Task, *, k: int) -> Outcome:
 
 
 def measures(task: Task, *, k: int) -> Outcome:
-    """`pipeline.measures.quality.measure` of a layout."""
-    return Outcome(values=measure(task.layout, task.labels, graph=task.graph, k=k))
+    """Both measures of one layout, over all points."""
+    assert task.graph is not None
+    return Outcome(values=measure_layout(task.layout, task.labels, task.graph, k=k))
 
 
 COMPARED = 2000  # images whose features are extracted in float32 too

@@ -16,8 +16,9 @@ from scipy.sparse.csgraph import dijkstra
 
 from bench.run.task import Outcome, Task
 from kernels.backend import get_backend
-from pipeline.measures.quality import measure
+from pipeline.measures.overlap import neighbors_kept
 from pipeline.measures.ranks import trustworthiness
+from pipeline.measures.votes import knn_accuracy
 from pipeline.methods.tsne.affinities import joint_probabilities
 from pipeline.neighbors.graph import Graph
 from pipeline.neighbors.layout_neighbors import layout_neighbors
@@ -97,11 +98,22 @@ def quality(task: Task, outcome: Outcome) -> dict[str, float]:
         for name, function in OBJECTIVES.get(task.step, {}).items()
     }
     k = min(15, task.graph.indices.shape[1])
-    measured |= measure(layout, task.labels, graph=task.graph, k=k)
+    measured |= measure_layout(layout, task.labels, task.graph, k=k)
     if len(layout) <= TRUST_LIMIT:
         near = layout_neighbors(layout, k=k)
         measured["trustworthiness"] = trustworthiness(task.X, near, k=k, device=task.device)
     return {name: float(value) for name, value in measured.items() if name in MEANINGS}
+
+
+def measure_layout(
+    layout: np.ndarray, labels: np.ndarray, graph: Graph, *, k: int
+) -> dict[str, float]:
+    """Accuracy in a layout and neighbours that it keeps, over all points."""
+    near = layout_neighbors(layout, k=k)
+    return {
+        "knn_accuracy": knn_accuracy(near, labels, k=k),
+        "neighborhood_preservation": float(neighbors_kept(graph.indices, near, k=k).mean()),
+    }
 
 
 def recall(X: np.ndarray, graph: Graph, *, rows: int = 1000, seed: int = 0) -> float:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.images.subset import stratified_subset
-from pipeline.measures.quality import knn_accuracy, neighborhood_preservation
+from pipeline.measures.overlap import neighbors_kept
+from pipeline.measures.votes import knn_accuracy
 from pipeline.neighbors.graph import knn_graph
 from pipeline.networks.backbone import FEATURES
 from pipeline.networks.features import extract_features
@@ -57,7 +58,7 @@ def compare_precisions(
         features, info, _ = extract_features(model, images, layer=layer, precision=precision)
         neighbors = knn_graph(features, k=k).indices
         rows[precision] = {
-            "recall": neighborhood_preservation(near, neighbors, k=k),
+            "recall": float(neighbors_kept(near, neighbors, k=k).mean()),
             "relative_error": float(np.sqrt(np.mean((features - exact) ** 2)) / spread),
             "knn_accuracy": knn_accuracy(neighbors, labels, k=k),
             **info,

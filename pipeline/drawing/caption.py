@@ -5,11 +5,13 @@ from typing import Any
 
 from pipeline.drawing.palette import many_colors
 from pipeline.measures.accuracy import below_probe
+from pipeline.measures.table import look_up
 
 MEASURED = (
-    "Under each panel: the share of points whose class is the majority among their {k} nearest "
-    "neighbours in the layout, and the share of their {k} nearest neighbours in feature space that "
-    "the layout keeps."
+    "Under each panel, 2-D kNN: the share of test images whose class is the majority among their "
+    "{k} nearest training images in the layout (without a test split, of all points among all "
+    "others), with its 95 % interval; neighbours kept: the share of the {k} nearest neighbours in "
+    "feature space, of all points, that are the nearest in the layout too."
 )
 ALIGNED = (
     "After fine-tuning, each layout is rotated and reflected towards the one before; only "
@@ -40,7 +42,7 @@ MARKED = {
         "dark rim; all others are faded."
     ),
 }
-MEASURES = {"knn_accuracy": "2-D kNN accuracy", "neighborhood_preservation": "neighbours kept"}
+ACCURACY = {"test": "test 2-D kNN", "all": "2-D kNN of all points"}
 TITLES = {
     "mnist": "MNIST",
     "fashion_mnist": "Fashion-MNIST",
@@ -114,7 +116,9 @@ def collect_warnings(sources: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(f"Warning: {_sentence(each, capital=False)}" for each in said))
 
 
-def notes(context: Mapping[str, Any], n_points: int, measures: Mapping[str, Any]) -> list[str]:
+def notes(
+    context: Mapping[str, Any], n_points: int, measures: Sequence[Mapping[str, Any]], method: str
+) -> list[str]:
     """Lines under a panel: measures, the part of the points it shows, what to know of the layout.
 
     Parameters
@@ -124,17 +128,34 @@ def notes(context: Mapping[str, Any], n_points: int, measures: Mapping[str, Any]
         which lie where a convention puts them; converged, where an iteration was ended early.
     n_points : int
         Points of the layout.
-    measures : mapping of str to float
-        Those in `MEASURES` are shown.
+    measures : sequence of mapping
+        "measures" of `pipeline.measures.quality.measure_layouts`.
+    method : str
+        Of the layout.
     """
     total, components = context["total_points"], context.get("components") or 1
-    shown = {key: measures[key] for key in MEASURES if measures.get(key) is not None}
     return [
-        *(f"{MEASURES[key]} {value:.3f}" for key, value in shown.items()),
+        *accuracy_note(measures, method),
+        *kept_note(measures, method),
         *([f"{n_points:,} of {total:,} points (subset)"] if n_points < total else []),
         *([f"neighbour graph has {components} connected components"] if components > 1 else []),
         *(["not converged"] if context.get("converged") is False else []),
     ]
+
+
+def accuracy_note(measures: Sequence[Mapping[str, Any]], method: str) -> list[str]:
+    """The accuracy in a layout with its interval, or nothing where it was not measured."""
+    if (found := look_up(measures, method, "knn_accuracy")) is None:
+        return []
+    split, row = found
+    interval = "" if row.get("low") is None else f" [{row['low']:.3f}, {row['high']:.3f}]"
+    return [f"{ACCURACY[split]} {row['value']:.3f}{interval}"]
+
+
+def kept_note(measures: Sequence[Mapping[str, Any]], method: str) -> list[str]:
+    """The share of neighbours that a layout keeps, or nothing where it was not measured."""
+    found = look_up(measures, method, "neighborhood_preservation")
+    return [] if found is None else [f"neighbours kept {found[1]['value']:.3f}"]
 
 
 def explain_colors(n_classes: int) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.drawing.page import LegendEntry, draw_page, panel_side
 from pipeline.drawing.palette import RGB
 from pipeline.drawing.panel import GRAY, draw_class_panels
+from pipeline.measures.table import look_up
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,11 +97,12 @@ def draw_class_page(
 
 def best_method(
     methods: Sequence[str], measures: Mapping[str, Mapping[str, Any]]
-) -> tuple[str, str, float | None]:
-    """The method that separates the classes best, the stage where it does, and how well.
+) -> tuple[str, str | None]:
+    """The method that separates the classes best, and the stage where it does.
 
-    The highest class accuracy of the layouts after fine-tuning, or of those before where there is
-    none; t-SNE, or the first method, where nothing was measured.
+    The highest accuracy on test images of the layouts after fine-tuning, on all points where there
+    is no test split, or of the layouts before where there are none; t-SNE, or the first method,
+    where nothing was measured.
 
     Parameters
     ----------
@@ -111,17 +113,16 @@ def best_method(
 
     Returns
     -------
-    (str, str, float or None)
-        The method; the stage and the accuracy, ``("", None)`` where nothing was measured.
+    (str, str or None)
+        The method; the stage, None where nothing was measured.
     """
     for stage in ("after", "before"):
-        layouts = measures.get(stage, {}).get("layouts", {})
+        rows = measures.get(stage, {}).get("measures", ())
         scores = {
-            method: layouts[method]["knn_accuracy"]
+            method: found[1]["value"]
             for method in methods
-            if layouts.get(method, {}).get("knn_accuracy") is not None
+            if (found := look_up(rows, method, "knn_accuracy")) is not None
         }
         if scores:
-            best = max(scores, key=lambda method: scores[method])
-            return best, stage, scores[best]
-    return UNMEASURED if UNMEASURED in methods else methods[0], "", None
+            return max(scores, key=lambda method: scores[method]), stage
+    return UNMEASURED if UNMEASURED in methods else methods[0], None

@@ -340,7 +340,8 @@ def _notes(
         (stage, method): caption.notes(
             layout.context,
             len(layout.xy),
-            (measures or {}).get(stage, {}).get("layouts", {}).get(method, {}),
+            (measures or {}).get(stage, {}).get("measures", ()),
+            method,
         )
         for (stage, method), layout in layouts.items()
     }
@@ -400,14 +401,15 @@ def _class_page(
 ) -> Figure:
     """The best method's layouts class by class."""
     drawn = {method for _, method in layouts}
-    best, stage, accuracy = best_method([name for name in METHODS if name in drawn], measures)
+    best, stage = best_method([name for name in METHODS if name in drawn], measures)
     title = METHODS[best].title
-    if accuracy is None:
+    if stage is None:
         reason = f"Class by class in {title}: no measures were given to choose a method by."
     else:
+        (accuracy,) = caption.accuracy_note(measures[stage]["measures"], best)
         reason = (
             f"Class by class in {title}, which separates the classes best {STAGES[stage]} "
-            f"({caption.MEASURES['knn_accuracy']} {accuracy:.3f})."
+            f"({accuracy})."
         )
     return draw_class_page(
         {

@@ -1,5 +1,5 @@
-"""How good a layout is: numbers with a definition, a range and a direction, exact over all points.
+"""What can be said of features and layouts: numbers with a definition, a direction, an interval.
 
-Step: `quality.measure_layouts`, the measures of all layouts of a feature set and of these features
-(`probe`: how well a linear classifier does).
+Steps: `quality.measure_layouts`, the measures of a feature set and of all its layouts, and
+`change.measure_change`, before against after. `table` says what each measure is.
 """

@@ -1,53 +1,60 @@
-"""Quality: measures of the layouts of a feature set, each exact over all points."""
+"""Quality: measures of a feature set and of all its layouts, exact over all points."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.measures import intervals
+from pipeline.measures.classes import class_measures, majority_baseline, mixing_matrix, parts
+from pipeline.measures.faithfulness import distance_measures, draw_sample, rank_measures
+from pipeline.measures.intervals import Estimate
+from pipeline.measures.overlap import area, co_ranking, neighbors_kept, r_nx
 from pipeline.measures.probe import linear_probe, probe_problem
-from pipeline.measures.ranks import check_width
-from pipeline.measures.votes import TIES, majority_vote
+from pipeline.measures.representation import (
+    cdnv,
+    class_moments,
+    dead_features,
+    effective_rank,
+    hubness,
+    nc1,
+)
+from pipeline.measures.table import COSINE, FEATURES, defined, row_of
 from pipeline.neighbors.graph import Graph, check_graph, knn_graph
 from pipeline.neighbors.layout_neighbors import layout_neighbors
+from pipeline.neighbors.nearest_among import nearest_among
 from pipeline.neighbors.scale import scale_features
+from pipeline.neighbors.tiles import strips
+
+WIDTH = 90  # of graphs that are computed here
+MIXED = 100  # classes, at most, whose mixing matrices are written
 
 
-class Measure(NamedTuple):
-    """How to read a measure."""
+class Laid(NamedTuple):
+    """A layout, and what is known of its points.
 
-    title: str
-    low: float
-    high: float
-    better: str  # "higher" or "lower"
-    meaning: str
+    Attributes
+    ----------
+    rows : (m,) int array
+        Rows of the features that were laid out.
+    xy : (m, 2) array
+    labels : (m,) int array
+        Classes.
+    split : (m,) array of str, optional
+        "train" or "test".
+    """
 
-
-MEASURES: dict[str, Measure] = {
-    "knn_accuracy": Measure(
-        "k-NN accuracy",
-        0.0,
-        1.0,
-        "higher",
-        "share of points whose class is the majority among their k nearest in the layout, the "
-        f"point itself left out; {TIES}",
-    ),
-    "neighborhood_preservation": Measure(
-        "neighborhood preservation",
-        0.0,
-        1.0,
-        "higher",
-        "mean share of a point's k nearest in feature space that are among its k nearest in the "
-        "layout; k / (n - 1) by chance",
-    ),
-}
+    rows: np.ndarray
+    xy: np.ndarray
+    labels: np.ndarray
+    split: np.ndarray | None = None
 
 
 def measure_layouts(
-    layouts: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+    layouts: Mapping[str, Laid],
     *,
     features: np.ndarray,
     graph: Graph | None = None,
@@ -57,32 +64,42 @@ def measure_layouts(
     seed: int = 0,
     device: str = "auto",
 ) -> dict[str, Any]:
-    """Measure layouts of one feature set, and these features by a linear probe.
+    """Measure a feature set and its layouts: the same class measures in each space, side by side.
+
+    Class measures are those of the test images and those of the training images, apart; the
+    neighbours of both are training images. Without a split they are of "all", whose neighbours are
+    all others.
 
     Parameters
     ----------
-    layouts : mapping of str to tuple
-        By name (rows, xy, labels): (m,) row numbers of the features that were laid out, (m, 2)
-        coordinates, (m,) integer classes.
+    layouts : mapping of str to Laid
     features : (n, d) array
     graph : Graph, optional
         Exact neighbours of all features; computed if needed and missing or of less than k. A
-        layout of other rows than all in their order is compared with the exact graph of its own.
+        layout of other rows than all in their order is compared with the exact graph of its own,
+        as wide.
     labels : (n,) int array, optional
-        Classes of the features, for the probe.
+        Classes of the features, which then count for the layouts, too. Without them the feature
+        set itself is not measured.
     split : (n,) array of str, optional
-        "train" or "test", for the probe.
+        "train" or "test".
     k : int
-        Neighbours that count; fewer, for all layouts alike, where one of them has not k + 1 points.
+        Neighbours that count; fewer, in all spaces alike, where one of them has not k + 1 points
+        to choose them from.
     seed : int
-        Of the probe.
+        Of the probe, and of the resamples behind intervals.
     device : {"auto", "cpu", "gpu"}
         Of graphs.
 
     Returns
     -------
     dict
-        "k"; "layouts": by name what `measure` returns; "probe": what `linear_probe` returns, where
+        "k"; "measures": a list of dicts with space ("features", "features, cosine" or the name of
+        a layout), split ("test", "train" or "all"), measure (a key of `MEASURES` in
+        `pipeline.measures.table`), value, low and high (the 95 % interval, None where there is
+        none); "mixing": by space and split the
+        matrix of `mixing_matrix`, up to 100 classes; "r_nx": the curve of each layout, from one
+        neighbour to the width of the graph; "probe": what `linear_probe` returns, where
         labels and split allow one; "warnings": sentences on the result.
 
     Raises
@@ -93,22 +110,50 @@ def measure_layouts(
         of one point.
     """
     X = scale_features(features).values
-    k, warnings = _fitting(layouts, k)
+    layouts = {name: _checked(name, laid, len(X)) for name, laid in layouts.items()}
+    if labels is not None:
+        labels = np.asarray(labels)
+        layouts = {
+            name: laid._replace(
+                labels=labels[laid.rows], split=None if split is None else split[laid.rows]
+            )
+            for name, laid in layouts.items()
+        }
+    k, warnings = _fitting(layouts, split, k)
     all_rows = np.arange(len(X))
-    graphs = {}
-    if graph is not None and (checked := check_graph(graph, len(X))).indices.shape[1] >= k:
-        graphs[all_rows.tobytes()] = checked
-    measures = {}
-    for name, (rows, xy, classes) in layouts.items():
-        rows = _checked_rows(name, rows, xy, len(X))
+    graphs: dict[bytes, Graph] = {}
+
+    def graph_of(rows: np.ndarray) -> Graph:
         key = rows.tobytes()
         if key not in graphs:
             whole = np.array_equal(rows, all_rows)
-            graphs[key] = knn_graph(X if whole else X[rows], k=k, device=device)
-        measures[name] = measure(xy, classes, graph=graphs[key], k=k)
-    result = {"k": k, "layouts": measures}
+            wide = min(width, len(rows) - 1)
+            graphs[key] = knn_graph(X if whole else X[rows], k=wide, device=device)
+        return graphs[key]
+
+    width = max(k, WIDTH)
+    if graph is not None and (checked := check_graph(graph, len(X))).indices.shape[1] >= k:
+        graphs[all_rows.tobytes()] = checked
+        width = checked.indices.shape[1]
+    found = _Found(k, seed, device)
+    if labels is not None:
+        found.measure_features(X, graph_of(all_rows), labels, split)
+        if (cosine := _on_the_sphere(X)) is None:
+            warnings.append("no measures of the cosine: there are rows of length zero")
+        else:
+            width = min(2 * k, len(X) - 1)
+            near = knn_graph(cosine, k=width, device=device)
+            found.measure_neighbors(COSINE, labels, split, _among(cosine, near, k))
+    for same in _of_the_same_rows(layouts):
+        rows = next(iter(same.values())).rows
+        whole = np.array_equal(rows, all_rows)
+        found.measure_layouts(X if whole else X[rows], graph_of(rows), same)
+    result: dict[str, Any] = {
+        **{"k": k, "measures": found.rows},
+        **{"mixing": found.mixing, "r_nx": found.curves},
+    }
     if labels is not None and split is not None:
-        if problem := probe_problem(np.asarray(labels), np.asarray(split)):
+        if problem := probe_problem(labels, np.asarray(split)):
             warnings.append(f"no linear probe: {problem}")
         else:
             result["probe"] = probe = linear_probe(X, labels, split, seed=seed)
@@ -116,16 +161,145 @@ def measure_layouts(
     return {**result, "warnings": warnings}
 
 
-def _fitting(layouts: Mapping[str, tuple], k: int) -> tuple[int, list[str]]:
-    """The neighbours that the smallest layout has, k at most, and a sentence if they are fewer."""
-    points, name = min((len(xy), name) for name, (_, xy, _) in layouts.items())
+class _Found:
+    """Collects rows of measures and mixing matrices."""
+
+    def __init__(self, k: int, seed: int, device: str) -> None:
+        self.k, self.seed, self.device = k, seed, device
+        self.curves: dict[str, list[float]] = {}
+        self.rows: list[dict[str, Any]] = []
+        self.mixing: dict[str, dict[str, list[list[float | None]]]] = {}
+
+    def add(self, space: str, split: str, measure: str, value: Estimate | float | None) -> None:
+        """Append one row."""
+        self.rows.append(row_of(space, split, measure, value))
+
+    def measure_features(
+        self, X: np.ndarray, graph: Graph, labels: np.ndarray, split: np.ndarray | None
+    ) -> None:
+        """Class measures of a feature set, collapse of its classes, and measures of itself."""
+        neighbors = _among(X, graph, self.k)
+        self.measure_neighbors(FEATURES, labels, split, neighbors)
+        for name, part in parts(split, len(X)).items():
+            moments = class_moments(X[part.judged], labels[part.judged])
+            self.add(FEATURES, name, "nc1", nc1(X[part.judged], labels[part.judged], moments))
+            pairs = cdnv(moments)
+            defined = pairs[np.isfinite(pairs)]
+            self.add(FEATURES, name, "cdnv", float(np.median(defined)) if len(defined) else None)
+        hubs = hubness(graph.indices, k=self.k)
+        self.add(FEATURES, "all", "hubness", hubs.skewness)
+        self.add(FEATURES, "all", "largest_hub", hubs.largest)
+        self.add(FEATURES, "all", "effective_rank", effective_rank(X))
+        self.add(FEATURES, "all", "dead_features", dead_features(X))
+
+    def measure_neighbors(
+        self, space: str, labels: np.ndarray, split: np.ndarray | None, neighbors: Any
+    ) -> None:
+        """Class measures of a space: `neighbors` finds those among chosen points."""
+        n_classes = int(labels.max()) + 1
+        for name, part in parts(split, len(labels)).items():
+            near = neighbors(part.judges)
+            found = class_measures(near, labels, part.judged, seed=self.seed)
+            for measure, estimate in found.items():
+                self.add(space, name, measure, estimate)
+            self.add(space, name, "majority_baseline", majority_baseline(labels, part))
+            if n_classes <= MIXED:
+                matrix = mixing_matrix(near, labels, part.judged, n_classes)
+                rows = [[defined(share) for share in row] for row in matrix]
+                self.mixing.setdefault(space, {})[name] = rows
+
+    def measure_layouts(self, X: np.ndarray, graph: Graph, layouts: Mapping[str, Laid]) -> None:
+        """Class measures of layouts of the same points, and how faithful they are to these.
+
+        Parameters
+        ----------
+        X : (m, d) array
+            Features of these points.
+        graph : Graph
+            Theirs, k or wider.
+        layouts : mapping of str to Laid
+        """
+        labels = next(iter(layouts.values())).labels
+        sample = draw_sample(X, labels, seed=self.seed)
+        # Where every point is a neighbour of every other, nothing is better than chance.
+        width = min(graph.indices.shape[1], len(X) - 2)
+        near = {}
+        for name, laid in layouts.items():
+            self.measure_neighbors(name, labels, laid.split, _among_laid(laid.xy, self.k))
+            near[name] = layout_neighbors(laid.xy, k=max(width, self.k))
+            kept = neighbors_kept(graph.indices, near[name], k=self.k)
+            estimate = intervals.mean(kept, labels, seed=self.seed)
+            self.add(name, "all", "neighborhood_preservation", estimate)
+            if width:
+                curve = r_nx(co_ranking(graph.indices[:, :width], near[name][:, :width]), len(X))
+                self.curves[name] = [round(float(value), 5) for value in curve]
+                self.add(name, "all", "r_nx_area", area(curve))
+            for measure, value in distance_measures(laid.xy, sample).items():
+                self.add(name, "all", measure, value)
+        if 2 * self.k < len(X):
+            spaces = {name: (laid.xy, near[name]) for name, laid in layouts.items()}
+            options: Any = {"k": self.k, "seed": self.seed, "device": self.device}
+            found = rank_measures(X, graph, spaces, labels, sample, **options)
+            for name, measures in found.items():
+                for measure, estimate in measures.items():
+                    self.add(name, "all", measure, estimate)
+
+
+def _of_the_same_rows(layouts: Mapping[str, Laid]) -> list[dict[str, Laid]]:
+    """Layouts in groups of those of the same points."""
+    groups: dict[tuple[bytes, bytes], dict[str, Laid]] = {}
+    for name, laid in layouts.items():
+        key = laid.rows.tobytes(), laid.labels.tobytes()
+        groups.setdefault(key, {})[name] = laid
+    return list(groups.values())
+
+
+def _among(X: np.ndarray, graph: Graph, k: int) -> Any:
+    """A function that finds the k nearest chosen points of each point."""
+    return lambda chosen: nearest_among(X, graph, chosen, k=k)
+
+
+def _among_laid(xy: np.ndarray, k: int) -> Any:
+    """The same of a layout."""
+    return lambda chosen: layout_neighbors(xy, k=k, chosen=chosen)
+
+
+def _on_the_sphere(X: np.ndarray) -> np.ndarray | None:
+    """Rows over their lengths, whose Euclidean neighbours are those of the cosine."""
+    lengths = np.empty(len(X))
+    for rows in strips(len(X)):
+        lengths[rows] = np.linalg.norm(X[rows].astype(np.float64), axis=1)
+    if not lengths.all():
+        return None
+    return (X / lengths[:, None].astype(X.dtype)).astype(X.dtype)
+
+
+def _fitting(
+    layouts: Mapping[str, Laid], split: np.ndarray | None, k: int
+) -> tuple[int, list[str]]:
+    """The neighbours that the smallest space has, k at most, and a sentence if they are fewer."""
+    sizes = dict(_sizes(layouts, split))
+    (name, what), points = min(sizes.items(), key=lambda item: item[1])
     if points < 2:
-        raise InputError(f"layout {name} has {points} points but needs two to have neighbours")
+        raise InputError(f"{name} has {points} {what} but needs two to have neighbours")
     if k < points:
         return k, []
     return points - 1, [
-        f"{k} neighbours need {k + 1} points but layout {name} has {points}: {points - 1} count"
+        f"{k} neighbours need {k + 1} {what} but {name} has {points}: {points - 1} count"
     ]
+
+
+def _sizes(
+    layouts: Mapping[str, Laid], split: np.ndarray | None
+) -> Iterator[tuple[tuple[str, str], int]]:
+    """Of each space the number of points that neighbours are chosen from, and what they are."""
+    spaces = {f"layout {name}": (laid.split, len(laid.rows)) for name, laid in layouts.items()}
+    if split is not None:
+        spaces["the feature set"] = split, len(split)
+    for name, (given, n) in spaces.items():
+        found = parts(given, n)
+        what = "points" if "all" in found else "training points"
+        yield (name, what), int(next(iter(found.values())).judges.sum())
 
 
 def _remarks(probe: Mapping[str, Any], n_train: int) -> list[str]:
@@ -140,15 +314,16 @@ def _remarks(probe: Mapping[str, Any], n_train: int) -> list[str]:
     return remarks
 
 
-def _checked_rows(name: str, rows: np.ndarray, xy: np.ndarray, n: int) -> np.ndarray:
-    """The row numbers of a layout in int64, or an error that says why they cannot be."""
-    rows = np.asarray(rows)
-    if rows.shape != (len(xy),):
-        raise InputError(
-            f"layout {name} has {len(xy)} points but row numbers of shape {rows.shape}; give one "
-            "row number a point"
-        )
-    for what, values, kinds in (("row numbers", rows, "iu"), ("coordinates", xy, "iuf")):
+def _checked(name: str, laid: Laid, n: int) -> Laid:
+    """A layout with its row numbers in int64, or an error that says why they cannot be."""
+    rows, labels = np.asarray(laid.rows), np.asarray(laid.labels)
+    for what, values in (("row numbers", rows), ("labels", labels)):
+        if values.shape != (len(laid.xy),):
+            raise InputError(
+                f"layout {name} has {len(laid.xy)} points but {what} of shape {values.shape}; give "
+                "one a point"
+            )
+    for what, values, kinds in (("row numbers", rows, "iu"), ("coordinates", laid.xy, "iuf")):
         if np.asarray(values).dtype.kind not in kinds:
             raise InputError(
                 f"layout {name} has {what} of type {np.asarray(values).dtype}; lay the features "
@@ -166,91 +341,4 @@ def _checked_rows(name: str, rows: np.ndarray, xy: np.ndarray, n: int) -> np.nda
             f"layout {name} has row {numbers[counts > 1][0]} more than once; lay the features out "
             "again"
         )
-    return rows.astype(np.int64)
-
-
-def measure(
-    layout: np.ndarray, labels: np.ndarray, *, graph: Graph | None = None, k: int = 15
-) -> dict[str, float]:
-    """Measure one layout.
-
-    Parameters
-    ----------
-    layout : (n, 2) array
-    labels : (n,) int array
-        Class of each point.
-    graph : Graph, optional
-        Exact neighbours in feature space, at least k; without it only the accuracy is measured.
-    k : int
-        Neighbours that count.
-
-    Returns
-    -------
-    dict
-        Keys of `MEASURES`, as they apply.
-
-    Raises
-    ------
-    InputError
-        Shapes that do not belong together, non-finite coordinates, too few points for k.
-    """
-    near = layout_neighbors(layout, k=k)
-    result = {"knn_accuracy": knn_accuracy(near, labels, k=k)}
-    if graph is not None:
-        result["neighborhood_preservation"] = neighborhood_preservation(graph.indices, near, k=k)
-    return result
-
-
-def knn_accuracy(indices: np.ndarray, labels: np.ndarray, *, k: int = 15) -> float:
-    """Leave-one-out accuracy of the k-nearest-neighbour classifier.
-
-    Parameters
-    ----------
-    indices : (n, >= k) int array
-        Neighbours of each point, nearest first, without the point itself: of a layout or, for the
-        accuracy in feature space, a graph's.
-    labels : (n,) int array
-    k : int
-
-    Returns
-    -------
-    float
-        0 to 1. Who wins a tie: see `majority_vote`.
-    """
-    labels = np.asarray(labels)
-    if labels.shape != (len(indices),):
-        raise InputError(
-            f"labels have shape {labels.shape} for {len(indices)} points; give one label a point"
-        )
-    check_width(indices, k)
-    return float((majority_vote(labels[indices[:, :k]]) == labels).mean())
-
-
-def neighborhood_preservation(features: np.ndarray, layout: np.ndarray, *, k: int = 15) -> float:
-    """Mean share of the k nearest neighbours that two spaces have in common.
-
-    Q_NX(k) of Lee & Verleysen (2009, Neurocomputing 72, 1431-1443), of the family of neighbourhood
-    measures begun by Venna & Kaski (2006).
-
-    Parameters
-    ----------
-    features, layout : (n, >= k) int arrays
-        Neighbours of each point, nearest first.
-    k : int
-
-    Returns
-    -------
-    float
-        0 to 1; k / (n - 1) for unrelated neighbours.
-    """
-    check_width(features, k)
-    check_width(layout, k)
-    if len(features) != len(layout):
-        raise InputError(
-            f"the graph has {len(features)} points but the layout has {len(layout)}; give the "
-            "graph of the features that were laid out"
-        )
-    shared = 0
-    for column in range(k):  # k comparisons of (n,) with (n, k): no (n, k, k) array
-        shared += int((features[:, column, None] == layout[:, :k]).sum())
-    return shared / (len(features) * k)
+    return laid._replace(rows=rows.astype(np.int64), labels=labels)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from kernels.backend import Backend, to_host
 from pipeline.errors import InputError
+from pipeline.measures.overlap import check_width
 from pipeline.neighbors.tiles import strips, sweep_products
 from pipeline.runtime.device import backend_for
+from pipeline.runtime.log import Progress
 
 TILE = 4096  # rows of a tile of products: 128 MB in float64
 
@@ -37,69 +40,98 @@ def trustworthiness(
     float
         0 to 1; 1 if the layout's neighbours are those in feature space.
     """
-    n = len(features)
     check_width(near, k)
+    n = len(features)
+    return float(trust_scores(ranks(features, near[:, :k], device=device), n, k).mean())
+
+
+def trust_scores(ranks: np.ndarray, n: int, k: int) -> np.ndarray:
+    """Of each point its part in the trustworthiness, which is their mean.
+
+    Parameters
+    ----------
+    ranks : (q, k) int array
+        In one space, of the k nearest neighbours in the other.
+    n : int
+        Points of a space, more than 2 k.
+    k : int
+
+    Returns
+    -------
+    (q,) float64
+    """
     if 2 * k >= n:
         raise InputError(f"k is {k} but must be less than half of {n} points")
-    late = np.maximum(ranks(features, near[:, :k], device=device) - k, 0)
-    return 1 - 2 * int(late.sum()) / (n * k * (2 * n - 3 * k - 1))
+    return 1 - 2 * np.maximum(ranks - k, 0).sum(axis=1) / (k * (2 * n - 3 * k - 1))
 
 
-def ranks(X: np.ndarray, near: np.ndarray, *, device: str = "auto") -> np.ndarray:
-    """Rank some neighbours of each point among all other points by their distance in float64.
+def ranks(
+    X: np.ndarray, near: np.ndarray, *, rows: np.ndarray | None = None, device: str = "auto"
+) -> np.ndarray:
+    """Rank some neighbours of points among all other points by their distance in float64.
 
     Parameters
     ----------
     X : (n, d) array
-    near : (n, m) int array
-        For each point some others, in any order.
+    near : (q, m) int array
+        For each of these points some others, in any order.
+    rows : (q,) int array, optional
+        The points; all by default.
     device : {"auto", "cpu", "gpu"}
 
     Returns
     -------
-    (n, m) int32
+    (q, m) int32
         1 for the nearest; among equal distances, as far as rounding leaves them equal, the point
         of lower number is the nearer.
 
     Notes
     -----
-    Time n^2 d flops, by tiles of inner products that each serve their rows and their columns.
+    Time q n d multiplications and additions, and half of that for all points, by tiles of inner
+    products that each serve their rows and their columns.
     """
     backend = backend_for(device)
     count_nearer = backend.kernels("ranks").count_nearer
     Z = backend.to_device(X - np.mean(X, axis=0, dtype=np.float64))
     near = backend.to_device(near.astype(np.int32))
-    half_norms, scores = _scores(Z, near, backend)
+    points = backend.to_device(np.arange(len(Z)) if rows is None else np.asarray(rows))
+    half_norms, scores = _scores(Z, points, near, backend)
     counts = backend.xp.zeros(near.shape, np.int32)
 
     def count(a: slice, b: slice, products: Any) -> None:
         count_nearer(products, half_norms[b], b.start, scores[a], near[a], counts[a])
 
-    sweep_products(Z, count, size=TILE, backend=backend, name="ranks")
+    if rows is None:
+        sweep_products(Z, count, size=TILE, backend=backend, name="ranks")
+    else:
+        _sweep_rows(Z, points, count, backend)
     return to_host(counts) + 1
 
 
-def _scores(Z: Any, near: Any, backend: Backend) -> tuple[Any, Any]:
-    """Half squared norms (n,), and scores (n, m) that order neighbours as their distances do."""
+def _sweep_rows(
+    Z: Any, points: Any, consume: Callable[[slice, slice, Any], None], backend: Backend
+) -> None:
+    """Show some points their inner products with all others, see `sweep_products`."""
+    tiles = [(a, b) for a in strips(len(points), TILE) for b in strips(len(Z), TILE)]
+    progress = Progress("ranks", len(tiles))
+    for a, b in tiles:
+        products = Z[points[a]] @ Z[b].T
+        itself = backend.xp.arange(b.start, b.stop) == points[a][:, None]
+        products[itself] = -float("inf")
+        consume(a, b, products)
+        backend.synchronize()
+        progress.update()
+
+
+def _scores(Z: Any, points: Any, near: Any, backend: Backend) -> tuple[Any, Any]:
+    """Half squared norms (n,), and scores (q, m) that order neighbours as their distances do."""
     xp = backend.xp
     half_norms, scores = xp.empty(len(Z)), xp.empty(near.shape)
     for rows in strips(len(Z)):
         half_norms[rows] = xp.square(Z[rows]).sum(axis=1) / 2
+    for rows in strips(len(points)):
+        own = Z[points[rows]]
         for column in range(near.shape[1]):  # no (rows, m, d) array
-            squared = xp.square(Z[near[rows, column]] - Z[rows]).sum(axis=1)
-            scores[rows, column] = squared / 2 - half_norms[rows]
+            squared = xp.square(Z[near[rows, column]] - own).sum(axis=1)
+            scores[rows, column] = squared / 2 - half_norms[points[rows]]
     return half_norms, scores
-
-
-def check_width(indices: np.ndarray, k: int) -> None:
-    """Refuse a k that exceeds the neighbours of each point, or is not positive.
-
-    Raises
-    ------
-    InputError
-    """
-    if not 1 <= k <= indices.shape[1]:
-        raise InputError(
-            f"k is {k} but the graph has {indices.shape[1]} neighbours a point; choose a smaller "
-            "k or compute a larger graph"
-        )

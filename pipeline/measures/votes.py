@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-TIES = (
-    "ties go to the class whose votes have the smaller sum of ranks, then to that of the nearest "
-    "neighbour among them"
-)
+from pipeline.errors import InputError
+from pipeline.measures.overlap import check_width
 
 
 def majority_vote(classes: np.ndarray) -> np.ndarray:
@@ -36,3 +34,28 @@ def majority_vote(classes: np.ndarray) -> np.ndarray:
         scores += vote[rank] * (classes == classes[:, rank, None])
     winners = scores.argmax(axis=1)  # the first, that is the nearest, of equal scores
     return classes[np.arange(n), winners]
+
+
+def knn_accuracy(indices: np.ndarray, labels: np.ndarray, *, k: int = 15) -> float:
+    """Leave-one-out accuracy of the k-nearest-neighbour classifier, over all points.
+
+    Parameters
+    ----------
+    indices : (n, >= k) int array
+        Neighbours of each point, nearest first, without the point itself: of a layout or, for the
+        accuracy in feature space, a graph's.
+    labels : (n,) int array
+    k : int
+
+    Returns
+    -------
+    float
+        0 to 1. Who wins a tie: see `majority_vote`.
+    """
+    labels = np.asarray(labels)
+    if labels.shape != (len(indices),):
+        raise InputError(
+            f"labels have shape {labels.shape} for {len(indices)} points; give one label a point"
+        )
+    check_width(indices, k)
+    return float((majority_vote(labels[indices[:, :k]]) == labels).mean())

@@ -7,10 +7,13 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from pipeline.errors import InputError
+from pipeline.neighbors.nearest_among import check_chosen
 from pipeline.neighbors.scale import scale_features
 
 
-def layout_neighbors(layout: np.ndarray, *, k: int = 15) -> np.ndarray:
+def layout_neighbors(
+    layout: np.ndarray, *, k: int = 15, chosen: np.ndarray | None = None
+) -> np.ndarray:
     """The k nearest neighbours of each point of a layout, by a k-d tree.
 
     Coincident points would be neighbours in the order of their rows, which in a sorted data set
@@ -20,6 +23,8 @@ def layout_neighbors(layout: np.ndarray, *, k: int = 15) -> np.ndarray:
     ----------
     layout : (n, 2) array
     k : int
+    chosen : (n,) bool array, optional
+        The points that may be neighbours, such as the training images; all by default.
 
     Returns
     -------
@@ -29,20 +34,21 @@ def layout_neighbors(layout: np.ndarray, *, k: int = 15) -> np.ndarray:
     Raises
     ------
     InputError
-        Not two finite columns, or not more than k points.
+        Not two finite columns, or not more than k points to choose among.
     """
     points = np.asarray(layout, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 2:
         raise InputError(f"a layout has shape {points.shape} but must have two columns")
     if not np.isfinite(points).all():
         raise InputError("a layout has points with non-finite coordinates; compute it again")
-    if not 1 <= k < len(points):
-        raise InputError(
-            f"k is {k} but must be from 1 to {len(points) - 1} for {len(points)} points"
-        )
+    chosen = np.ones(len(points), bool) if chosen is None else chosen
+    check_chosen(chosen, k)
+    candidates = np.flatnonzero(chosen)
     points = jitter_duplicates(scale_features(points).values)  # squares of 1e200 overflow
-    _, near = cKDTree(points).query(points, k=k + 1, workers=numba.get_num_threads())
-    # The point itself is the nearest; should rounding hide it, the farthest is left out instead.
+    tree = cKDTree(points[candidates])
+    near = candidates[tree.query(points, k=k + 1, workers=numba.get_num_threads())[1]]
+    # The point itself is the nearest, if it is chosen; else the farthest is left out instead, as
+    # where rounding hides it.
     itself = near == np.arange(len(points))[:, None]
     itself[~itself.any(axis=1), -1] = True
     return near[~itself].reshape(len(points), k)

@@ -16,6 +16,7 @@ STEPS = (
     "graph",
     "embed",
     "quality",
+    "change",
     "figure",
     "summary",
 )

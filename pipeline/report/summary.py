@@ -1,11 +1,13 @@
-"""Summary: the measures of all layouts of a study, one row a layout."""
+"""Summary: the measures of a study, one row a layout in short, one row a measure in full."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.measures.accuracy import below_probe
+from pipeline.measures.intervals import share
+from pipeline.measures.table import COSINE, FEATURES, look_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,9 +31,11 @@ def summarize(measured: Iterable[Measured]) -> pd.DataFrame:
     DataFrame
         Columns dataset, backbone, weights, stage, method, engine, points, total_points;
         train_accuracy and test_accuracy of the fine-tuned network; probe_train_accuracy and
-        probe_test_accuracy of a linear probe of these features; one column a measure; k, the
-        number of neighbours that count; warnings, all sentences on the layout and its features,
-        joined by semicolons.
+        probe_test_accuracy of a linear probe of these features; knn_accuracy of the test images in
+        the layout (of all, without a split), with its interval knn_accuracy_low and
+        knn_accuracy_high, train_knn_accuracy of the training images, and features_knn_accuracy of
+        the test images in feature space; neighborhood_preservation; k, the number of neighbours
+        that count; warnings, all sentences on the layout and its features, joined by semicolons.
     """
     import pandas as pd
 
@@ -72,8 +76,12 @@ def _rows(
     )
     said = [*(context.get("warnings") or []), *([below] if below else [])]
     rows = []
-    for method, values in measures["layouts"].items():
-        layout = context.get("layouts", {}).get(method, {})
+    layouts = context.get("layouts", {})
+    measured = (row["space"] for row in measures["measures"])
+    for method in dict.fromkeys([*layouts, *measured]):
+        if method in (FEATURES, COSINE):
+            continue
+        layout = layouts.get(method, {})
         own = {key: layout.get(key) for key in ("engine", "points", "total_points")}
         sentences = [*said, *(layout.get("warnings") or []), *(measures.get("warnings") or [])]
         rows.append(
@@ -82,9 +90,76 @@ def _rows(
                 "method": method,
                 **own,
                 **accuracies,
-                **values,
+                **_in_short(measures["measures"], method),
                 "k": measures["k"],
                 "warnings": "; ".join(dict.fromkeys(sentences)),
             }
         )
     return rows
+
+
+def _in_short(found: Sequence[Mapping[str, Any]], method: str) -> dict[str, float | None]:
+    """What the row of a layout says of its measures."""
+
+    def values(space: str, measure: str) -> Mapping[str, Any]:
+        shown = look_up(found, space, measure)
+        return {} if shown is None else shown[1]
+
+    accuracy = values(method, "knn_accuracy")
+    train = (
+        row["value"]
+        for row in found
+        if (row["space"], row["split"], row["measure"]) == (method, "train", "knn_accuracy")
+    )
+    return {
+        "knn_accuracy": accuracy.get("value"),
+        "knn_accuracy_low": accuracy.get("low"),
+        "knn_accuracy_high": accuracy.get("high"),
+        "train_knn_accuracy": next(train, None),
+        "features_knn_accuracy": values(FEATURES, "knn_accuracy").get("value"),
+        "neighborhood_preservation": values(method, "neighborhood_preservation").get("value"),
+    }
+
+
+def tabulate_measures(measured: Iterable[Measured]) -> pd.DataFrame:
+    """All measures of a study, one row a measure of a space and a split.
+
+    Parameters
+    ----------
+    measured : iterable of (context, measures)
+        As of `summarize`.
+
+    Returns
+    -------
+    DataFrame
+        Columns dataset, backbone, weights, stage; space ("features", "features, cosine" or a
+        method), split ("test", "train" or "all"), measure, value, low and high, the ends of the 95
+        % interval, empty where there is none.
+    """
+    import pandas as pd
+
+    columns = ("space", "split", "measure", "value", "low", "high")
+    return pd.DataFrame(
+        [
+            {
+                **{key: context.get(key) for key in (*OF_A_BACKBONE, "stage")},
+                **{column: row.get(column) for column in columns},
+            }
+            for context, measures in measured
+            for row in [*measures["measures"], *_of_the_probe(measures.get("probe"))]
+        ]
+    )
+
+
+def _of_the_probe(probe: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The linear probe as rows."""
+    return [
+        {
+            "space": FEATURES,
+            "split": split,
+            "measure": "linear_probe",
+            **share(round(probe[f"{split}_accuracy"] * n), n)._asdict(),
+        }
+        for split in ("test", "train")
+        if probe and (n := probe[f"n_{split}"])
+    ]

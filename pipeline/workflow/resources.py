@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import Study
+from pipeline.measures.resources import change_memory, quality_memory
 from pipeline.methods.embed import adapt
 from pipeline.methods.engine import Engine
 from pipeline.methods.registry import METHODS, engine_name
@@ -62,6 +63,19 @@ class StudyResources:
         n, d = shape(input.features)
         k = self._study.graph.n_neighbors
         return _megabytes(memory_needed(n, d, k=k, itemsize=4, tile=4096))
+
+    def measure_threads(self, wildcards: Any, input: Any) -> int:
+        """Cores of the measures of a feature set, or of two: as of the graph."""
+        n, d = shape(getattr(input, "features", None) or input.after)
+        return 1 if n * n * d < SMALL_GRAPH else self.device_cores
+
+    def quality_memory(self, wildcards: Any, input: Any) -> int:
+        """Megabytes of the measures of a feature set and its layouts."""
+        return _megabytes(quality_memory(*shape(input.features)))
+
+    def change_memory(self, wildcards: Any, input: Any) -> int:
+        """Megabytes of before against after."""
+        return _megabytes(change_memory(*shape(input.after)))
 
     def embed_threads(self, wildcards: Any, input: Any) -> int:
         """Cores of a layout: one where more would idle, so that several are computed at a time."""

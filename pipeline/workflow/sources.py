@@ -112,18 +112,29 @@ FILES = {
     "quality": [
         *GRAPH,
         "pipeline/images/subset.py",
-        "pipeline/neighbors/layout_neighbors.py",
+        *_modules("pipeline/neighbors", "layout_neighbors nearest_among"),
         *_kernels("ranks"),
-        *_modules("pipeline/measures", "probe quality ranks votes"),
+        *_modules(
+            "pipeline/measures",
+            "classes faithfulness intervals overlap probe quality ranks representation table votes",
+        ),
+    ],
+    "change": [
+        *GRAPH,
+        "pipeline/neighbors/nearest_among.py",
+        *_modules("pipeline/measures", "change classes intervals overlap similarity table votes"),
     ],
     "figure": [
-        "pipeline/measures/accuracy.py",
+        *_modules("pipeline/measures", "accuracy intervals table"),
         *_modules(
             "pipeline/drawing",
             "alignment caption class_names class_page figure labels page palette panel",
         ),
     ],
-    "summary": ["pipeline/measures/accuracy.py", "pipeline/report/summary.py"],
+    "summary": [
+        *_modules("pipeline/measures", "accuracy intervals table"),
+        "pipeline/report/summary.py",
+    ],
     "runtimes": _modules("pipeline/report", "runtimes"),
 }
 

@@ -143,7 +143,8 @@ def _last_line(log: Path) -> str:
 def _where_to_look(study: Study, results: Path, log: Path) -> list[str]:
     places = [
         *((results / name / "preview.png", "before and after") for name in study.backbones),
-        (results / "summary.csv", "measures of all layouts"),
+        (results / "summary.csv", "a row a layout: test images, and what it keeps of the features"),
+        (results / "measures.csv", "every measure of features and layouts, with its interval"),
         (results / "workflow-report.html", "figures, measures and run times on one page"),
         (log, "what every step said"),
     ]

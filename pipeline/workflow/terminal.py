@@ -23,7 +23,8 @@ MINUTES = {
     "features": 0.6,
     "graph": 0.7,
     "embed": 0.7,
-    "quality": 0.1,
+    "quality": 2.0,
+    "change": 1.0,
     "figure": 0.4,
 }
 KNOWN = 0.1  # of the work, from which on what is left can be guessed

@@ -75,27 +75,37 @@ def test_a_context_that_says_little_is_enough():
 
 def test_panels_show_the_measures_under_readable_names():
     whole = {**AFTER, "total_points": 500}
-    assert notes(whole, 500, {"knn_accuracy": 0.9974, "k": 15}) == ["2-D kNN accuracy 0.997"]
-    assert "among their 15 nearest" in describe([AFTER], measures={"after": {"k": 15}})["caption"]
+    row = {"space": "pca", "split": "test", "measure": "knn_accuracy", "value": 0.9974}
+    assert notes(whole, 500, [row], "pca") == ["test 2-D kNN 0.997"]
+    of_all = {**row, "split": "all", "low": 0.99, "high": 0.9991}
+    assert notes(whole, 500, [of_all], "pca") == ["2-D kNN of all points 0.997 [0.990, 0.999]"]
+    assert notes(whole, 500, [row], "lle") == []
+    kept = {**row, "split": "all", "measure": "neighborhood_preservation", "value": 0.2}
+    assert notes(whole, 500, [kept, row], "pca")[1] == "neighbours kept 0.200"
+    assert (
+        "among their 15 nearest training images"
+        in describe([AFTER], measures={"after": {"k": 15}})["caption"]
+    )
     assert "nearest" not in describe([AFTER])["caption"]
-    assert notes(whole, 500, {"knn_accuracy": None}) == []
+    assert notes(whole, 500, [{**row, "value": None}], "pca") == []
 
 
 def test_a_subset_is_said():
-    assert notes(AFTER, 500, {}) == ["500 of 1,797 points (subset)"]
-    assert notes(AFTER, 1797, {}) == []
+    assert notes(AFTER, 500, [], "pca") == ["500 of 1,797 points (subset)"]
+    assert notes(AFTER, 1797, [], "pca") == []
 
 
 def test_connected_components_are_said():
-    assert notes({**AFTER, "components": 9}, 1797, {}) == [
+    assert notes({**AFTER, "components": 9}, 1797, [], "pca") == [
         "neighbour graph has 9 connected components"
     ]
-    assert notes({**AFTER, "components": 1}, 1797, {}) == notes(AFTER, 1797, {}) == []
+    assert notes({**AFTER, "components": 1}, 1797, [], "pca") == notes(AFTER, 1797, [], "pca") == []
 
 
 def test_the_summary_has_one_row_a_layout():
     layouts = {"layouts": {"pca": {"points": 500}}}
-    measures = [{"k": 15, "layouts": {"pca": {"knn_accuracy": value}}} for value in (0.5, 0.9)]
+    row = {"space": "pca", "split": "test", "measure": "knn_accuracy"}
+    measures = [{"k": 15, "measures": [{**row, "value": value}]} for value in (0.5, 0.9)]
     table = summarize([({**BEFORE, **layouts}, measures[0]), ({**AFTER, **layouts}, measures[1])])
     assert list(table["stage"]) == ["before", "after"]
     assert list(table["knn_accuracy"]) == [0.5, 0.9]
@@ -109,14 +119,14 @@ def test_the_caption_names_the_methods_that_are_only_reflected():
 
 
 def test_a_layout_that_did_not_converge_is_loud():
-    (note,) = notes({**AFTER, "converged": False}, 1797, {})
+    (note,) = notes({**AFTER, "converged": False}, 1797, [], "pca")
     assert note == "not converged"
-    assert notes({**AFTER, "converged": True}, 1797, {}) == []
+    assert notes({**AFTER, "converged": True}, 1797, [], "pca") == []
 
 
 def test_measures_without_a_sidecar_are_tabulated():
-    measures = {"k": 15, "layouts": {"pca": {"knn_accuracy": 0.5}}}
-    (row,) = summarize([({}, measures)]).to_dict("records")
+    row = {"space": "pca", "split": "test", "measure": "knn_accuracy", "value": 0.5}
+    (row,) = summarize([({}, {"k": 15, "measures": [row]})]).to_dict("records")
     assert row["method"] == "pca"
     assert row["knn_accuracy"] == 0.5
     assert row["engine"] is None

@@ -6,16 +6,13 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from pipeline.errors import InputError
 from pipeline.measures import probe, quality
+from pipeline.measures.overlap import neighbors_kept
 from pipeline.measures.probe import linear_probe
-from pipeline.measures.quality import (
-    MEASURES,
-    knn_accuracy,
-    measure,
-    measure_layouts,
-    neighborhood_preservation,
-)
-from pipeline.measures.votes import TIES
-from pipeline.neighbors.graph import Graph, knn_graph
+from pipeline.measures.quality import Laid, measure_layouts
+from pipeline.measures.table import COSINE, FEATURES, MEASURES, MEASURES_OF_CHANGE, TIES, look_up
+from pipeline.measures.votes import knn_accuracy
+from pipeline.neighbors.graph import knn_graph
+from pipeline.neighbors.layout_neighbors import layout_neighbors
 
 
 def test_majority_vote_by_hand():
@@ -32,7 +29,7 @@ def test_accuracy_is_scikit_learns_without_ties():
     random = np.random.default_rng(0)
     labels = random.integers(0, 2, 200)
     X = random.normal(size=(200, 2)) + labels[:, None]
-    found = measure(X, labels, k=15)["knn_accuracy"]
+    found = knn_accuracy(layout_neighbors(X, k=15), labels, k=15)
     right = 0
     for i in range(200):
         rest = np.arange(200) != i
@@ -41,50 +38,16 @@ def test_accuracy_is_scikit_learns_without_ties():
     assert found == right / 200
 
 
-def test_preservation_by_hand():
+def test_neighbors_kept_by_hand():
     features = np.array([[1, 2], [0, 2], [0, 1]])
-    assert neighborhood_preservation(features, features, k=2) == 1
-    assert neighborhood_preservation(features, features[:, ::-1], k=2) == 1
-    assert neighborhood_preservation(features, features[:, ::-1], k=1) == 0
-    assert neighborhood_preservation(np.array([[1, 2]]), np.array([[2, 3]]), k=2) == 0.5
-
-
-def test_the_plane_itself_is_preserved_and_chance_is_not():
-    random = np.random.default_rng(1)
-    X = random.normal(size=(600, 2)).astype(np.float32)
-    labels = np.zeros(600, int)
-    graph = knn_graph(X, k=20)
-    assert measure(X, labels, graph=graph)["neighborhood_preservation"] == 1
-    shuffled = measure(random.permutation(X), labels, graph=graph)["neighborhood_preservation"]
-    assert shuffled == pytest.approx(15 / 599, abs=0.01)
-
-
-def test_every_measure_is_documented():
-    X = np.random.default_rng(3).normal(size=(50, 2))
-    found = measure(X, np.arange(50) % 3, graph=knn_graph(X, k=15))
-    assert set(found) == set(MEASURES)
-    for name, row in MEASURES.items():
-        assert row.low <= found[name] <= row.high
-        assert row.better in ("higher", "lower")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ({"layout": np.zeros((30, 3))}, ["(30, 3)"]),
-        ({"layout": np.full((30, 2), np.nan)}, ["finite"]),
-        ({"layout": np.zeros((15, 2)), "labels": np.zeros(15, int)}, ["15", "14"]),
-        ({"labels": np.zeros(29, int)}, ["(29,)", "30 points"]),
-        ({"graph": Graph(np.zeros((30, 4), int), np.zeros((30, 4)))}, ["15", "4 neighbours"]),
-        ({"graph": Graph(np.zeros((31, 15), int), np.zeros((31, 15)))}, ["31", "30"]),
-    ],
-)
-def test_what_does_not_belong_together_is_one_sentence(arguments, words):
-    given = {"layout": np.random.default_rng(0).normal(size=(30, 2)), "labels": np.zeros(30, int)}
-    with pytest.raises(InputError) as error:
-        measure(**{**given, **arguments})
-    for word in words:
-        assert word in str(error.value)
+    assert list(neighbors_kept(features, features, k=2)) == [1, 1, 1]
+    assert list(neighbors_kept(features, features[:, ::-1], k=2)) == [1, 1, 1]
+    assert list(neighbors_kept(features, features[:, ::-1], k=1)) == [0, 0, 0]
+    assert neighbors_kept(np.array([[1, 2]]), np.array([[2, 3]]), k=2) == 0.5
+    with pytest.raises(InputError, match="3 points but the layout has 2"):
+        neighbors_kept(features, features[:2], k=1)
+    with pytest.raises(InputError, match="k is 3 but the graph has 2"):
+        neighbors_kept(features, features, k=3)
 
 
 def test_the_rule_for_ties_is_part_of_the_meaning():
@@ -102,20 +65,84 @@ def random_features():
 def layout_of(rows, seed):
     """Rows, random coordinates and three classes."""
     xy = np.random.default_rng(seed).normal(size=(len(rows), 2)).astype(np.float32)
-    return rows, xy, rows % 3
+    return Laid(rows, xy, rows % 3)
+
+
+SPLIT = np.where(np.arange(120) % 5, "train", "test")
+
+
+def value(found, space, measure, split="all"):
+    """Of the one row with these keys."""
+    (row,) = (
+        row
+        for row in found["measures"]
+        if (row["space"], row["measure"], row["split"]) == (space, measure, split)
+    )
+    return row["value"]
 
 
 def test_layouts_are_measured_as_each_alone(features):
     whole, subset = np.arange(120), np.arange(0, 120, 2)
     layouts = {"pca": layout_of(whole, 0), "umap": layout_of(subset, 1)}
     found = measure_layouts(layouts, features=features, k=7, device="cpu")
-    assert found.pop("warnings") == []
-    expected = {
-        name: measure(xy, labels, graph=knn_graph(features[rows], k=7), k=7)
-        for name, (rows, xy, labels) in layouts.items()
-    }
-    assert found == {"k": 7, "layouts": expected}
-    assert all(set(values) == set(MEASURES) for values in found["layouts"].values())
+    assert found["warnings"] == []
+    for name, (rows, xy, labels, _) in layouts.items():
+        near = layout_neighbors(xy, k=7)
+        kept = neighbors_kept(knn_graph(features[rows], k=7).indices, near, k=7).mean()
+        assert value(found, name, "neighborhood_preservation") == pytest.approx(kept)
+        assert value(found, name, "knn_accuracy") == knn_accuracy(near, labels, k=7)
+
+
+def test_every_space_has_the_class_measures_of_both_splits(features):
+    layouts = {"pca": layout_of(np.arange(120), 0), "mds": layout_of(np.arange(60), 0)}
+    found = measure_layouts(layouts, features=features, labels=np.arange(120) % 3, split=SPLIT)
+    rows = {(row["space"], row["measure"], row["split"]) for row in found["measures"]}
+    for measure in ("knn_accuracy", "knn_balanced_accuracy", "own_class_share"):
+        for space in (FEATURES, COSINE, "pca", "mds"):
+            assert {(space, measure, "test"), (space, measure, "train")} <= rows
+            assert (space, measure, "all") not in rows
+    of_change = {"linear_probe", *MEASURES_OF_CHANGE}  # the probe is apart
+    assert {measure for _, measure, _ in rows} == set(MEASURES) - of_change
+    assert len(rows) == len(found["measures"])
+    for row in found["measures"]:
+        assert row["low"] is None or row["low"] <= row["value"] <= row["high"]
+    for space in (FEATURES, COSINE, "pca", "mds"):
+        for split in ("test", "train"):
+            matrix = np.array(found["mixing"][space][split])
+            np.testing.assert_allclose(matrix.sum(axis=1), 1)
+            share = value(found, space, "own_class_share", split)
+            if space != "mds":  # as many images of each class
+                assert share == pytest.approx(matrix.diagonal().mean(), abs=0.02)
+
+
+def test_random_labels_are_learned_by_nothing_and_memorised_features_by_training_images_alone():
+    """Features that know the label of training images, as after overfitting."""
+    rng = np.random.default_rng(0)
+    labels, split = rng.integers(0, 2, 400), np.where(np.arange(400) < 300, "train", "test")
+    X = rng.normal(size=(400, 4))
+    X[:300, 0] += 20 * labels[:300]
+    X[300:, 0] += 20 * rng.integers(0, 2, 100)
+    layouts = {"pca": Laid(np.arange(400), X[:, :2], labels)}
+    found = measure_layouts(layouts, features=X, labels=labels, split=split)
+    for space in (FEATURES, "pca"):
+        assert value(found, space, "knn_accuracy", "train") > 0.99
+        assert value(found, space, "knn_accuracy", "test") < 0.65
+        assert look_up(found["measures"], space, "knn_accuracy")[0] == "test"
+    assert value(found, FEATURES, "nc1", "train") < value(found, FEATURES, "nc1", "test")
+
+
+def test_the_cosine_sees_directions_and_not_lengths():
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 2
+    X = np.where(labels[:, None], [1.0, 0.8], [0.8, 1.0]) + rng.normal(scale=0.02, size=(200, 2))
+    X *= rng.lognormal(sigma=3, size=(200, 1))
+    layouts = {"pca": Laid(np.arange(200), X, labels)}
+    found = measure_layouts(layouts, features=X, labels=labels, k=5)
+    assert value(found, COSINE, "knn_accuracy") == 1
+    assert value(found, FEATURES, "knn_accuracy") < 0.95
+    X[3] = 0
+    found = measure_layouts(layouts, features=X, labels=labels, k=5)
+    assert "rows of length zero" in found["warnings"][0]
 
 
 def test_each_set_of_rows_has_its_own_graph_once(features, monkeypatch):
@@ -136,13 +163,14 @@ def test_each_set_of_rows_has_its_own_graph_once(features, monkeypatch):
     }
     missing = measure_layouts(layouts, features=features)
     assert computed == [120, 60]
-    graph = knn_graph(features, k=20)
+    graph = knn_graph(features, k=90)
     assert measure_layouts(layouts, features=features, graph=graph) == missing
     assert computed == [120, 60, 60]
-    turned = {"pca": tuple(part[::-1] for part in layouts["pca"])}
-    found = measure_layouts(turned, features=features, graph=graph)["layouts"]["pca"]
-    assert found == missing["layouts"]["pca"]
-    assert np.array_equal(turned["pca"][0], reverse)
+    turned = {"pca": Laid(*(part[::-1] for part in layouts["pca"][:3]))}
+    found = measure_layouts(turned, features=features, graph=graph)
+    for measure in ("knn_accuracy", "neighborhood_preservation"):
+        assert value(found, "pca", measure) == pytest.approx(value(missing, "pca", measure))
+    assert np.array_equal(turned["pca"].rows, reverse)
     assert computed == [120, 60, 60, 120]
 
 
@@ -157,17 +185,19 @@ def test_each_set_of_rows_has_its_own_graph_once(features, monkeypatch):
     ],
 )
 def test_rows_that_the_features_do_not_have_are_one_sentence(features, rows, words):
-    _, xy, labels = layout_of(np.arange(120), 0)
+    _, xy, labels, _ = layout_of(np.arange(120), 0)
     with pytest.raises(InputError) as error:
-        measure_layouts({"pca": (rows, xy, labels)}, features=features)
+        measure_layouts({"pca": Laid(rows, xy, labels)}, features=features)
     for word in words:
         assert word in str(error.value)
 
 
 def test_coordinates_that_are_texts_are_one_sentence(features):
-    rows, xy, labels = layout_of(np.arange(120), 0)
+    rows, xy, labels, _ = layout_of(np.arange(120), 0)
     with pytest.raises(InputError, match="pca has coordinates"):
-        measure_layouts({"pca": (rows, xy.astype(str), labels)}, features=features)
+        measure_layouts({"pca": Laid(rows, xy.astype(str), labels)}, features=features)
+    with pytest.raises(InputError, match=r"labels of shape \(119,\)"):
+        measure_layouts({"pca": Laid(rows, xy, labels[1:])}, features=features)
 
 
 # ---- few points
@@ -175,25 +205,34 @@ def test_coordinates_that_are_texts_are_one_sentence(features):
 
 def test_few_points_have_fewer_neighbours_and_a_sentence():
     X = np.random.default_rng(0).normal(size=(9, 3))
-    whole = (np.arange(9), X[:, :2], np.arange(9) % 2)
-    small = (np.arange(6), X[:6, :2], np.arange(6) % 2)
+    whole = Laid(np.arange(9), X[:, :2], np.arange(9) % 2)
+    small = Laid(np.arange(6), X[:6, :2], np.arange(6) % 2)
     found = measure_layouts({"pca": whole}, features=X)
     assert found["k"] == 8
-    assert found["layouts"]["pca"]["neighborhood_preservation"] == 1
+    assert value(found, "pca", "neighborhood_preservation") == 1
     (sentence,) = found["warnings"]
     for word in ("15 neighbours", "16 points", "pca has 9", "8 count"):
         assert word in sentence
     both = measure_layouts({"pca": whole, "lle": small}, features=X)  # comparable: one k for both
     assert both["k"] == 5
     alone = measure_layouts({"pca": whole}, features=X, k=5)
-    assert both["layouts"]["pca"] == alone["layouts"]["pca"]
+    assert [row for row in both["measures"] if row["space"] == "pca"] == alone["measures"]
     assert alone["warnings"] == []
-    pair = (np.arange(2), X[:2, :2], np.arange(2))
+    pair = Laid(np.arange(2), X[:2, :2], np.arange(2))
     assert measure_layouts({"pca": pair}, features=X)["k"] == 1
 
 
+def test_few_training_images_have_fewer_neighbours_too():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    split = np.where(np.arange(40) < 6, "train", "test")
+    layouts = {"pca": Laid(np.arange(40), X[:, :2], np.arange(40) % 2)}
+    found = measure_layouts(layouts, features=X, labels=np.arange(40) % 2, split=split)
+    assert found["k"] == 5
+    assert "16 training points but layout pca has 6: 5 count" in found["warnings"][0]
+
+
 def test_one_point_has_no_neighbours():
-    one = (np.arange(1), np.zeros((1, 2)), np.zeros(1, int))
+    one = Laid(np.arange(1), np.zeros((1, 2)), np.zeros(1, int))
     with pytest.raises(InputError, match="pca has 1 point"):
         measure_layouts({"pca": one}, features=np.ones((3, 2)))
 
@@ -223,8 +262,8 @@ def test_nor_is_one_of_other_points(features):
 
 @pytest.mark.parametrize("exponent", [-600, 0, 600])
 def test_the_unit_of_the_features_does_not_matter(features, exponent):
-    X, split = features.astype(np.float64), np.where(np.arange(120) % 5, "train", "test")
-    given = {"labels": np.arange(120) % 3, "split": split}
+    X = features.astype(np.float64)
+    given = {"labels": np.arange(120) % 3, "split": SPLIT}
     layouts = {"pca": layout_of(np.arange(120), 0), "mds": layout_of(np.arange(60), 0)}
     expected = measure_layouts(layouts, features=X, **given)
     assert measure_layouts(layouts, features=np.ldexp(X, exponent), **given) == expected

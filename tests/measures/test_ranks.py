@@ -103,7 +103,12 @@ def test_ranks_on_a_gpu(gpu, monkeypatch):
     grid = np.stack(np.meshgrid(np.arange(14.0), np.arange(12.0)), axis=-1).reshape(-1, 2)
     for X in (cloud(160, 7), grid - grid.mean(axis=0)):  # the second has exact ties
         near = others(len(X), 9)
-        assert np.array_equal(ranks(X, near, device="gpu"), ranks(X, near, device="cpu"))
+        expected = ranks(X, near, device="cpu")
+        assert np.array_equal(ranks(X, near, device="gpu"), expected)
+        rows = np.array([71, 3, *range(80, len(X))])
+        for device in ("gpu", "cpu"):
+            found = ranks(X, near[rows], rows=rows, device=device)
+            assert np.array_equal(found, expected[rows])
 
 
 def test_equal_distances_rank_by_number():

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.measures.quality import knn_accuracy
-from pipeline.measures.votes import majority_vote
+from pipeline.measures.votes import knn_accuracy, majority_vote
 
 
 def by_the_rule(votes):

@@ -20,7 +20,7 @@ from sklearn.manifold import trustworthiness
 from kernels.backend import to_host
 from kernels.gpu import cuda
 from pipeline.errors import InputError
-from pipeline.measures.quality import knn_accuracy
+from pipeline.measures.votes import knn_accuracy
 from pipeline.methods.embed import embed
 from pipeline.methods.pca import cuml as cuml_pca
 from pipeline.methods.pca import scikit_learn as pca

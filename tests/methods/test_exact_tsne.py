@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from kernels import reference
 from kernels.backend import get_backend
 from pipeline.errors import InputError
-from pipeline.measures.quality import knn_accuracy
+from pipeline.measures.votes import knn_accuracy
 from pipeline.methods.tsne import exact as exact_tsne
 from pipeline.methods.tsne import opentsne
 from pipeline.methods.tsne.affinities import conditional_probabilities, joint_probabilities

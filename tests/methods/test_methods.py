@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from kernels.backend import get_backend
 from pipeline.errors import InputError
-from pipeline.measures.quality import knn_accuracy
+from pipeline.measures.votes import knn_accuracy
 from pipeline.methods.isomap.scikit_learn import Isomap
 from pipeline.methods.lle.scikit_learn import LocallyLinearEmbedding
 from pipeline.methods.mds.scikit_learn import MDS

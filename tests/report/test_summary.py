@@ -3,10 +3,18 @@
 import pandas as pd
 import pytest
 
-from pipeline.report.summary import summarize
+from pipeline.report.summary import summarize, tabulate_measures
 
 NETWORK = {"dataset": "cells", "backbone": "MobileNet", "weights": "imagenet"}
 PROBE = {"train_accuracy": 0.99, "test_accuracy": 0.93, "n_train": 239, "n_test": 60}
+
+
+def measure_row(space, value, split="test", measure="knn_accuracy", margin=0.1):
+    low, high = value - margin, value + margin
+    return {
+        **{"space": space, "split": split, "measure": measure},
+        **{"value": value, "low": low, "high": high},
+    }
 
 
 def measured(stage, *, test=None, probe=None, warnings=(), backbone="MobileNet"):
@@ -23,8 +31,8 @@ def measured(stage, *, test=None, probe=None, warnings=(), backbone="MobileNet")
     }
     if test is not None:
         context["accuracy"] = {"train": 1.0, "test": test}
-    layouts = {"pca": {"knn_accuracy": 0.5}, "lle": {"knn_accuracy": 0.4}}
-    measures = {"k": 15, "layouts": layouts, "warnings": list(warnings)}
+    rows = [measure_row("pca", 0.5), measure_row("lle", 0.4)]
+    measures = {"k": 15, "measures": rows, "warnings": list(warnings)}
     return context, measures if probe is None else {**measures, "probe": probe}
 
 
@@ -71,6 +79,38 @@ def test_a_training_below_the_probe_before_it_is_said_in_the_rows_after_it(order
 
 
 def test_measures_of_feature_sets_without_a_probe_have_empty_columns():
-    (row,) = summarize([({}, {"k": 15, "layouts": {"pca": {}}})]).to_dict("records")
+    context = {"layouts": {"pca": {}}}
+    (row,) = summarize([(context, {"k": 15, "measures": []})]).to_dict("records")
     assert row["probe_test_accuracy"] is None
+    assert row["knn_accuracy"] is None
     assert row["warnings"] == ""
+
+
+def test_test_images_speak_for_a_layout_and_all_where_there_is_no_split():
+    rows = [
+        measure_row("pca", 0.9, "train"),
+        measure_row("pca", 0.6),
+        measure_row("features", 0.7),
+        measure_row("lle", 0.5, "all"),
+        measure_row("lle", 0.2, "all", "neighborhood_preservation"),
+    ]
+    context = {"layouts": {"pca": {}, "lle": {}}}
+    pca, lle = summarize([(context, {"k": 15, "measures": rows})]).to_dict("records")
+    assert (pca["knn_accuracy"], pca["train_knn_accuracy"]) == (0.6, 0.9)
+    assert pca["knn_accuracy_low"] == pytest.approx(0.5)
+    assert pca["features_knn_accuracy"] == 0.7
+    assert pd.isna(pca["neighborhood_preservation"])
+    assert (lle["knn_accuracy"], lle["neighborhood_preservation"]) == (0.5, 0.2)
+
+
+def test_the_long_table_has_all_measures_and_the_probe():
+    table = tabulate_measures([measured("before", probe=PROBE), measured("after", test=0.9)])
+    assert list(table.columns) == [
+        *("dataset", "backbone", "weights", "stage"),
+        *("space", "split", "measure", "value", "low", "high"),
+    ]
+    assert len(table) == 2 + 2 + 2
+    probe = table[table["measure"] == "linear_probe"].set_index("split")
+    assert set(probe["stage"]) == {"before"}
+    assert probe["value"]["test"] == pytest.approx(56 / 60)  # 0.93 of 60 images
+    assert probe["low"]["test"] < 0.93 < probe["high"]["test"]

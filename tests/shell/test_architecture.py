@@ -27,8 +27,9 @@ ALLOWED = {
     "report": EVERYBODY | {"methods", "measures", "drawing"},
     "config": EVERYBODY | {"networks.recipe", "methods.registry"},
     "artefacts": EVERYBODY,
-    "store": EVERYBODY | {"artefacts", "images", "neighbors"},
-    "workflow": EVERYBODY | {"config", "images", "networks", "methods", "neighbors"},
+    "store": EVERYBODY | {"artefacts", "images", "neighbors", "measures"},
+    "workflow": EVERYBODY
+    | {"config", "images", "networks", "methods", "neighbors", "measures.resources"},
 }
 CHAPTERS = sorted(set(ALLOWED) - SHELL)
 STEPS = {
@@ -36,7 +37,7 @@ STEPS = {
     "networks": {"backbone", "finetune", "features"},
     "neighbors": {"graph"},
     "methods": {"embed"},
-    "measures": {"quality"},
+    "measures": {"quality", "change"},
     "drawing": {"figure"},
     "report": {"summary", "runtimes"},
 }

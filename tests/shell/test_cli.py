@@ -180,6 +180,7 @@ FILES = {
     "whole": "whole.parquet",
     "part": "part.parquet",
     "measures": "quality.json",
+    "change": "change.parquet",
 }
 
 
@@ -201,10 +202,45 @@ def test_layouts_are_measured_whole_and_in_part(digits, name):
     measures = store.load_measures(digits["measures"])
     assert measures["k"] == 5
     # Ten digits on the first two components: far better than the 0.1 of chance, far from solved.
-    assert 0.3 < measures["layouts"]["pca"]["knn_accuracy"] < 0.9
-    assert 0.1 < measures["layouts"]["pca"]["neighborhood_preservation"] < 0.9
+    found = {row["measure"]: row["value"] for row in measures["measures"] if row["space"] == "pca"}
+    assert 0.3 < found["knn_accuracy"] < 0.9
+    assert 0.1 < found["neighborhood_preservation"] < 0.9
     context = artefacts.context(digits["measures"])["layouts"]["pca"]
     assert (context["points"], context["total_points"]) == ({"whole": 300, "part": 100}[name], 300)
+
+
+def change(paths, after, *options, status=0):
+    """Of the pixels against other features."""
+    return tunescope(
+        "change", "--before", paths["features"], "--after", after, "--table", paths["table"],
+        "--out", paths["change"], "--measures", paths["measures"], *options, status=status,
+    )  # fmt: skip
+
+
+def test_the_change_between_two_feature_sets(digits, tmp_path):
+    half = tmp_path / "half.npy"
+    np.save(half, np.load(digits["features"])[:, ::2])
+    change(digits, half)
+    table = pd.read_parquet(digits["change"])
+    assert len(table) == 300
+    assert 0.1 < table["overlap"].mean() < 0.9
+    assert (table["lost"].map(len) == table["gained"].map(len)).all()
+    assert "prediction" not in table
+    measures = store.load_measures(digits["measures"])
+    assert len(measures["outliers"]) == 10
+    assert {row["class"] for row in measures["classes"]} == set("0123456789")
+    shown = {(row["measure"], row["split"]): row["value"] for row in measures["measures"]}
+    assert shown["neighbors_overlap", "test"] == pytest.approx(
+        table["overlap"][table["split"] == "test"].mean()
+    )
+    assert artefacts.context(digits["measures"])["stage"] == "change"
+
+
+def test_a_change_between_other_images_is_refused(digits, features, tmp_path):
+    assert "60 rows but there are 300 labels" in sentence(change(digits, features, status=2))
+    error = change(digits, digits["features"], "--measures", tmp_path / "m.csv", status=2)
+    assert "--measures" in sentence(error)
+    assert not digits["change"].exists()
 
 
 def test_two_layouts_by_one_method_are_refused(digits):

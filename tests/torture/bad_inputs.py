@@ -199,6 +199,7 @@ def features() -> Iterator[Case]:
             )
         if expected == REFUSED:
             yield Case("quality", f"features {name}", {**change, "--graph": None}, make)
+            yield Case("change", f"features {name}", {"--after": "{here}/bad.npy"}, make)
     for n in (2, 3, 5, 12):
         for method in METHODS:
             yield Case(
@@ -271,6 +272,7 @@ def graphs() -> Iterator[Case]:
         change: dict[str, Value] = {"--graph": "{here}/bad.npz"}
         for verb in ("embed", "quality"):
             yield Case(verb, f"graph with {name}", change, make)
+        yield Case("change", f"graph with {name}", {"--graph-before": "{here}/bad.npz"}, make)
     for array in ("indices", "distances"):
         yield Case(
             "embed",
@@ -331,7 +333,7 @@ def tables() -> Iterator[Case]:
     bad: dict[str, Value] = {"--table": "{here}/bad.parquet"}
     for name, (edit, expected) in TABLES.items():
         make = edited("images.parquet", edit)
-        for verb in ("embed", "quality"):
+        for verb in ("embed", "quality", "change"):
             yield Case(verb, f"table {name}", bad, make, expected)
         if expected == REFUSED:
             yield Case("finetune", f"table {name}", bad, make, expected, alone=True)
@@ -646,6 +648,11 @@ OPTIONS: dict[str, dict[str, list[str]]] = {
     "quality": {
         "--n-neighbors": ["0", "-1", "x"],
         "--out": ["{here}/q", "{here}/q.csv", "{here}", "{base}/quality.json/q.json"],
+    },
+    "change": {
+        "--n-neighbors": ["0", "-1", "x"],
+        "--measures": ["{here}/m", "{here}/m.csv", "{here}"],
+        "--out": ["{here}/c", "{here}/c.csv", "{here}", "{base}/after.npy"],
     },
     "figure": {
         "--mark": ["", "both"],

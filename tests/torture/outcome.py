@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from pipeline import artefacts, store
 from pipeline.neighbors.graph import check_graph
 
 LIMIT = 180  # seconds
+SCORES = ["overlap", "own_before", "own_after"]  # of a table of changes
 REFUSED, RIGHT, EITHER = "refused", "right", "either"
 
 
@@ -82,10 +84,13 @@ def wrong_result(out: Path | None) -> str | None:
     try:
         if not artefacts.load_sidecar(artefacts.verify(out)):
             return "no sidecar"
-        if out.suffix == ".parquet" and not np.isfinite(store.load_layout(out)[["x", "y"]]).all(
-            axis=None
-        ):
-            return "a layout that is not finite"
+        if out.suffix == ".parquet":
+            table = pd.read_parquet(out)
+            if "overlap" not in table.columns:
+                table = store.load_layout(out)
+            numbers = table[SCORES if "overlap" in table.columns else ["x", "y"]]
+            if not np.isfinite(numbers).all(axis=None):
+                return "a table that is not finite"
         if out.suffix == ".npz":
             graph = store.load_graph(out)
             check_graph(graph, len(graph.indices))

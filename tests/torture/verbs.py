@@ -55,6 +55,15 @@ ARGUMENTS: dict[str, dict[str, Value]] = {
         "--table": "{base}/images.parquet",
         "--out": "{here}/quality.json",
     },
+    "change": {
+        "--before": "{base}/features.npy",
+        "--after": "{base}/after.npy",
+        "--graph-before": "{base}/graph.npz",
+        "--table": "{base}/images.parquet",
+        "--predictions": "{base}/predictions.parquet",
+        "--measures": "{here}/change.json",
+        "--out": "{here}/change.parquet",
+    },
     "figure": {
         "--layout": ["{base}/pca.parquet"],
         "--quality": ["{base}/quality.json"],
@@ -79,6 +88,7 @@ FILES = {
     "graph": ["--features"],
     "embed": ["--features", "--graph", "--table"],
     "quality": ["--layout", "--features", "--graph", "--table"],
+    "change": ["--before", "--after", "--graph-before", "--table", "--predictions"],
     "figure": ["--layout", "--quality", "--predictions"],
     "summary": ["--quality"],
     "runtimes": ["--artefact"],
@@ -132,6 +142,8 @@ def build(base: Path, run) -> None:
     context = {**artefacts.context(images), **CONTEXT, "stage": "before"}
     features = pixels.reshape(len(pixels), -1).astype(np.float32)
     store.save_features(base / "features.npy", features, {**made, "context": context})
+    after = {**context, "stage": "after"}
+    store.save_features(base / "after.npy", features[:, ::-1] ** 2, {**made, "context": after})
     sure = np.eye(len(known.class_names), dtype=np.float32)[known.labels]
     store.save_predictions(base / "predictions.parquet", sure, known, made)
     write("graph", out="{base}/graph.npz")

@@ -26,6 +26,7 @@ STEPS = {
     "features": "pipeline.networks.features",
     "graph": "pipeline.neighbors.graph",
     "quality": "pipeline.measures.quality",
+    "change": "pipeline.measures.change",
     "figure": "pipeline.drawing.figure",
     "summary": "pipeline.report.summary",
     "runtimes": "pipeline.report.runtimes",

@@ -13,6 +13,7 @@ from tiny_study import BACKBONE, TINY, copy_project, finish, planned, snakemake,
 from tiny_study import study as run_study
 
 from pipeline.artefacts import read_sidecar
+from pipeline.measures.table import MEASURES
 
 AFTER_EMBED = {"quality": 2, "figure": 1, "summary": 1, "runtimes": 1}
 
@@ -38,8 +39,8 @@ def size(picture):
 
 def test_a_line_a_step_and_at_the_end_where_to_look(first_run):
     folder, output = first_run
-    steps = re.findall(r"^\[ *(\d+)/16\] (\w+)", output, re.MULTILINE)
-    assert [int(number) for number, _ in steps] == list(range(1, 17))
+    steps = re.findall(r"^\[ *(\d+)/17\] (\w+)", output, re.MULTILINE)
+    assert [int(number) for number, _ in steps] == list(range(1, 18))
     assert {name for _, name in steps} >= {"dataset", "finetune", "embed", "quality", "figure"}
     assert "left" in output
     *_, last = output.split("tiny: done in ")
@@ -87,13 +88,29 @@ def test_the_tables_have_a_row_a_layout_and_a_row_a_job(study):
     assert set(table["total_points"]) == {200}
     assert table["weights"].str.contains("random").all()
     assert table["knn_accuracy"].between(0, 1).all()
+    measures = pd.read_csv(study / "results/tiny/measures.csv")
+    assert set(measures["stage"]) == {"before", "after", "change"}
+    assert set(measures["measure"]) == set(MEASURES)
+    assert set(measures["split"]) == {"test", "train", "all"}
     times = pd.read_csv(study / "results/tiny/runtimes.csv", keep_default_na=False)
     steps = ["dataset", "backbone", "finetune", "features", "features", "graph", "graph"]
-    steps += ["embed"] * 4 + ["quality"] * 2 + ["figure", "summary"]
+    steps += ["embed"] * 4 + ["quality"] * 2 + ["change", "figure", "summary"]
     assert list(times["step"]) == steps
     assert (times["seconds"] > 0).all()
     assert (times["cpu_seconds"] > 0).all()
     assert (times["peak_mb"] > 50).all()
+
+
+def test_the_change_of_every_image_names_its_neighbours(study):
+    table = pd.read_parquet(study / BACKBONE / "change.parquet")
+    layout = pd.read_parquet(study / BACKBONE / "after/pca.parquet")
+    assert list(table["id"]) == list(layout["id"])
+    for column in ("lost", "gained"):
+        sizes = table[column].map(len)
+        assert table["overlap"] == pytest.approx(1 - sizes / 15)
+        assert {number for ids in table[column] for number in ids} <= set(table["id"])
+    assert set(table["predicted_after"]) <= set(table["label"].cat.categories)
+    assert table["confidence"].between(0, 1).all()
 
 
 def test_snakemake_finds_nothing_to_improve_but_environments(study):
@@ -130,7 +147,7 @@ def test_a_parameter_of_one_method_re_runs_that_method_only(study):
     [
         ("pipeline/methods/pca/scikit_learn.py", {"embed": 2, **AFTER_EMBED}),
         ("kernels/cpu/squared_pairs.py", {"embed": 2, **AFTER_EMBED}),  # of Isomap
-        ("kernels/cuda/knn.cu", {"graph": 2, "embed": 4, **AFTER_EMBED}),
+        ("kernels/cuda/knn.cu", {"graph": 2, "embed": 4, "change": 1, **AFTER_EMBED}),
         ("pipeline/drawing/palette.py", {"figure": 1, "runtimes": 1}),
         ("pipeline/report/summary.py", {"summary": 1, "runtimes": 1}),
         ("pipeline/runtime/log.py", {}),

@@ -75,3 +75,35 @@ rule quality:
             "quality",
             "--features {input.features:q} --graph {input.graph:q} --table {input.table:q}",
         )
+
+
+rule change:
+    input:
+        before=FEATURES.replace("{stage}", "before"),
+        after=FEATURES.replace("{stage}", "after"),
+        graph_before=rules.graph.output.artefact.replace("{stage}", "before"),
+        graph_after=rules.graph.output.artefact.replace("{stage}", "after"),
+        table=rules.dataset.output.table,
+        predictions=rules.features_and_predictions.output.predictions.replace("{stage}", "after"),
+        code=sources("change"),
+    output:
+        **artefact("<results>/{backbone}/change.parquet"),
+        measures="<results>/{backbone}/change.json",
+        measures_sidecar="<results>/{backbone}/change.json.json",
+    log:
+        "<logs>/{backbone}/change.log",
+    benchmark:
+        "<benchmarks>/{backbone}/change.tsv"
+    threads: RESOURCES.change_threads
+    resources:
+        gpu=RESOURCES.gpu,
+        mem_mb=RESOURCES.change_memory,
+    params:
+        options=flags(seed=STUDY.seed),
+    shell:
+        verb(
+            "change",
+            "--before {input.before:q} --after {input.after:q} --table {input.table:q}"
+            " --graph-before {input.graph_before:q} --graph-after {input.graph_after:q}"
+            " --predictions {input.predictions:q} --measures {output.measures:q}",
+        )

@@ -52,12 +52,15 @@ rule figure:
 rule summary:
     input:
         quality=expand(rules.quality.output.artefact, backbone=STUDY.backbones, stage=STAGES),
+        change=expand(rules.change.output.measures, backbone=STUDY.backbones),
         code=sources("summary"),
     output:
         artefact=report(
             "<results>/summary.csv", caption="../captions/summary.rst", category="Measures"
         ),
         sidecar="<results>/summary.csv.json",
+        measures="<results>/measures.csv",
+        measures_sidecar="<results>/measures.csv.json",
     log:
         "<logs>/summary.log",
     benchmark:
@@ -67,8 +70,9 @@ rule summary:
         mem_mb=1000,
     params:
         options=lambda wildcards, input: repeated("quality", input.quality),
+        change=lambda wildcards, input: repeated("change", input.change),
     shell:
-        verb("summary")
+        verb("summary", "{params.change} --measures {output.measures:q}")
 
 
 rule runtimes:
@@ -94,7 +98,10 @@ rule runtimes:
                 stage=STAGES,
                 method=STUDY.methods,
             ),
-            *expand(rules.figure.output.artefact, backbone=STUDY.backbones),
+            *expand(
+                [rules.change.output.artefact, rules.figure.output.artefact],
+                backbone=STUDY.backbones,
+            ),
             rules.summary.output.artefact,
         ],
         code=sources("runtimes"),

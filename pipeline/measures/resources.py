@@ -1,0 +1,11 @@
+"""Memory that the steps of this chapter need."""
+
+
+def quality_memory(n: int, d: int) -> int:
+    """Bytes of `measure_layouts`: features in float64 and normalised, tiles of ranks."""
+    return int(24 * n * d + 3 * 8 * min(n, 4096) ** 2 + 1500 * n + 24 * min(n, d) ** 2 + 200e6)
+
+
+def change_memory(n: int, d: int) -> int:
+    """Bytes of `measure_change`: two feature sets, and products of features with features."""
+    return int(8 * n * d + 10 * 8 * d**2 + 2000 * n + 200e6)
