@@ -64,10 +64,10 @@ rule quality:
         "<logs>/{backbone}/{stage}/quality.log",
     benchmark:
         "<benchmarks>/{backbone}/{stage}/quality.tsv"
-    threads: 1
+    threads: RESOURCES.measure_threads
     resources:
         gpu=RESOURCES.gpu,
-        mem_mb=4000,
+        mem_mb=RESOURCES.quality_memory,
     params:
         options=lambda wildcards, input: repeated("layout", input.layouts),
     shell:
@@ -94,7 +94,7 @@ rule change:
         "<logs>/{backbone}/change.log",
     benchmark:
         "<benchmarks>/{backbone}/change.tsv"
-    threads: RESOURCES.change_threads
+    threads: RESOURCES.measure_threads
     resources:
         gpu=RESOURCES.gpu,
         mem_mb=RESOURCES.change_memory,
