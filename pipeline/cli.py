@@ -605,6 +605,78 @@ def summary(
 
 
 @app.command()
+def report(
+    context: typer.Context,
+    results: Annotated[Path, typer.Argument(help="Results of a study: results/<study>.")],
+    out: Annotated[Path, typer.Option(help="Page to write, .html.")],
+    thumbnails: Annotated[
+        bool, typer.Option("--thumbnails/--no-thumbnails", help="Show images on the page.")
+    ] = True,
+) -> None:
+    """Write the answer of a study as one page that needs no other file and no network."""
+    from pipeline.report.page import build_page
+
+    folders = sorted(path.parent for path in results.glob("*/change.parquet"))
+    if not folders:
+        raise InputError(
+            f"{results} holds no results of a study: give the folder results/<study> of one that "
+            "has run"
+        )
+    artefacts.check_output(out, [".html"], inputs=[])
+    inputs = [path / "change.parquet" for path in folders]
+    with record("report", context.obj, inputs, {"thumbnails": thumbnails}) as made:
+        page = build_page(
+            results.resolve().name,
+            [_of_backbone(folder) for folder in folders],
+            pixels=store.load_images(results / "images.npy") if thumbnails else None,
+            runtimes=store.load_csv(results / "runtimes.csv"),
+            provenance=_provenance(folders),
+        )
+    artefacts.write(out, lambda path: path.write_text(page, encoding="utf-8"), made)
+
+
+def _of_backbone(folder: Path) -> Any:
+    """What the steps of a study found of one backbone, for its page."""
+    from pipeline.report.page import Backbone
+
+    measured = {stage: folder / stage / "quality.json" for stage in ("before", "after")}
+    classes = folder / "classes.png"
+    return Backbone(
+        name=folder.name,
+        context=artefacts.context(measured["after"]),
+        before=store.load_measures(measured["before"]),
+        after=store.load_measures(measured["after"]),
+        change=store.load_measures(folder / "change.json"),
+        images=store.load_change(folder / "change.parquet"),
+        neighbors={
+            stage: store.load_graph(folder / stage / "graph.npz").indices for stage in measured
+        },
+        history=store.load_csv(folder / "after/history.csv"),
+        preview=artefacts.verify(folder / "preview.png").read_bytes(),
+        classes=classes.read_bytes() if classes.is_file() else None,
+        layouts={
+            stage: artefacts.context(path).get("layouts", {}) for stage, path in measured.items()
+        },
+    )
+
+
+def _provenance(folders: list[Path]) -> dict[str, str]:
+    """Where the numbers come from: of the first backbone's steps."""
+    quality, trained = (
+        artefacts.read_sidecar(folders[0] / "after" / name)
+        for name in ("quality.json", "model.keras")
+    )
+    versions = {**trained.get("versions", {}), **quality.get("versions", {})}
+    devices = dict.fromkeys(str(each["device"]) for each in (trained, quality) if "device" in each)
+    return {
+        "computed": quality.get("created", ""),
+        "device": ", ".join(devices),
+        "fine-tuning": str(trained.get("parameters", "")),
+        "versions": ", ".join(f"{name} {version}" for name, version in sorted(versions.items())),
+    }
+
+
+@app.command()
 def runtimes(
     context: typer.Context,
     artefact: Annotated[

@@ -287,6 +287,13 @@ class Figure(StrictModel):
     """Points to mark: those of test images, or those whose class the fine-tuned network misses."""
 
 
+class Report(StrictModel):
+    """The page with the answer."""
+
+    thumbnails: bool = True
+    """Whether the page holds pictures of images; false for those that may not be passed on."""
+
+
 class Study(StrictModel):
     """One run from images to the before/after figure."""
 
@@ -308,6 +315,7 @@ class Study(StrictModel):
     methods: Annotated[dict[str, dict[str, Any]], _checked_by(_Methods, _in_order)]
     """The layouts to compute, each with its parameters; {} for the defaults."""
     figure: Figure = Figure()
+    report: Report = Report()
     strict: bool = False
     """Refuse parameters that so few points do not allow, such as a perplexity of 30 for 36 points;
     false takes the nearest value that they allow, and says so."""

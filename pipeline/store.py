@@ -179,6 +179,12 @@ def save_change(
     write(path, _parquet_writer({**_columns(table), **columns, **head}), metadata)
 
 
+def load_change(path: Path) -> "pd.DataFrame":
+    """Read what `save_change` wrote."""
+    columns = {"id", "split", "label", "overlap", "own_before", "own_after"}
+    return _load_parquet(path, columns, "a table of changes")
+
+
 def describe_change(change: "Change", table: ImageTable) -> Metadata:
     """What changed as a whole and by class, classes by name and images by id."""
     return {
@@ -303,6 +309,13 @@ def save_json(path: Path, value: Metadata, metadata: Metadata) -> None:
 def save_csv(path: Path, table: "pd.DataFrame", metadata: Metadata) -> None:
     """Write a table as ``.csv``."""
     write(path, lambda temporary: table.to_csv(temporary, index=False), metadata)
+
+
+def load_csv(path: Path) -> "pd.DataFrame":
+    """Read a table that `save_csv` wrote."""
+    import pandas as pd
+
+    return pd.read_csv(verify(path))
 
 
 def load_measures(path: Path) -> Metadata:

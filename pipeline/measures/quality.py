@@ -157,6 +157,10 @@ def measure_layouts(
             warnings.append(f"no linear probe: {problem}")
         else:
             result["probe"] = probe = linear_probe(X, labels, split, seed=seed)
+            for name in ("test", "train"):
+                n = probe[f"n_{name}"]
+                hits = round(probe[f"{name}_accuracy"] * n)
+                found.add(FEATURES, name, "linear_probe", intervals.share(hits, n))
             warnings += _remarks(probe, int((np.asarray(split) == "train").sum()))
     return {**result, "warnings": warnings}
 

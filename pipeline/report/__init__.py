@@ -1,4 +1,5 @@
-"""The report: what a reader gets beside the figures.
+"""What a study says at its end: tables, and the answer on one page.
 
-Steps: `summary` (the measures of all layouts as a table) and `runtimes` (where the time went).
+Steps: `summary`, the measures of all layouts and all measures; `runtimes`, where the time went;
+`report`, the page (`page.build_page`, whose HTML is `templates/page.html`).
 """

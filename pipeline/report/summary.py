@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.measures.accuracy import below_probe
-from pipeline.measures.intervals import share
 from pipeline.measures.table import COSINE, FEATURES, look_up
 
 if TYPE_CHECKING:
@@ -146,20 +145,6 @@ def tabulate_measures(measured: Iterable[Measured]) -> pd.DataFrame:
                 **{column: row.get(column) for column in columns},
             }
             for context, measures in measured
-            for row in [*measures["measures"], *_of_the_probe(measures.get("probe"))]
+            for row in measures["measures"]
         ]
     )
-
-
-def _of_the_probe(probe: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """The linear probe as rows."""
-    return [
-        {
-            "space": FEATURES,
-            "split": split,
-            "measure": "linear_probe",
-            **share(round(probe[f"{split}_accuracy"] * n), n)._asdict(),
-        }
-        for split in ("test", "train")
-        if probe and (n := probe[f"n_{split}"])
-    ]

@@ -136,6 +136,11 @@ FILES = {
         "pipeline/report/summary.py",
     ],
     "runtimes": _modules("pipeline/report", "runtimes"),
+    "report": [
+        *_modules("pipeline/measures", "accuracy claims intervals table"),
+        *_modules("pipeline/report", "page plots"),
+        "pipeline/report/templates/page.html",
+    ],
 }
 
 

@@ -142,6 +142,7 @@ def _last_line(log: Path) -> str:
 
 def _where_to_look(study: Study, results: Path, log: Path) -> list[str]:
     places = [
+        (results / "report.html", "the answer: what fine-tuning did, in numbers and pictures"),
         *((results / name / "preview.png", "before and after") for name in study.backbones),
         (results / "summary.csv", "a row a layout: test images, and what it keeps of the features"),
         (results / "measures.csv", "every measure of features and layouts, with its interval"),

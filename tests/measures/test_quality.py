@@ -9,7 +9,7 @@ from pipeline.measures import probe, quality
 from pipeline.measures.overlap import neighbors_kept
 from pipeline.measures.probe import linear_probe
 from pipeline.measures.quality import Laid, measure_layouts
-from pipeline.measures.table import COSINE, FEATURES, MEASURES, MEASURES_OF_CHANGE, TIES, look_up
+from pipeline.measures.table import COSINE, FEATURES, MEASURES, MEASURES_OF_A_SET, TIES, look_up
 from pipeline.measures.votes import knn_accuracy
 from pipeline.neighbors.graph import knn_graph
 from pipeline.neighbors.layout_neighbors import layout_neighbors
@@ -101,8 +101,8 @@ def test_every_space_has_the_class_measures_of_both_splits(features):
         for space in (FEATURES, COSINE, "pca", "mds"):
             assert {(space, measure, "test"), (space, measure, "train")} <= rows
             assert (space, measure, "all") not in rows
-    of_change = {"linear_probe", *MEASURES_OF_CHANGE}  # the probe is apart
-    assert {measure for _, measure, _ in rows} == set(MEASURES) - of_change
+
+    assert {measure for _, measure, _ in rows} == set(MEASURES_OF_A_SET)
     assert len(rows) == len(found["measures"])
     for row in found["measures"]:
         assert row["low"] is None or row["low"] <= row["value"] <= row["high"]
@@ -277,6 +277,7 @@ def test_the_probe_comes_with_labels_and_a_split(features):
     labels, split = np.arange(120) % 3, np.where(np.arange(120) < 90, "train", "test")
     found = measure_layouts(layouts, features=features, labels=labels, split=split)
     assert found["probe"] == linear_probe(features, labels, split)
+    assert value(found, FEATURES, "linear_probe", "test") == found["probe"]["test_accuracy"]
     assert found["warnings"] == []
     assert "probe" not in measure_layouts(layouts, features=features, labels=labels)
 

@@ -103,14 +103,11 @@ def test_test_images_speak_for_a_layout_and_all_where_there_is_no_split():
     assert (lle["knn_accuracy"], lle["neighborhood_preservation"]) == (0.5, 0.2)
 
 
-def test_the_long_table_has_all_measures_and_the_probe():
+def test_the_long_table_has_all_measures():
     table = tabulate_measures([measured("before", probe=PROBE), measured("after", test=0.9)])
     assert list(table.columns) == [
         *("dataset", "backbone", "weights", "stage"),
         *("space", "split", "measure", "value", "low", "high"),
     ]
-    assert len(table) == 2 + 2 + 2
-    probe = table[table["measure"] == "linear_probe"].set_index("split")
-    assert set(probe["stage"]) == {"before"}
-    assert probe["value"]["test"] == pytest.approx(56 / 60)  # 0.93 of 60 images
-    assert probe["low"]["test"] < 0.93 < probe["high"]["test"]
+    assert list(table["stage"]) == ["before"] * 2 + ["after"] * 2
+    assert list(table["value"]) == [0.5, 0.4] * 2

@@ -39,7 +39,7 @@ STEPS = {
     "methods": {"embed"},
     "measures": {"quality", "change"},
     "drawing": {"figure"},
-    "report": {"summary", "runtimes"},
+    "report": {"summary", "runtimes", "report"},
 }
 
 

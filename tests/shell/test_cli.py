@@ -243,6 +243,11 @@ def test_a_change_between_other_images_is_refused(digits, features, tmp_path):
     assert not digits["change"].exists()
 
 
+def test_a_folder_without_results_has_no_report(tmp_path):
+    error = tunescope("report", tmp_path, "--out", tmp_path / "r.html", status=2)
+    assert "holds no results of a study" in sentence(error)
+
+
 def test_two_layouts_by_one_method_are_refused(digits):
     error = quality(digits, digits["whole"], digits["part"], status=2)
     assert "are both by pca" in sentence(error)

@@ -30,6 +30,7 @@ STEPS = {
     "figure": "pipeline.drawing.figure",
     "summary": "pipeline.report.summary",
     "runtimes": "pipeline.report.runtimes",
+    "report": "pipeline.report.page",
 }
 ENGINES = {
     f"{method}.{name}": engine.module
@@ -74,6 +75,9 @@ def closure(*modules: str) -> set[str]:
         cuda = ROOT / "kernels" / "cuda" / f"{path.stem}.cu"
         if path.parent.name == "gpu" and cuda.is_file():
             found.add(cuda.relative_to(ROOT).as_posix())
+        if path.parent.name == "report":
+            templates = (ROOT / "pipeline/report/templates").glob(f"{path.stem}.html")
+            found |= {template.relative_to(ROOT).as_posix() for template in templates}
     return found
 
 

@@ -85,7 +85,7 @@ def test_the_version(installed, tmp_path):
 def test_a_study_of_ones_own_in_an_empty_folder(installed, tmp_path):
     write(tmp_path / "own.yaml", {**TINY, "study": "own"})
     output = run(tmp_path, installed / "tunescope", "study", "own.yaml", "--dry-run")
-    assert output.startswith("own: 17 jobs would run: ")
+    assert output.startswith("own: 18 jobs would run: ")
 
 
 def test_the_demo(installed, tmp_path):

@@ -16,7 +16,7 @@ from tiny_study import study as run_study
 from pipeline.artefacts import read_sidecar
 from pipeline.measures.table import MEASURES
 
-AFTER_EMBED = {"quality": 2, "figure": 1, "summary": 1, "runtimes": 1}
+AFTER_EMBED = {"quality": 2, "figure": 1, "summary": 1, "runtimes": 1, "report": 1}
 
 pytestmark = pytest.mark.slow
 
@@ -40,8 +40,8 @@ def size(picture):
 
 def test_a_line_a_step_and_at_the_end_where_to_look(first_run):
     folder, output = first_run
-    steps = re.findall(r"^\[ *(\d+)/17\] (\w+)", output, re.MULTILINE)
-    assert [int(number) for number, _ in steps] == list(range(1, 18))
+    steps = re.findall(r"^\[ *(\d+)/18\] (\w+)", output, re.MULTILINE)
+    assert [int(number) for number, _ in steps] == list(range(1, 19))
     assert {name for _, name in steps} >= {"dataset", "finetune", "embed", "quality", "figure"}
     assert "left" in output
     *_, last = output.split("tiny: done in ")
@@ -132,7 +132,7 @@ def test_a_preview_that_is_gone_is_drawn_again(study):
     preview = study / BACKBONE / "preview.png"
     content = preview.read_bytes()
     preview.unlink()
-    assert planned(study) == {"figure": 1, "runtimes": 1}
+    assert planned(study) == {"figure": 1, "runtimes": 1, "report": 1}
     snakemake(study)
     assert preview.read_bytes() == content
 
@@ -149,8 +149,8 @@ def test_a_parameter_of_one_method_re_runs_that_method_only(study):
         ("pipeline/methods/pca/scikit_learn.py", {"embed": 2, **AFTER_EMBED}),
         ("kernels/cpu/squared_pairs.py", {"embed": 2, **AFTER_EMBED}),  # of Isomap
         ("kernels/cuda/knn.cu", {"graph": 2, "embed": 4, "change": 1, **AFTER_EMBED}),
-        ("pipeline/drawing/palette.py", {"figure": 1, "runtimes": 1}),
-        ("pipeline/report/summary.py", {"summary": 1, "runtimes": 1}),
+        ("pipeline/drawing/palette.py", {"figure": 1, "runtimes": 1, "report": 1}),
+        ("pipeline/report/summary.py", {"summary": 1, "runtimes": 1, "report": 1}),
         ("pipeline/runtime/log.py", {}),
         ("pipeline/cli.py", {}),
         ("pipeline/methods/isomap/resources.py", {}),

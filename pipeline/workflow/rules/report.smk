@@ -121,3 +121,30 @@ rule runtimes:
         options=lambda wildcards, input: repeated("artefact", input.artefacts),
     shell:
         verb("runtimes")
+
+
+rule report:
+    input:
+        figures=expand(rules.figure.output.artefact, backbone=STUDY.backbones),
+        changes=expand(rules.change.output.artefact, backbone=STUDY.backbones),
+        quality=expand(rules.quality.output.artefact, backbone=STUDY.backbones, stage=STAGES),
+        images=rules.dataset.output.artefact,
+        runtimes=rules.runtimes.output.artefact,
+        code=sources("report"),
+    output:
+        artefact=report(
+            "<results>/report.html", caption="../captions/report.rst", category="Answer"
+        ),
+        sidecar="<results>/report.html.json",
+    log:
+        "<logs>/report.log",
+    benchmark:
+        "<benchmarks>/report.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        options=flags(no_thumbnails=not STUDY.report.thumbnails),
+        results=lambda wildcards, output: os.path.dirname(output.artefact),
+    shell:
+        verb("report", "{params.results:q}")
