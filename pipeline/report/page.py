@@ -301,7 +301,7 @@ def before_after(evidence: Evidence) -> list[dict[str, Any]]:
     -------
     list of dict
         space, split, measure, title, before, after (rows of measures), arrow ("better", "worse",
-        "open" where the intervals overlap, "" where a measure has no better end).
+        "open" where the intervals overlap; "rises" or "falls" of a measure without interval; "").
     """
     after = {(row["space"], row["split"], row["measure"]): row for row in evidence.after}
     rows = []
@@ -325,12 +325,13 @@ def before_after(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def _arrow(old: Mapping[str, Any], new: Mapping[str, Any], better: str) -> str:
-    if not better or old["value"] is None or new["value"] is None:
+    """What may be said of a change: with intervals whether it is for the better, else its sign."""
+    if old["value"] is None or new["value"] is None or old["value"] == new["value"]:
         return ""
-    if old["low"] is not None and old["low"] <= new["high"] and new["low"] <= old["high"]:
-        return "open"
     rises = new["value"] > old["value"]
-    if new["value"] == old["value"]:
+    if old["low"] is None or not better:
+        return "rises" if rises else "falls"
+    if old["low"] <= new["high"] and new["low"] <= old["high"]:
         return "open"
     return "better" if rises == (better == "higher") else "worse"
 
