@@ -32,7 +32,9 @@ WAYS = ("everything", "the study", "the step")  # that a SIGKILL hits
 OF_THE_RUN = re.compile(
     "created|process|peak_memory_mb|seconds.*|.*_per_second|sha256|bytes|inputs"
 )
-BESIDE = ("images.parquet", "predictions.parquet")  # written by a step beside its artefact
+# Written by a step beside its artefact.
+BESIDE = ("images.parquet", "predictions.parquet", "change.json", "measures.csv")
+TIMED = ("workflow-report.html", "report.html", "runtimes.csv")  # they show times
 
 
 def run_kills(folder: Path, options: argparse.Namespace) -> list[str]:
@@ -163,7 +165,7 @@ def contents(project: Path) -> dict[str, Any]:
     """What each file of the results holds, but for what belongs to a run: times, memory."""
     found: dict[str, Any] = {}
     for path in sorted((project / RESULTS).rglob("*")):
-        if not path.is_file() or path.name in ("workflow-report.html", "runtimes.csv"):
+        if not path.is_file() or path.name in TIMED:
             continue
         name = str(path.relative_to(project))
         if path.suffix == ".keras":  # an archive, which has times of its own
