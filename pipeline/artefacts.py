@@ -14,7 +14,7 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ Metadata = dict[str, Any]
 
 # With the number of the process that writes: what a killed one left is told from what is written.
 _TEMPORARY = f".writing-{platform.node()}-"
+LONGEST_NAME = 255 - len(".json")  # bytes that file systems give a name, less those of the sidecar
 
 
 @contextlib.contextmanager
@@ -73,6 +74,42 @@ def _is_running(process: int) -> bool:
     return True
 
 
+def check_folder(path: Path, *, option: str) -> None:
+    """Check that files can be written into a folder, which is made where it is missing.
+
+    Raises
+    ------
+    InputError
+        A file of this name.
+    OSError
+        It cannot be written to.
+    """
+    if os.path.lexists(path) and not path.is_dir():
+        raise InputError(f"{option} {path} is a file: give the name of a folder")
+    check_output(path / "file.png", [".png"], option=option)
+
+
+def check_outputs_differ(outputs: Mapping[str, Path | None]) -> None:
+    """Refuse two outputs of one name, of which the later would overwrite the earlier.
+
+    Parameters
+    ----------
+    outputs : mapping of option to path
+        None where an option was left out.
+
+    Raises
+    ------
+    InputError
+    """
+    options: dict[str, str] = {}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        if other := options.get(place := os.path.realpath(path)):
+            raise InputError(f"{other} and {option} are both {path}: give different names")
+        options[place] = option
+
+
 def check_output(
     path: Path, suffixes: Sequence[str], *, inputs: Sequence[Path] = (), option: str = "--out"
 ) -> None:
@@ -99,11 +136,20 @@ def check_output(
     path = Path(path)
     if path.suffix.lower() not in suffixes:
         raise InputError(f"{option} {path} must end in {' or '.join(suffixes)}")
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise InputError(
+            f"{option} ...{path.name[-40:]} has a name of {len(os.fsencode(path.name))} bytes but "
+            f"at most {LONGEST_NAME} leave room for that of its sidecar: give a shorter one"
+        )
     if path.is_dir():
         raise InputError(f"{option} {path} is a folder: give the name of a file")
     for given in inputs:
         if os.path.realpath(path) == os.path.realpath(given):
             raise InputError(f"{option} {path} is an input too: give another name")
+        if os.path.realpath(path) == os.path.realpath(sidecar(given)):
+            raise InputError(f"{option} {path} is the sidecar of an input: give another name")
+    if sidecar(path).is_dir():
+        raise InputError(f"{sidecar(path)}, for the sidecar of {option}, is a folder: remove it")
     folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
@@ -228,6 +274,20 @@ def check_made_from(path: Path, source: Path) -> None:
         )
 
 
+def check_measured(layout: Path, measures: Path) -> None:
+    """Refuse measures of other layouts than this one; what has no sidecar came from elsewhere.
+
+    Raises
+    ------
+    InputError
+    """
+    measured, known = read_sidecar(measures).get("inputs"), read_sidecar(layout).get("sha256")
+    if measured and known and known not in measured.values():
+        raise InputError(
+            f"{measures} does not measure {layout}: give the measures of the layouts that are drawn"
+        )
+
+
 def check_same_images(path: Path, table: Path) -> None:
     """Refuse an artefact that was computed from other images than those of a table.
 
@@ -237,11 +297,14 @@ def check_same_images(path: Path, table: Path) -> None:
     ------
     InputError
     """
-    origins, images = (read_sidecar(each).get("inputs") for each in (path, table))
-    if origins and images and not set(origins.values()) & set(images.values()):
+    described, images = read_sidecar(path), read_sidecar(table).get("inputs")
+    origins = described.get("inputs", {})
+    known = {*origins.values(), described.get("sha256")} - {None}  # it may be the images itself
+    if known and images and not known & set(images.values()):
+        what = f"was made from {_listed(origins)}, not from" if origins else "is not"
         raise InputError(
-            f"{path} was made from {_listed(origins)}, not from {_listed(images)}, which {table} "
-            "describes: give the table of the images that the features were extracted from"
+            f"{path} {what} {_listed(images)}, which {table} describes: give the table of the same "
+            "images"
         )
 
 

@@ -292,7 +292,7 @@ def features(
     ] = "auto",
 ) -> None:
     """Extract the features of every image, (n, d) float32."""
-    from pipeline.networks.features import extract_features
+    from pipeline.networks.features import check_head, extract_features
 
     inputs = [path for path in (model, images, table) if path is not None]
     artefacts.check_output(out, [".npy"], inputs=inputs)
@@ -300,15 +300,18 @@ def features(
         raise InputError("--predictions and --table belong together: give both or none")
     if predictions is not None:
         artefacts.check_output(predictions, [".parquet"], inputs=inputs, option="--predictions")
+    if table is not None:
+        artefacts.check_same_images(images, table)
     options: dict[str, Any] = {"layer": layer, "batch_size": batch_size, "precision": precision}
     with record("features", context.obj, inputs, options) as made:
         pixels = store.load_images(images)
         known = None if table is None else store.load_table(table, points=len(pixels))
-        extraction = extract_features(store.load_model(model), pixels, **options)
+        network = store.load_model(model)
+        if known is not None:
+            check_head(network, len(known.class_names), source=str(model))
+        extraction = extract_features(network, pixels, **options)
         made |= {**extraction.info, "context": artefacts.context(model)}
-    if predictions is not None and known is not None:
-        if extraction.predictions is None:
-            raise InputError(f"{model} has no head that predicts: leave --predictions out")
+    if predictions is not None and known is not None and extraction.predictions is not None:
         store.save_predictions(predictions, extraction.predictions, known, made)
     store.save_features(out, extraction.features, made)
 
@@ -538,30 +541,50 @@ def figure(
     artefacts.check_output(preview, [".png"], inputs=inputs, option="--preview")
     if classes:
         artefacts.check_output(classes, [out.suffix.lower()], inputs=inputs, option="--classes")
+    artefacts.check_outputs_differ({"--out": out, "--preview": preview, "--classes": classes})
+    if os.path.realpath(preview.parent) == os.path.realpath(panels) and preview.stem.startswith(
+        ("before_", "after_")
+    ):
+        raise InputError(f"--preview {preview} has the name of a panel: give another name")
+    artefacts.check_folder(panels, option="--panels")
     options: dict[str, Any] = {"mark": mark, "width": width, "panel_size": panel_size, "dpi": dpi}
     with record("figure", context.obj, inputs, options) as made:
         errors = store.load_errors(predictions) if predictions else None
-        layouts = {}
+        measured: dict[str, Path] = {}
+        for path in quality or []:
+            if (stage := _context(path, "stage")["stage"]) in measured:
+                raise InputError(f"{measured[stage]} and {path} are both of {stage}: give one")
+            measured[stage] = path
+        layouts: dict[tuple[str, str], FigureLayout] = {}
+        drawn: dict[tuple[str, str], Path] = {}
         for path in layout:
             layout_context = _context(path, "stage", "method", "total_points")
+            stage, method = key = layout_context["stage"], layout_context["method"]
+            if key in drawn:
+                raise InputError(f"{drawn[key]} and {path} are both by {method}, {stage}: give one")
+            drawn[key] = path
+            for name in ("dataset", "backbone"):
+                first = artefacts.context(layout[0]).get(name)
+                if (own := layout_context.get(name)) != first:
+                    raise InputError(
+                        f"{layout[0]} is of the {name} {first} but {path} of {own}: a figure shows "
+                        "one"
+                    )
+            if stage in measured:
+                artefacts.check_measured(path, measured[stage])
             each = store.load_labelled_layout(path)
-            layouts[layout_context["stage"], layout_context["method"]] = FigureLayout(
+            layouts[key] = FigureLayout(
                 each.xy,
                 each.labels,
                 each.class_names,
                 layout_context,
                 split=each.split,
-                wrong=None
-                if errors is None
-                else errors.reindex(each.ids, fill_value=False).to_numpy(),
+                wrong=None if errors is None else _wrong(errors, each.ids, predictions, path),
             )
         made["context"] = artefacts.shared_context(layout)
         drawing = draw_backbone(
             layouts,
-            measures={
-                _context(path, "stage")["stage"]: store.load_measures(path)
-                for path in quality or []
-            },
+            measures={stage: store.load_measures(path) for stage, path in measured.items()},
             classes=classes is not None,
             file_format=out.suffix.lstrip(".").lower(),
             **options,
@@ -572,6 +595,19 @@ def figure(
     if classes and drawing.classes:
         _write_bytes(classes, drawing.classes)
     artefacts.write(out, lambda path: path.write_bytes(drawing.page), made)
+
+
+def _wrong(errors: Any, ids: Any, predictions: Path | None, layout: Path) -> Any:
+    """Whether the head misses the class of each point of a layout."""
+    if not errors.index.is_unique:
+        raise InputError(f"{predictions} has an image more than once: extract the features again")
+    known = errors.reindex(ids)
+    if known.isna().any():
+        raise InputError(
+            f"{predictions} has no prediction for {int(known.isna().sum()):,} of the "
+            f"{len(known):,} points of {layout}: give the predictions for the same images"
+        )
+    return known.to_numpy(bool)
 
 
 @app.command()

@@ -5,8 +5,10 @@ How an artefact is written whole, described and checked is in `pipeline.artefact
 
 import json
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from pipeline.images.dataset import Dataset
     from pipeline.measures.change import Change
     from pipeline.neighbors.graph import Graph
+
+
+# What reading a damaged archive raises, whatever is in it.
+DAMAGED = (ValueError, OSError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
 class ImageTable(NamedTuple):
@@ -105,7 +111,12 @@ def load_table(path: Path, *, points: int | None = None) -> ImageTable:
 
 def _classes(labels: "pd.Series", path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """The codes of a column of labels, and the names of all classes, used or not."""
-    categories = labels.astype("category").cat
+    try:
+        categories = labels.astype("category").cat
+    except TypeError:  # of lists or mappings
+        raise InputError(
+            f"{path} has labels that are neither names nor numbers: give one a row"
+        ) from None
     codes = categories.codes.to_numpy(np.int64)
     if (codes < 0).any():
         raise InputError(f"{path} has no label in row {int(np.argmin(codes))}: give one a row")
@@ -377,8 +388,8 @@ def load_model(path: Path) -> Any:
     verify(path)
     try:
         return keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, TypeError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+    except (*DAMAGED, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"{path} is not a readable .keras model ({reason}): write it again"
         ) from None
@@ -411,7 +422,8 @@ def _load_npy(path: Path) -> np.ndarray:
     verify(path)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    # A damaged header is a text that Python cannot take apart, or a shape that is none.
+    except (ValueError, EOFError, OSError, OverflowError, SyntaxError, TokenError) as error:
         raise InputError(f"{path} is not a readable .npy file ({error}): write it again") from None
     if isinstance(array, np.ndarray):
         return array
@@ -425,7 +437,7 @@ def _load_npz(path: Path, names: tuple[str, ...], verb: str) -> dict[str, np.nda
             return {name: archive[name] for name in names}
     except KeyError as error:
         raise InputError(f"{path}: {error.args[0]}; write it with `{verb}`") from None
-    except (ValueError, EOFError, OSError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+    except (*DAMAGED, EOFError, AttributeError) as error:
         raise InputError(
             f"{path} is not a readable .npz file ({error}): write it with `{verb}`"
         ) from None

@@ -13,6 +13,9 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.neighbors.tiles import strips
 
+# Of a row's largest entry, in the unit of all: squares of smaller ones vanish in float64.
+SMALLEST = 2.0**-500
+
 
 class Scaled(NamedTuple):
     """Features in the unit 2^exponent.
@@ -45,7 +48,8 @@ def scale_features(X: np.ndarray) -> Scaled:
     Raises
     ------
     InputError
-        As of `check_features`.
+        As of `check_features`; or rows whose sizes differ by more than a factor of 1e150, between
+        which no distance could be computed.
 
     Notes
     -----
@@ -53,8 +57,17 @@ def scale_features(X: np.ndarray) -> Scaled:
     entry in float32 and 1e-308 in float64.
     """
     X = check_features(X)
-    largest = max(float(abs(X[strip]).max()) for strip in strips(len(X)))
+    sizes = np.concatenate([abs(X[strip]).max(axis=1) for strip in strips(len(X))])
+    largest = float(sizes.max())
     exponent = int(np.frexp(largest)[1])
+    tiny = (sizes > 0) & (np.ldexp(sizes.astype(np.float64), -exponent) < SMALLEST)
+    if tiny.any():
+        row, other = int(sizes.argmax()), int(np.flatnonzero(tiny)[0])
+        raise InputError(
+            f"the features reach {largest:g} in row {row} but only {sizes[other]:g} in row "
+            f"{other}: squares of the one leave no digit of the other; correct or leave out such "
+            "a row"
+        )
     return Scaled(np.ldexp(X, -exponent) if exponent else X, exponent)
 
 

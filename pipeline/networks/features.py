@@ -74,6 +74,7 @@ def extract_features(
     """
     if len(images) == 0:
         raise InputError("there is no image to extract features from: check split and subset")
+    check_input(model, images)
     chosen = resolve_precision(precision, training=False)
     has_head = HEAD in [each.name for each in model.layers]
     network = tap(model, layer, *([HEAD] if has_head else []))
@@ -86,6 +87,43 @@ def extract_features(
         raise InputError(f"{problem}: set their precision to float32")
     log.warning(f"{problem}: extracted again in float32")
     return _extract(network, images, batch_size, "float32")
+
+
+def check_head(model: keras.Model, n_classes: int, *, source: str) -> None:
+    """Refuse a model without a head, or with one for other classes, before it sees an image.
+
+    Raises
+    ------
+    InputError
+    """
+    if HEAD not in [each.name for each in model.layers]:
+        raise InputError(f"{source} has no head that predicts: leave --predictions out")
+    known = model.get_layer(HEAD).output.shape[-1]
+    if known != n_classes:
+        raise InputError(
+            f"the head of {source} knows {known} classes but the table has {n_classes}: give the "
+            "table of the images that it was trained on"
+        )
+
+
+def check_input(model: keras.Model, images: np.ndarray) -> None:
+    """Refuse images of another shape than the network's input.
+
+    Raises
+    ------
+    InputError
+    """
+    wanted = getattr(model, "input_shape", None)
+    if not isinstance(wanted, tuple) or len(wanted) != 4:
+        raise InputError(
+            f"the network's input has shape {wanted} but must be images, (n, h, w, c): build it by "
+            "`tunescope backbone`"
+        )
+    if any(side not in (None, own) for side, own in zip(wanted[1:], images.shape[1:], strict=True)):
+        raise InputError(
+            f"the images have shape {images.shape[1:]} but the network was built for {wanted[1:]}: "
+            "build it for these images by `tunescope backbone`"
+        )
 
 
 def _extract(

@@ -166,9 +166,9 @@ def parse_params(text: str) -> dict[str, Any]:
     """Parse the JSON object of a ``--params`` option."""
     try:
         values = json.loads(text, parse_constant=_refuse_constant)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
-            f"--params {text!r} is not valid JSON ({error}): write an object"
+            f"--params {text[:200]!r} is not valid JSON ({error}): write an object"
         ) from None
     if not isinstance(values, dict):
         raise InputError(f"--params {text!r} must be a JSON object such as {{}}")

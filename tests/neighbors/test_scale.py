@@ -86,3 +86,14 @@ def test_a_memory_mapped_file_is_not_copied_without_need(tmp_path):
 def test_what_is_not_finite_has_no_scale(bad):
     with pytest.raises(InputError, match=r"1 of 3 rows.*row 2"):
         scale_features(np.array([[1.0], [2.0], [bad]]))
+
+
+def test_rows_between_which_no_distance_can_be_computed_are_refused():
+    X = blobs().astype(np.float64)
+    X[7] = 1e165
+    with pytest.raises(InputError, match=r"reach 1e\+165 in row 7 but only .* in row 0"):
+        scale_features(X)
+    X[7] = 1e140
+    scale_features(X)
+    X[3] = 0  # has no digits to lose
+    scale_features(X)

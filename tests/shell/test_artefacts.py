@@ -149,6 +149,44 @@ def test_features_and_a_table_of_other_images_are_refused(tmp_path):
         artefacts.check_same_images(features, saved(tmp_path / "u.npy", 5.0, inputs=[others]))
 
 
+def test_images_and_a_table_of_others_are_refused(tmp_path):
+    images, others = saved(tmp_path / "i.npy"), saved(tmp_path / "o.npy", 1.0)
+    table = saved(tmp_path / "t.npy", 4.0, inputs=[images])
+    artefacts.check_same_images(images, table)
+    with pytest.raises(InputError, match=r"o\.npy is not .*i\.npy, which .* describes"):
+        artefacts.check_same_images(others, table)
+
+
+def test_the_sidecar_of_an_input_is_no_output(tmp_path):
+    source = saved(tmp_path / "a.npy")
+    with pytest.raises(InputError, match="is the sidecar of an input"):
+        artefacts.check_output(tmp_path / "a.npy.json", [".json"], inputs=[source])
+
+
+def test_an_output_whose_sidecar_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "a.npy.json").mkdir()
+    with pytest.raises(InputError, match="for the sidecar of --out, is a folder"):
+        artefacts.check_output(tmp_path / "a.npy", [".npy"])
+    artefacts.check_output(tmp_path / f"{'n' * 246}.npy", [".npy"])
+    with pytest.raises(InputError, match="a name of 251 bytes but at most 250"):
+        artefacts.check_output(tmp_path / f"{'n' * 247}.npy", [".npy"])
+
+
+def test_outputs_of_one_name_are_refused(tmp_path):
+    given = {"--out": tmp_path / "a.png", "--preview": tmp_path / "b.png", "--classes": None}
+    artefacts.check_outputs_differ(given)
+    with pytest.raises(InputError, match="--out and --classes are both"):
+        artefacts.check_outputs_differ({**given, "--classes": tmp_path / "x/../a.png"})
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path):
+    artefacts.check_folder(tmp_path / "panels", option="--panels")
+    assert not (tmp_path / "panels").exists()
+    (tmp_path / "panels").touch()
+    with pytest.raises(InputError, match=r"--panels .* is a file"):
+        artefacts.check_folder(tmp_path / "panels", option="--panels")
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", '{"context": 3}', '{"inputs": []}', "[" * 100_000, '{"sha256": 1}']
 )

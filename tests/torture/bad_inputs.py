@@ -173,6 +173,7 @@ FEATURES: dict[str, tuple[Callable[[], np.ndarray], str]] = {
     "wider than tall": (lambda: cloud(60, 3000), RIGHT),
     "an offset of 1e12": (lambda: cloud() + 1e12, RIGHT),
     "duplicates": (lambda: np.repeat(cloud(20), 3, axis=0), RIGHT),
+    "one huge row": (lambda: np.vstack([cloud(), np.full((1, 8), 1e165)]), REFUSED),
     "one column": (lambda: cloud()[:, :1], EITHER),  # of which there is no second component
     "constant columns": (lambda: cloud() * (np.arange(8) < 2), RIGHT),
 }
@@ -350,22 +351,25 @@ def tables() -> Iterator[Case]:
         )
     twice: dict[str, Value] = {"--layout": ["{base}/pca.parquet"] * 2}
     for verb in ("quality", "figure"):
-        yield Case(verb, "a layout twice", twice, expected=EITHER if verb == "figure" else REFUSED)
+        yield Case(verb, "a layout twice", twice)
 
 
 # ---- measures
 
 
+ROW = {"space": "pca", "split": "test", "measure": "knn_accuracy"}
 MEASURES = {
     "a list": [],
     "a text": "text",
     "null": None,
     "a number": 1,
-    "without layouts": {"k": 15},
-    "whose layouts are a list": {"k": 15, "layouts": []},
-    "whose layout is a number": {"k": 15, "layouts": {"pca": 3}},
-    "whose accuracy is a text": {"k": 15, "layouts": {"pca": {"knn_accuracy": "high"}}},
-    "without k": {"layouts": {"pca": {"knn_accuracy": 0.5}}},
+    "without rows": {"k": 15},
+    "whose rows are a mapping": {"k": 15, "measures": {}},
+    "whose row is a number": {"k": 15, "measures": [3]},
+    "without a split": {"k": 15, "measures": [{"space": "pca", "measure": "knn_accuracy"}]},
+    "whose accuracy is a text": {"k": 15, "measures": [{**ROW, "value": "high"}]},
+    "whose probe is a list": {"k": 15, "measures": [], "probe": [1]},
+    "without k": {"measures": [{**ROW, "value": 0.5}]},
 }
 
 
@@ -660,8 +664,14 @@ OPTIONS: dict[str, dict[str, list[str]]] = {
         "--panel-size": ["0", "199"],
         "--dpi": ["0", "-300"],
         "--out": ["{here}/f", "{here}/f.jpg", "{here}"],
-        "--preview": ["{here}/p", "{here}/p.pdf"],
-        "--classes": ["{here}/c", "{here}/c.pdf"],
+        "--preview": [
+            "{here}/p",
+            "{here}/p.pdf",
+            "{here}/figure.png",
+            "{here}/panels/before_x.png",
+        ],
+        "--classes": ["{here}/c", "{here}/c.pdf", "{here}/figure.png"],
+        "--panels": ["{base}/pca.parquet"],
     },
     "summary": {"--out": ["{here}/s", "{here}/s.xlsx", "{here}", "{base}/quality.json"]},
     "runtimes": {"--out": ["{here}/r", "{here}/r.json", "{here}"]},
@@ -816,6 +826,21 @@ def other_features(base: Path, here: Path) -> None:
     )
 
 
+def other_images(base: Path, here: Path) -> None:
+    """Images of the same shape, with a sidecar of their own."""
+    pixels = store.load_images(base / "images.npy")
+    made = {"step": "dataset", "context": artefacts.context(base / "images.npy")}
+    artefacts.write(here / "images.npy", lambda path: np.save(path, 255 - pixels), made)
+
+
+def relaid(base: Path, here: Path) -> None:
+    """The layout with its axes exchanged, which its measures do not describe."""
+    layout = store.load_labelled_layout(base / "pca.parquet")
+    made = {"step": "embed", "context": artefacts.context(base / "pca.parquet")}
+    known = store.load_table(base / "images.parquet")
+    store.save_layout(here / "pca.parquet", layout.rows, layout.xy[:, ::-1], known, made)
+
+
 def mismatches() -> Iterator[Case]:
     other: dict[str, Value] = {"--features": "{here}/other.npy"}
     yield Case("embed", "graph of other features", {**other, "--table": None}, other_features)
@@ -829,6 +854,36 @@ def mismatches() -> Iterator[Case]:
     )
     yield Case("quality", "no layout", {"--layout": []})
     yield Case("figure", "no layout", {"--layout": []})
+    yield Case("figure", "measures twice", {"--quality": ["{base}/quality.json"] * 2})
+    yield Case("figure", "measures of another layout", {"--layout": "{here}/pca.parquet"}, relaid)
+    for column, edit in {
+        "of other images": lambda table: table.assign(id=table["id"] + 1000),
+        "of an image twice": lambda table: table.assign(id=7),
+        "of ids that are texts": lambda table: table.assign(id=table["id"].astype(str)),
+    }.items():
+        make = edited("predictions.parquet", edit)
+        yield Case("figure", f"predictions {column}", {"--predictions": "{here}/bad.parquet"}, make)
+    yield Case(
+        "finetune",
+        "table of other images",
+        {"--images": "{here}/images.npy"},
+        other_images,
+        alone=True,
+    )
+    yield Case(
+        "features",
+        "predictions without a head",
+        {"--table": "{base}/images.parquet", "--predictions": "{here}/p.parquet"},
+        alone=True,
+    )
+    for what, shape in {"RGB": (20, 8, 8, 3), "of another size": (20, 64, 64, 1)}.items():
+        yield Case(
+            "features",
+            f"images {what}",
+            {"--images": "{here}/images.npy"},
+            lambda base, here, shape=shape: np.save(here / "images.npy", np.zeros(shape, "u1")),
+            alone=True,
+        )
     yield Case(
         "figure",
         "a layout of features from elsewhere",
