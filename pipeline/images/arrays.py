@@ -17,6 +17,7 @@ from pipeline.images.source import Pixels, Source, refuse
 from pipeline.images.splits import PARTS, assign_splits, sort_by_part
 from pipeline.runtime.log import log
 
+DIM = 2.0  # of 255, which no image is: floats between 1 and this are fractions
 ROWS_AT_ONCE = 1024  # images whose pixels are scaled together, so that copies as floats stay small
 
 
@@ -192,6 +193,17 @@ def _pixel_problems(arrays: dict[str, np.ndarray]) -> list[str]:
     if not problems and (low < 0 or high > 255):
         problems.append(
             f"the pixels range over {low:g}..{high:g}; give 0..255, or fractions 0..1 as floats"
+        )
+    floats = {name: float(x.max()) for name, x in arrays.items() if x.dtype.kind == "f"}
+    if not problems and floats and 1 < high < DIM:
+        problems.append(
+            f"the pixels range over {low:g}..{high:.9g}, as fractions do that overshoot: clip them "
+            "to 0..1, or give 0..255"
+        )
+    elif not problems and floats and high > 1 and min(floats.values()) <= 1:
+        dim = min(floats, key=lambda name: floats[name])
+        problems.append(
+            f"{dim} ranges up to {floats[dim]:g} but others up to {high:g}: give all in one scale"
         )
     return problems
 

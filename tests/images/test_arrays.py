@@ -56,10 +56,17 @@ def test_npz_pixels_become_bytes(tmp_path: Path, pixels: np.ndarray, expected: l
     assert images[3, 1, :, 0].tolist() == expected
 
 
-def test_npz_fractions_are_told_by_both_parts(tmp_path: Path) -> None:
+def test_npz_parts_in_two_scales_are_refused(tmp_path: Path) -> None:
     x, y = np.full((2, 2, 2), 0.9), [0, 1]
     source = saved(tmp_path, x_train=x, y_train=y, x_test=x * 200, y_test=y)
-    assert load_dataset(source).images.max(axis=(1, 2, 3)).tolist() == [1, 1, 180, 180]
+    assert "x_train ranges up to 0.9 but others up to 180" in refusal(source)
+
+
+def test_npz_fractions_that_overshoot_are_refused(tmp_path: Path) -> None:
+    """As resizing makes them: taken for 0..255, all would be black."""
+    x = np.full((2, 2, 2), 0.9)
+    x[1, 0, 0] = 1.0000001
+    assert "overshoot: clip them" in refusal(saved(tmp_path, x_train=x, y_train=[0, 1]))
 
 
 def test_image_size_shrinks_arrays_without_aliasing_and_enlarges_none(tmp_path: Path) -> None:
