@@ -216,7 +216,9 @@ def alarms(backbone: Backbone, verdicts: Sequence[Verdict]) -> list[str]:
     if below:
         found.append(f"{below[0].upper()}{below[1:]}.")
     gains = {
-        (row["measure"], row["split"]): row for row in backbone.change["measures"] if row["low"]
+        (row["measure"], row["split"]): row
+        for row in backbone.change["measures"]
+        if row["low"] is not None
     }
     test, train = (gains.get(("knn_accuracy_gain", split)) for split in ("test", "train"))
     if test and train and test["low"] <= 0 < train["low"]:
