@@ -7,5 +7,5 @@ def quality_memory(n: int, d: int) -> int:
 
 
 def change_memory(n: int, d: int) -> int:
-    """Bytes of `measure_change`: two feature sets, and products of features with features."""
-    return int(8 * n * d + 10 * 8 * d**2 + 2000 * n + 200e6)
+    """Bytes of `measure_change`: two feature sets, scaled, and products of features."""
+    return int(20 * n * d + 12 * 8 * d**2 + 2000 * n + 200e6)

@@ -154,21 +154,21 @@ def similarity(X: np.ndarray, Y: np.ndarray, *, seed: int = 0) -> Similarity:
     groups = np.array_split(order, GROUPS)
     pairs = {"xy": (X, Y, shifts), "xx": (X, X, shifts[:1] * 2), "yy": (Y, Y, shifts[1:] * 2)}
     whole = {name: sums(A, B, order, shift) for name, (A, B, shift) in pairs.items()}
-    left_out = [
-        {
+    left_out = []
+    for group in groups:  # whose sums are not kept
+        rest = {
             name: whole[name].without(sums(A, B, group, shift))
             for name, (A, B, shift) in pairs.items()
         }
-        for group in groups
-    ]
+        left_out.append((_cka(rest), _procrustes(rest)))
     few = {name: sums(A, B, largest, shift) for name, (A, B, shift) in pairs.items()}
     without = {name: whole[name].without(few[name]) for name in pairs}
     permuted = sums(X, Y[rng.permutation(n)], np.arange(n), shifts)
     return Similarity(
-        _jackknife(_cka(whole), [_cka(each) for each in left_out]),
+        _jackknife(_cka(whole), [each for each, _ in left_out]),
         _cka(without),
         largest,
-        _jackknife(_procrustes(whole), [_procrustes(each) for each in left_out]),
+        _jackknife(_procrustes(whole), [each for _, each in left_out]),
         _procrustes({**whole, "xy": permuted}),
     )
 
