@@ -123,7 +123,7 @@ def roll(n, k=8):
     return neighborhood_graph(graph, connect_components(graph, X))
 
 
-@pytest.mark.parametrize("n", [2, STRIP + 1, 650])
+@pytest.mark.parametrize("n", [2, STRIP + 1, 2 * STRIP + 1])
 def test_all_geodesics_are_the_cpus_to_the_last_bit(gpu, n, capfd):
     """Also when they turn out longer than expected."""
     net = roll(n, k=min(8, n - 1))

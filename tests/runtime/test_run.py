@@ -97,7 +97,7 @@ def test_the_verbs_end_so(tmp_path, flag):
         "s.summarize = summarize\n"
         "from pipeline.cli import main\nmain()"
     )
-    (tmp_path / "q.json").write_text('{"k": 1, "layouts": {}}')
+    (tmp_path / "q.json").write_text('{"k": 1, "measures": []}')
     done = subprocess.run(
         [sys.executable, "-c", code, *flag, "summary", "--quality", "q.json", "--out", "s.csv"],
         cwd=tmp_path,
