@@ -25,7 +25,7 @@ BESIDE = 6  # neighbours of each, before and after
 THUMBNAIL = 48  # pixels of the longer side at most
 MIXED = 20  # classes up to which a matrix is shown
 HUB, HUB_K = 0.05, 10  # a neighbour of more than this share of all, and of 10 k, is said
-STILL_WRONG = 0.02  # points by which layouts and features may disagree unsaid
+UNSAID = 0.02  # changes of accuracy up to this are too small to speak of opposite ones
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def headline(backbone: Backbone) -> list[str]:
         return percent(Estimate(row["value"], row["low"], row["high"]))
 
     split = "test" if ("before", FEATURES, "knn_accuracy", "test") in values else "all"
-    of = {"test": "test images", "all": "images"}[split]
+    of, judges = {"test": ("test images", "training images"), "all": ("images", "others")}[split]
     sentences = []
     tested = _tested(backbone)
     probe = (backbone.before.get("probe") or {}).get("test_accuracy")
@@ -175,7 +175,7 @@ def headline(backbone: Backbone) -> list[str]:
     if old and new and gain:
         estimate = Estimate(gain["value"], gain["low"], gain["high"])
         sentences.append(
-            f"In feature space the {backbone.before['k']} nearest training images name the class "
+            f"In feature space the {backbone.before['k']} nearest {judges} name the class "
             f"of {old} % of {of} before and {new} % after, a gain of "
             f"{percent(estimate, sign=True)} points."
         )
@@ -269,7 +269,7 @@ def _disagreements(backbone: Backbone) -> list[str]:
     opposite = [
         METHODS[method].title
         for method, gain in gains.items()
-        if method in METHODS and gain * own < 0 and min(abs(gain), abs(own)) > STILL_WRONG
+        if method in METHODS and gain * own < 0 and min(abs(gain), abs(own)) > UNSAID
     ]
     if not opposite:
         return []
