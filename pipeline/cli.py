@@ -550,28 +550,12 @@ def figure(
     options: dict[str, Any] = {"mark": mark, "width": width, "panel_size": panel_size, "dpi": dpi}
     with record("figure", context.obj, inputs, options) as made:
         errors = store.load_errors(predictions) if predictions else None
-        measured: dict[str, Path] = {}
-        for path in quality or []:
-            if (stage := _context(path, "stage")["stage"]) in measured:
-                raise InputError(f"{measured[stage]} and {path} are both of {stage}: give one")
-            measured[stage] = path
+        measured = _of_distinct_stages(quality or [])
+        _check_drawn_together(layout, measured)
         layouts: dict[tuple[str, str], FigureLayout] = {}
-        drawn: dict[tuple[str, str], Path] = {}
         for path in layout:
             layout_context = _context(path, "stage", "method", "total_points")
-            stage, method = key = layout_context["stage"], layout_context["method"]
-            if key in drawn:
-                raise InputError(f"{drawn[key]} and {path} are both by {method}, {stage}: give one")
-            drawn[key] = path
-            for name in ("dataset", "backbone"):
-                first = artefacts.context(layout[0]).get(name)
-                if (own := layout_context.get(name)) != first:
-                    raise InputError(
-                        f"{layout[0]} is of the {name} {first} but {path} of {own}: a figure shows "
-                        "one"
-                    )
-            if stage in measured:
-                artefacts.check_measured(path, measured[stage])
+            key = layout_context["stage"], layout_context["method"]
             each = store.load_labelled_layout(path)
             layouts[key] = FigureLayout(
                 each.xy,
@@ -595,6 +579,36 @@ def figure(
     if classes and drawing.classes:
         _write_bytes(classes, drawing.classes)
     artefacts.write(out, lambda path: path.write_bytes(drawing.page), made)
+
+
+def _of_distinct_stages(quality: list[Path]) -> dict[str, Path]:
+    """Measures by their stage, of which each may come once."""
+    measured: dict[str, Path] = {}
+    for path in quality:
+        if (stage := _context(path, "stage")["stage"]) in measured:
+            raise InputError(f"{measured[stage]} and {path} are both of {stage}: give one")
+        measured[stage] = path
+    return measured
+
+
+def _check_drawn_together(layout: list[Path], measured: dict[str, Path]) -> None:
+    """Refuse layouts that do not make one figure, and measures of other layouts."""
+    drawn: dict[tuple[str, str], Path] = {}
+    first = artefacts.context(layout[0])
+    for path in layout:
+        own = _context(path, "stage", "method")
+        stage, method = key = own["stage"], own["method"]
+        if key in drawn:
+            raise InputError(f"{drawn[key]} and {path} are both by {method}, {stage}: give one")
+        drawn[key] = path
+        for name in ("dataset", "backbone"):
+            if own.get(name) != first.get(name):
+                raise InputError(
+                    f"{layout[0]} is of the {name} {first.get(name)} but {path} of "
+                    f"{own.get(name)}: a figure shows one"
+                )
+        if stage in measured:
+            artefacts.check_measured(path, measured[stage])
 
 
 def _wrong(errors: Any, ids: Any, predictions: Path | None, layout: Path) -> Any:
