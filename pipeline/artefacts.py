@@ -274,6 +274,20 @@ def check_made_from(path: Path, source: Path) -> None:
         )
 
 
+def check_same_metric(path: Path, metric: str) -> None:
+    """Refuse an artefact that was computed by another metric; one that says none is Euclidean.
+
+    Raises
+    ------
+    InputError
+    """
+    if (own := context(path).get("metric", "euclidean")) != metric:
+        raise InputError(
+            f"{path} was computed by the {own} metric but this step takes the {metric}: give the "
+            "same --metric to both"
+        )
+
+
 def check_measured(layout: Path, measures: Path) -> None:
     """Refuse measures of other layouts than this one; what has no sidecar came from elsewhere.
 

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,6 +13,8 @@ from pipeline.runtime.log import log, set_up_logging
 from pipeline.runtime.run import DEBUG, end_with_workflow, parse_params, record, run
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from pipeline.neighbors.graph import Graph
 
 WORKFLOWS = ("study", "demo")
@@ -31,6 +33,12 @@ Seed = Annotated[
 ]
 Images = Annotated[Path, typer.Option(help="Images written by `tunescope dataset`, .npy.")]
 Table = Annotated[Path, typer.Option(help="Their table: id, file, split and label, .parquet.")]
+Metric = Annotated[
+    Literal["euclidean", "cosine"],
+    typer.Option(
+        "--metric", help="euclidean, or cosine: distances of features scaled to unit length."
+    ),
+]
 Params = Annotated[str, typer.Option(help='Parameters as a JSON object, {"name": value}.')]
 
 
@@ -324,19 +332,21 @@ def graph(
     n_neighbors: Annotated[
         int, typer.Option(min=1, help="Neighbours per point; all others where there are fewer.")
     ] = 90,
+    metric: Metric = "euclidean",
 ) -> None:
     """Compute the exact nearest-neighbour graph that the methods share."""
     from pipeline.neighbors.graph import graph_width, knn_graph
     from pipeline.neighbors.scale import scale_features
 
     artefacts.check_output(out, [".npz"], inputs=[features])
-    with record("graph", context.obj, [features], {"n_neighbors": n_neighbors}) as made:
-        points, made["exponent"] = scale_features(store.load_features(features))
+    options = {"n_neighbors": n_neighbors, "metric": metric}
+    with record("graph", context.obj, [features], options) as made:
+        points, made["exponent"] = scale_features(_features(features, metric))
         k, adapted = graph_width(n_neighbors, len(points))
         if adapted:
             log.info(f"graph: {adapted}")
         neighbors = knn_graph(points, k=k, device=context.obj)
-        made["context"] = artefacts.context(features)
+        made["context"] = {**artefacts.context(features), "metric": metric}
     store.save_graph(out, neighbors, made)
 
 
@@ -363,6 +373,7 @@ def embed(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse parameters that the points do not allow.")
     ] = False,
+    metric: Metric = "euclidean",
     seed: Seed = 0,
 ) -> None:
     """Lay the points out in 2-D by one method."""
@@ -378,8 +389,8 @@ def embed(
         "strict": strict,
         "seed": seed,
     }
-    with record("embed", context.obj, inputs, options) as made:
-        points = store.load_features(features)
+    with record("embed", context.obj, inputs, {**options, "metric": metric}) as made:
+        points = _features(features, metric)
         if table:
             artefacts.check_same_images(features, table)
         known = store.load_table(table, points=len(points)) if table else None
@@ -387,11 +398,11 @@ def embed(
             points,
             **options,
             labels=None if known is None else known.labels,
-            graph=_graph(graph, features, len(points)),
+            graph=_graph(graph, features, len(points), metric),
             device=context.obj,
         )
         made["info"] = layout.info
-        inherited = artefacts.context(features)
+        inherited = {**artefacts.context(features), "metric": metric}
         name = " ".join(filter(None, [step.METHODS[method].title, inherited.get("stage")]))
         made["context"] = {
             **inherited,
@@ -422,17 +433,20 @@ def quality(
         Path | None, typer.Option(help="Table of the images, for the linear probe.")
     ] = None,
     n_neighbors: Annotated[int, typer.Option(min=1, help="Neighbours that count.")] = 15,
+    metric: Metric = "euclidean",
 ) -> None:
     """Measure how well layouts separate the classes and keep the neighbours of the features."""
     from pipeline.measures.quality import Laid, measure_layouts
 
     inputs = [path for path in (*layout, features, graph, table) if path is not None]
     artefacts.check_output(out, [".json"], inputs=inputs)
-    with record("quality", context.obj, inputs, {"n_neighbors": n_neighbors}) as made:
+    options = {"n_neighbors": n_neighbors, "metric": metric}
+    with record("quality", context.obj, inputs, options) as made:
         paths = _by_method(layout)
-        points = store.load_features(features)
+        points = _features(features, metric)
         for path in layout:
             artefacts.check_made_from(path, features)
+            artefacts.check_same_metric(path, metric)
         if table:
             artefacts.check_same_images(features, table)
         known = store.load_table(table, points=len(points)) if table else None
@@ -443,14 +457,16 @@ def quality(
                 for method, each in laid_out.items()
             },
             features=points,
-            graph=_graph(graph, features, len(points)),
+            graph=_graph(graph, features, len(points), metric),
             labels=None if known is None else known.labels,
             split=None if known is None else known.split,
             k=n_neighbors,
+            cosine=metric != "cosine",
             device=context.obj,
         )
         made["context"] = {
             **artefacts.context(features),
+            "metric": metric,
             "layouts": {method: artefacts.context(path) for method, path in paths.items()},
         }
         if known is not None:
@@ -476,6 +492,7 @@ def change(
         Path | None, typer.Option(help="Predictions of the fine-tuned network.")
     ] = None,
     n_neighbors: Annotated[int, typer.Option(min=1, help="Neighbours that count.")] = 15,
+    metric: Metric = "euclidean",
     seed: Seed = 0,
 ) -> None:
     """Compare the features of each image before and after fine-tuning."""
@@ -485,8 +502,9 @@ def change(
     inputs = [path for path in given if path is not None]
     artefacts.check_output(out, [".parquet"], inputs=inputs)
     artefacts.check_output(measures, [".json"], inputs=inputs, option="--measures")
-    with record("change", context.obj, inputs, {"n_neighbors": n_neighbors, "seed": seed}) as made:
-        features = [store.load_features(path) for path in (before, after)]
+    options = {"n_neighbors": n_neighbors, "metric": metric, "seed": seed}
+    with record("change", context.obj, inputs, options) as made:
+        features = [_features(path, metric) for path in (before, after)]
         for path in (before, after):
             artefacts.check_same_images(path, table)
         known = store.load_table(table)
@@ -495,15 +513,19 @@ def change(
             labels=known.labels,
             split=known.split,
             graphs=(
-                _graph(graph_before, before, len(features[0])),
-                _graph(graph_after, after, len(features[1])),
+                _graph(graph_before, before, len(features[0]), metric),
+                _graph(graph_after, after, len(features[1]), metric),
             ),
             k=n_neighbors,
             seed=seed,
             device=context.obj,
         )
         head = store.load_predictions(predictions, known) if predictions else {}
-        made["context"] = {**artefacts.shared_context([before, after]), "stage": "change"}
+        made["context"] = {
+            **artefacts.shared_context([before, after]),
+            "metric": metric,
+            "stage": "change",
+        }
     store.save_json(measures, store.describe_change(found, known), made)
     store.save_change(out, found, known, head, made)
 
@@ -748,13 +770,22 @@ def _write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def _graph(path: Path | None, features: Path, points: int) -> "Graph | None":
-    """The graph of a file, checked to be one of these features."""
+def _features(path: Path, metric: str) -> "np.ndarray":
+    """The features of a file, for the cosine over their lengths."""
+    from pipeline.neighbors.scale import normalize_rows
+
+    values = store.load_features(path)
+    return normalize_rows(values) if metric == "cosine" else values
+
+
+def _graph(path: Path | None, features: Path, points: int, metric: str) -> "Graph | None":
+    """The graph of a file, checked to be one of these features by this metric."""
     from pipeline.neighbors.graph import check_graph
 
     if path is None:
         return None
     artefacts.check_made_from(path, features)
+    artefacts.check_same_metric(path, metric)
     return check_graph(store.load_graph(path), points, source=str(path))
 
 

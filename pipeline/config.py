@@ -316,6 +316,9 @@ class Study(StrictModel):
     """The layouts to compute, each with its parameters; {} for the defaults."""
     figure: Figure = Figure()
     report: Report = Report()
+    metric: Literal["euclidean", "cosine"] = "euclidean"
+    """Distances of features, in the graph, all methods and all measures: euclidean, or cosine, that
+    is Euclidean distances of features scaled to unit length."""
     strict: bool = False
     """Refuse parameters that so few points do not allow, such as a perplexity of 30 for 36 points;
     false takes the nearest value that they allow, and says so."""

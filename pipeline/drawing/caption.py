@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.drawing.palette import many_colors
 from pipeline.measures.accuracy import below_probe
-from pipeline.measures.table import look_up
+from pipeline.measures.table import METRICS, look_up
 
 MEASURED = (
     "Under each panel, 2-D kNN: the share of test images whose class is the majority among their "
@@ -90,6 +90,7 @@ def describe(
             if "image_size" in study
             else "."
         ),
+        METRICS[study.get("metric", "euclidean")],
         _accuracy(study.get("accuracy")),
         MEASURED.format(k=n_neighbors) if n_neighbors else "",
         ALIGNED if {"before", "after"} <= {context.get("stage") for context in contexts} else "",

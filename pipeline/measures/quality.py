@@ -26,8 +26,7 @@ from pipeline.measures.table import COSINE, FEATURES, defined, row_of
 from pipeline.neighbors.graph import Graph, check_graph, knn_graph
 from pipeline.neighbors.layout_neighbors import layout_neighbors
 from pipeline.neighbors.nearest_among import nearest_among
-from pipeline.neighbors.scale import scale_features
-from pipeline.neighbors.tiles import strips
+from pipeline.neighbors.scale import normalize_rows, scale_features
 
 WIDTH = 90  # of graphs that are computed here
 MIXED = 100  # classes, at most, whose mixing matrices are written
@@ -61,6 +60,7 @@ def measure_layouts(
     labels: np.ndarray | None = None,
     split: np.ndarray | None = None,
     k: int = 15,
+    cosine: bool = True,
     seed: int = 0,
     device: str = "auto",
 ) -> dict[str, Any]:
@@ -86,6 +86,9 @@ def measure_layouts(
     k : int
         Neighbours that count; fewer, in all spaces alike, where one of them has not k + 1 points
         to choose them from.
+    cosine : bool
+        Whether to take the class measures of the features by the cosine, too; of rows of unit
+        length those would be the same.
     seed : int
         Of the probe, and of the resamples behind intervals.
     device : {"auto", "cpu", "gpu"}
@@ -138,12 +141,12 @@ def measure_layouts(
     found = _Found(k, seed, device)
     if labels is not None:
         found.measure_features(X, graph_of(all_rows), labels, split)
-        if (cosine := _on_the_sphere(X)) is None:
-            warnings.append("no measures of the cosine: there are rows of length zero")
-        else:
-            width = min(2 * k, len(X) - 1)
-            near = knn_graph(cosine, k=width, device=device)
-            found.measure_neighbors(COSINE, labels, split, _among(cosine, near, k))
+        if cosine and not X.any(axis=1).all():
+            warnings.append("no measures of the cosine: there are rows of zeros")
+        elif cosine:
+            unit = normalize_rows(X)
+            near = knn_graph(unit, k=min(2 * k, len(X) - 1), device=device)
+            found.measure_neighbors(COSINE, labels, split, _among(unit, near, k))
     for same in _of_the_same_rows(layouts):
         rows = next(iter(same.values())).rows
         whole = np.array_equal(rows, all_rows)
@@ -266,16 +269,6 @@ def _among(X: np.ndarray, graph: Graph, k: int) -> Any:
 def _among_laid(xy: np.ndarray, k: int) -> Any:
     """The same of a layout."""
     return lambda chosen: layout_neighbors(xy, k=k, chosen=chosen)
-
-
-def _on_the_sphere(X: np.ndarray) -> np.ndarray | None:
-    """Rows over their lengths, whose Euclidean neighbours are those of the cosine."""
-    lengths = np.empty(len(X))
-    for rows in strips(len(X)):
-        lengths[rows] = np.linalg.norm(X[rows].astype(np.float64), axis=1)
-    if not lengths.all():
-        return None
-    return (X / lengths[:, None].astype(X.dtype)).astype(X.dtype)
 
 
 def _fitting(

@@ -14,6 +14,12 @@ TIES = (
 )
 
 FEATURES, COSINE = "features", "features, cosine"  # spaces; that of a layout is its method
+METRICS = {  # what to say of a study's metric
+    "euclidean": "",
+    "cosine": (
+        "Distances of features are those of the cosine: all features were scaled to unit length."
+    ),
+}
 
 
 class Measure(NamedTuple):

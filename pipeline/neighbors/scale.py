@@ -71,6 +71,39 @@ def scale_features(X: np.ndarray) -> Scaled:
     return Scaled(np.ldexp(X, -exponent) if exponent else X, exponent)
 
 
+def normalize_rows(X: np.ndarray) -> np.ndarray:
+    """Rows over their lengths: between these, Euclidean neighbours are those of the cosine.
+
+    The squared distance of two unit vectors is 2 - 2 cos, so that every step which takes Euclidean
+    distances takes cosines when it is given these.
+
+    Parameters
+    ----------
+    X : (n, d) array
+        As of `scale_features`.
+
+    Returns
+    -------
+    (n, d) float32 or float64
+
+    Raises
+    ------
+    InputError
+        As of `scale_features`; or a row of zeros, which has no direction.
+    """
+    X = scale_features(X).values
+    lengths = np.empty(len(X))
+    for rows in strips(len(X)):
+        lengths[rows] = np.linalg.norm(X[rows].astype(np.float64), axis=1)
+    zeros = np.flatnonzero(lengths == 0)
+    if len(zeros):
+        raise InputError(
+            f"{len(zeros):,} of {len(X):,} rows of the features are all zeros, the first is row "
+            f"{zeros[0]}: they have no cosine; take the Euclidean metric, or leave them out"
+        )
+    return (X / lengths[:, None].astype(X.dtype)).astype(X.dtype, copy=False)
+
+
 def check_features(X: np.ndarray) -> np.ndarray:
     """Return X as a C-ordered float32 or float64 matrix, or say what is wrong with it.
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Measured = tuple[Mapping[str, Any], Mapping[str, Any]]
 OF_A_BACKBONE = ("dataset", "backbone", "weights")
+SHARED = (*OF_A_BACKBONE, "stage", "metric")
 
 
 def summarize(measured: Iterable[Measured]) -> pd.DataFrame:
@@ -28,7 +29,7 @@ def summarize(measured: Iterable[Measured]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns dataset, backbone, weights, stage, method, engine, points, total_points;
+        Columns dataset, backbone, weights, stage, metric, method, engine, points, total_points;
         train_accuracy and test_accuracy of the fine-tuned network; probe_train_accuracy and
         probe_test_accuracy of a linear probe of these features; knn_accuracy of the test images in
         the layout (of all, without a split), with its interval knn_accuracy_low and
@@ -63,7 +64,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     """A row a layout of one feature set, given the linear probe before fine-tuning."""
     accuracy, probe = context.get("accuracy") or {}, measures.get("probe") or {}
-    shared = {key: context.get(key) for key in (*OF_A_BACKBONE, "stage")}
+    shared = {key: context.get(key) for key in SHARED}
     accuracies = {
         "train_accuracy": accuracy.get("train"),
         "test_accuracy": accuracy.get("test"),
@@ -131,9 +132,9 @@ def tabulate_measures(measured: Iterable[Measured]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns dataset, backbone, weights, stage; space ("features", "features, cosine" or a
-        method), split ("test", "train" or "all"), measure, value, low and high, the ends of the 95
-        % interval, empty where there is none.
+        Columns dataset, backbone, weights, stage, metric; space ("features", "features, cosine" or
+        a method), split ("test", "train" or "all"), measure, value, low and high, the ends of the
+        95 % interval, empty where there is none.
     """
     import pandas as pd
 
@@ -141,7 +142,7 @@ def tabulate_measures(measured: Iterable[Measured]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                **{key: context.get(key) for key in (*OF_A_BACKBONE, "stage")},
+                **{key: context.get(key) for key in SHARED},
                 **{column: row.get(column) for column in columns},
             }
             for context, measures in measured

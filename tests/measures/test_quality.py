@@ -142,7 +142,7 @@ def test_the_cosine_sees_directions_and_not_lengths():
     assert value(found, FEATURES, "knn_accuracy") < 0.95
     X[3] = 0
     found = measure_layouts(layouts, features=X, labels=labels, k=5)
-    assert "rows of length zero" in found["warnings"][0]
+    assert "rows of zeros" in found["warnings"][0]
 
 
 def test_each_set_of_rows_has_its_own_graph_once(features, monkeypatch):

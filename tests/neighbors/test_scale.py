@@ -5,7 +5,7 @@ import pytest
 from point_sets import blobs
 
 from pipeline.errors import InputError
-from pipeline.neighbors.scale import scale_features
+from pipeline.neighbors.scale import normalize_rows, scale_features
 
 
 def rescaled(scaled):
@@ -97,3 +97,18 @@ def test_rows_between_which_no_distance_can_be_computed_are_refused():
     scale_features(X)
     X[3] = 0  # has no digits to lose
     scale_features(X)
+
+
+@pytest.mark.parametrize("unit", [1, 2.0**-20, 2.0**700, 2.0**-700])
+def test_normalized_rows_are_directions_in_any_unit(unit):
+    X = blobs().astype(np.float64)
+    expected = X / np.linalg.norm(X, axis=1, keepdims=True)
+    assert np.allclose(normalize_rows(X * unit), expected, rtol=1e-15)
+    assert normalize_rows(X.astype(np.float32)).dtype == np.float32
+
+
+def test_rows_of_zeros_have_no_cosine():
+    X = blobs().astype(np.float32)
+    X[[3, 8]] = 0
+    with pytest.raises(InputError, match=f"2 of {len(X)} rows .* the first is row 3"):
+        normalize_rows(X)

@@ -13,7 +13,7 @@ rule graph:
         gpu=RESOURCES.gpu,
         mem_mb=RESOURCES.graph_memory,
     params:
-        options=flags(n_neighbors=STUDY.graph.n_neighbors),
+        options=flags(n_neighbors=STUDY.graph.n_neighbors, metric=STUDY.metric),
     shell:
         verb("graph", "--features {input.features:q}")
 
@@ -39,6 +39,7 @@ rule embed:
             method=wildcards.method,
             seed=STUDY.seed,
             strict=STUDY.strict,
+            metric=STUDY.metric,
             **split_options(STUDY.methods[wildcards.method])
             | {"engine": RESOURCES.engine(wildcards.method)},
         ),
@@ -69,7 +70,9 @@ rule quality:
         gpu=RESOURCES.gpu,
         mem_mb=RESOURCES.quality_memory,
     params:
-        options=lambda wildcards, input: repeated("layout", input.layouts),
+        options=lambda wildcards, input: repeated("layout", input.layouts)
+        + " "
+        + flags(metric=STUDY.metric),
     shell:
         verb(
             "quality",
@@ -99,7 +102,7 @@ rule change:
         gpu=RESOURCES.gpu,
         mem_mb=RESOURCES.change_memory,
     params:
-        options=flags(seed=STUDY.seed),
+        options=flags(metric=STUDY.metric, seed=STUDY.seed),
     shell:
         verb(
             "change",
