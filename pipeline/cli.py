@@ -267,6 +267,7 @@ def finetune(
         made["context"] = {
             **before,
             "stage": "after",
+            "seed": seed,
             "accuracy": result.accuracy,
             "warnings": [*before.get("warnings", []), *result.warnings],
         }
@@ -423,11 +424,12 @@ def embed(
 @app.command()
 def quality(
     context: typer.Context,
-    layout: Annotated[
-        list[Path], typer.Option(help="Layouts of these features, with labels; repeat for each.")
-    ],
     features: Annotated[Path, typer.Option(help="The features that were laid out.")],
     out: Annotated[Path, typer.Option(help="Measures to write, .json.")],
+    layout: Annotated[
+        list[Path] | None,
+        typer.Option(help="Layouts of these features, with labels; repeat for each."),
+    ] = None,
     graph: Annotated[Path | None, typer.Option(help="Their graph; computed if left out.")] = None,
     table: Annotated[
         Path | None, typer.Option(help="Table of the images, for the linear probe.")
@@ -435,16 +437,19 @@ def quality(
     n_neighbors: Annotated[int, typer.Option(min=1, help="Neighbours that count.")] = 15,
     metric: Metric = "euclidean",
 ) -> None:
-    """Measure how well layouts separate the classes and keep the neighbours of the features."""
+    """Measure features, and how well layouts of them separate the classes and keep neighbours."""
     from pipeline.measures.quality import Laid, measure_layouts
 
-    inputs = [path for path in (*layout, features, graph, table) if path is not None]
+    layouts = layout or []
+    if not layouts and table is None:
+        raise InputError("there is nothing to measure: give --layout, or --table for its classes")
+    inputs = [path for path in (*layouts, features, graph, table) if path is not None]
     artefacts.check_output(out, [".json"], inputs=inputs)
     options = {"n_neighbors": n_neighbors, "metric": metric}
     with record("quality", context.obj, inputs, options) as made:
-        paths = _by_method(layout)
+        paths = _by_method(layouts)
         points = _features(features, metric)
-        for path in layout:
+        for path in layouts:
             artefacts.check_made_from(path, features)
             artefacts.check_same_metric(path, metric)
         if table:
@@ -523,6 +528,7 @@ def change(
         head = store.load_predictions(predictions, known) if predictions else {}
         made["context"] = {
             **artefacts.shared_context([before, after]),
+            "seed": artefacts.context(after).get("seed"),
             "metric": metric,
             "stage": "change",
         }
@@ -656,6 +662,10 @@ def summary(
     change: Annotated[
         list[Path] | None, typer.Option(help="Measures of `tunescope change`; repeat for each.")
     ] = None,
+    control: Annotated[
+        list[Path] | None,
+        typer.Option(help="Measures of controls, for the table of all; repeat for each."),
+    ] = None,
     measures: Annotated[
         Path | None, typer.Option(help="Table of all measures, .csv: one row each.")
     ] = None,
@@ -663,16 +673,15 @@ def summary(
     """Tabulate the measures of a study as CSV."""
     from pipeline.report.summary import summarize, tabulate_measures
 
-    inputs = [*quality, *(change or [])]
+    inputs = [*quality, *(change or []), *(control or [])]
     artefacts.check_output(out, [".csv"], inputs=inputs)
     if measures:
         artefacts.check_output(measures, [".csv"], inputs=inputs, option="--measures")
     with record("summary", context.obj, inputs, {}) as made:
-        measured = [(artefacts.context(path), store.load_measures(path)) for path in quality]
-        changed = [(artefacts.context(path), store.load_measures(path)) for path in change or []]
-        table = summarize(measured)
+        found = {path: (artefacts.context(path), store.load_measures(path)) for path in inputs}
+        table = summarize(found[path] for path in quality)
     if measures:
-        store.save_csv(measures, tabulate_measures([*measured, *changed]), made)
+        store.save_csv(measures, tabulate_measures(found.values()), made)
     store.save_csv(out, table, made)
 
 

@@ -31,6 +31,8 @@ from pipeline.runtime.yaml_text import read_yaml, write_yaml
 
 STAGES = ("before", "after")
 
+Name = Literal["VGG16", "VGG19", "ResNet50V2", "MobileNet", "MobileNetV2"]
+
 ImageSize = Annotated[int, Field(ge=32, le=1024)]
 Subset = Annotated[int, Field(ge=4, le=1_000_000_000)]
 AtLeastOne = Annotated[float, Field(ge=1)]
@@ -287,6 +289,38 @@ class Figure(StrictModel):
     """Points to mark: those of test images, or those whose class the fine-tuned network misses."""
 
 
+class Controls(StrictModel):
+    """Further runs that tell a change from noise; of these only features are measured."""
+
+    seeds: Annotated[int, Field(ge=1, le=20)] = 1
+    """Fine-tunings of a backbone, each with another seed: 3 give the range of 3 runs, within which
+    a change is called inconclusive."""
+    random_weights: bool = False
+    """Whether the same architecture with random weights, not fine-tuned, gives a floor to the
+    measures before fine-tuning."""
+    backbones: list[Name] | None = None
+    """Backbones that have controls; null is all."""
+
+
+class Claim(StrictModel):
+    """A sentence that the page answers beside its own: supported, not supported or inconclusive."""
+
+    claim: Text
+    """The sentence."""
+    measure: Text
+    """A measure of `measures.csv`."""
+    comparison: Literal["above", "below"]
+    """Where the measure, with its whole interval, must lie for the claim to be supported."""
+    threshold: float
+    """Above or below what."""
+    space: Text = "features"
+    """features, "features, cosine" or a method."""
+    stage: Literal["before", "after", "change"] = "after"
+    """Of which features, or of what changed."""
+    split: Literal["test", "train", "all"] | None = None
+    """Of which images; null takes the test images, or all where there is no split."""
+
+
 class Report(StrictModel):
     """The page with the answer."""
 
@@ -315,6 +349,9 @@ class Study(StrictModel):
     methods: Annotated[dict[str, dict[str, Any]], _checked_by(_Methods, _in_order)]
     """The layouts to compute, each with its parameters; {} for the defaults."""
     figure: Figure = Figure()
+    controls: Controls = Controls()
+    claims: list[Claim] = Field([])
+    """Claims of your own, decided for each backbone by what you write here before it runs."""
     report: Report = Report()
     metric: Literal["euclidean", "cosine"] = "euclidean"
     """Distances of features, in the graph, all methods and all measures: euclidean, or cosine, that
@@ -322,6 +359,12 @@ class Study(StrictModel):
     strict: bool = False
     """Refuse parameters that so few points do not allow, such as a perplexity of 30 for 36 points;
     false takes the nearest value that they allow, and says so."""
+
+    @property
+    def controlled(self) -> list[str]:
+        """Names of the backbones that have controls, if any are asked for."""
+        named = self.controls.backbones
+        return [name for name in self.backbones if named is None or name in named]
 
 
 def parse_config(config: Mapping[str, Any]) -> Study:

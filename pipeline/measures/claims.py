@@ -6,26 +6,34 @@ Class accuracies are of test images, judged by training images; of all images wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from math import sqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from pipeline.measures.evidence import (
+    INCONCLUSIVE,
+    NOT_APPLICABLE,
+    NOT_SUPPORTED,
+    SUPPORTED,
+    Decision,
+    Evidence,
+    all_of,
+    by_sign,
+    difference,
+    estimate,
+    percent,
+    percent_of_runs,
+    range_of_runs,
+)
 from pipeline.measures.intervals import Estimate
-from pipeline.measures.table import FEATURES, look_up
+from pipeline.measures.table import FEATURES
 from pipeline.methods.registry import METHODS
 
-SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, NOT_APPLICABLE = (
-    "supported",
-    "not supported",
-    "inconclusive",
-    "not applicable",
-)
 OVERLAPPING = 0.95  # test accuracy below which classes are said to overlap
 AS_MUCH = 0.02  # difference of gains that counts as none
 Z90 = 1.6448536269514722 / 1.959963984540054  # a 90 % interval's width over a 95 % one's
-DISTINCT, OTHERS = ("tsne", "isomap"), ("pca", "mds", "lle")
-
-Rows = Sequence[Mapping[str, Any]]
+DISTINCT, COMPACT, OTHERS = ("tsne", "isomap"), ("pca", "mds"), ("pca", "mds", "lle")
+NAMED = (*OTHERS, *DISTINCT, "umap")
 
 
 class Verdict(NamedTuple):
@@ -47,26 +55,6 @@ class Verdict(NamedTuple):
     numbers: str
 
 
-class Evidence(NamedTuple):
-    """Measures of one backbone: rows as of `measure_layouts` and `measure_change`."""
-
-    before: Rows
-    after: Rows
-    change: Rows
-
-
-def difference(first: Estimate, second: Estimate) -> Estimate:
-    """Second less first, of two shares with Wilson's intervals, as if of different images.
-
-    Newcombe (1998, Statistics in Medicine 17, 873-890, method 10). Of the same images the interval
-    is too wide rather than too narrow.
-    """
-    value = second.value - first.value
-    below = sqrt((second.value - second.low) ** 2 + (first.high - first.value) ** 2)
-    above = sqrt((second.high - second.value) ** 2 + (first.value - first.low) ** 2)
-    return Estimate(value, value - below, value + above)
-
-
 def judge(evidence: Evidence) -> list[Verdict]:
     """Decide all claims for one backbone.
 
@@ -86,42 +74,8 @@ def judge(evidence: Evidence) -> list[Verdict]:
     return verdicts
 
 
-Decision = tuple[str, str] | None
-
-
-def _accuracy(rows: Rows, space: str) -> Estimate | None:
-    """The k-NN accuracy in a space, with its interval."""
-    found = look_up(rows, space, "knn_accuracy")
-    if found is None or found[1]["low"] is None:
-        return None
-    return Estimate(*(found[1][key] for key in ("value", "low", "high")))
-
-
-def _row(rows: Rows, measure: str, split: str) -> Estimate | None:
-    """A measure of the features of one split, with its interval."""
-    for row in rows:
-        if (row["space"], row["measure"], row["split"]) == (FEATURES, measure, split):
-            values = [row[key] for key in ("value", "low", "high")]
-            return None if None in values else Estimate(*values)
-    return None
-
-
-def percent(estimate: Estimate, *, sign: bool = False) -> str:
-    """In percent (with a sign: percentage points), and the interval."""
-    form = "+.1f" if sign else ".1f"
-    value, low, high = (format(100 * each, form) for each in estimate)
-    return f"{value} [{low}, {high}]"
-
-
-def by_sign(change: Estimate) -> str:
-    """Supported for a gain, not supported for a loss, inconclusive where the interval holds 0."""
-    if change.low <= 0 <= change.high:
-        return INCONCLUSIVE
-    return SUPPORTED if change.value > 0 else NOT_SUPPORTED
-
-
-def _overlap_before(evidence: Evidence) -> Decision:
-    if (accuracy := _accuracy(evidence.before, FEATURES)) is None:
+def _classes_overlap(evidence: Evidence) -> Decision:
+    if (accuracy := estimate(evidence.before, FEATURES, "knn_accuracy")) is None:
         return None
     numbers = f"{percent(accuracy)} %"
     if accuracy.low <= OVERLAPPING <= accuracy.high:
@@ -129,34 +83,76 @@ def _overlap_before(evidence: Evidence) -> Decision:
     return SUPPORTED if accuracy.value < OVERLAPPING else NOT_SUPPORTED, numbers
 
 
+def _gain(evidence: Evidence) -> Estimate | None:
+    return estimate(evidence.change, FEATURES, "knn_accuracy_gain")
+
+
 def _features_separate(evidence: Evidence) -> Decision:
-    gain = _row(evidence.change, "knn_accuracy_gain", "test")
-    gain = gain or _row(evidence.change, "knn_accuracy_gain", "all")
-    return None if gain is None else (by_sign(gain), f"{percent(gain, sign=True)} points")
+    if (gain := _gain(evidence)) is None:
+        return None
+    runs = range_of_runs(evidence, _gain)
+    numbers = f"{percent(gain, sign=True)} points{percent_of_runs(runs, sign=True)}"
+    return by_sign(gain, spread=runs.width), numbers
+
+
+def _of_layouts(evidence: Evidence, measure: str) -> dict[str, tuple[Estimate, Estimate]]:
+    """A measure of each method's layout before and after, where it has an interval."""
+    found = {}
+    for method in NAMED:
+        pair = [estimate(rows, method, measure) for rows in (evidence.before, evidence.after)]
+        if pair[0] is not None and pair[1] is not None:
+            found[method] = (pair[0], pair[1])
+    return found
 
 
 def _layouts_separate(evidence: Evidence) -> Decision:
-    gains = {}
-    for method in (*OTHERS, *DISTINCT, "umap"):
-        pair = _accuracy(evidence.before, method), _accuracy(evidence.after, method)
-        if pair[0] is not None and pair[1] is not None:
-            gains[method] = difference(pair[0], pair[1])
+    pairs = _of_layouts(evidence, "knn_accuracy")
+    gains = {method: difference(*pair) for method, pair in pairs.items()}
     if not gains:
         return None
-    answers = {method: by_sign(gain) for method, gain in gains.items()}
     numbers = "; ".join(
         f"{METHODS[method].title} {percent(gain, sign=True)}" for method, gain in gains.items()
     )
-    for answer in (NOT_SUPPORTED, INCONCLUSIVE):
-        if answer in answers.values():
-            return answer, numbers
-    return SUPPORTED, numbers
+    return all_of([by_sign(gain) for gain in gains.values()]), numbers
+
+
+def _tighter(pair: tuple[Estimate, Estimate]) -> str:
+    """Whether the variance of classes fell in a layout."""
+    return by_sign(difference(pair[1], pair[0]))
+
+
+def _variances(pairs: Mapping[str, tuple[Estimate, Estimate]]) -> str:
+    return "; ".join(
+        f"{METHODS[method].title} {old.value:.2g} to {new.value:.2g}"
+        for method, (old, new) in pairs.items()
+    )
+
+
+def _layouts_compact(evidence: Evidence) -> Decision:
+    pairs = _of_layouts(evidence, "cdnv")
+    if not pairs:
+        return None
+    return all_of([_tighter(pair) for pair in pairs.values()]), _variances(pairs)
+
+
+def _less_compact(evidence: Evidence) -> Decision:
+    pairs = _of_layouts(evidence, "cdnv")
+    pairs = {method: pairs[method] for method in (*COMPACT, *DISTINCT) if method in pairs}
+    if len(pairs) < len(COMPACT) + len(DISTINCT):
+        return None
+    linear = min((pairs[method][1] for method in COMPACT), key=lambda each: each.value)
+    others = max((pairs[method][1] for method in DISTINCT), key=lambda each: each.value)
+    answers = [
+        *(_tighter(pairs[method]) for method in COMPACT),
+        by_sign(difference(others, linear)),
+    ]
+    return all_of(answers), _variances(pairs)
 
 
 def _most_distinct(evidence: Evidence) -> Decision:
-    found = {method: _accuracy(evidence.after, method) for method in (*DISTINCT, *OTHERS)}
-    known = {method: each for method, each in found.items() if each is not None}
-    if len(known) < len(found):
+    after = {method: pair[1] for method, pair in _of_layouts(evidence, "knn_accuracy").items()}
+    known = {method: after[method] for method in (*DISTINCT, *OTHERS) if method in after}
+    if len(known) < len(DISTINCT) + len(OTHERS):
         return None
     worst = min((known[method] for method in DISTINCT), key=lambda each: each.value)
     best = max((known[method] for method in OTHERS), key=lambda each: each.value)
@@ -166,37 +162,67 @@ def _most_distinct(evidence: Evidence) -> Decision:
     return by_sign(difference(best, worst)), numbers
 
 
+def _probe_gain(evidence: Evidence) -> Estimate | None:
+    before, after = (
+        estimate(rows, FEATURES, "linear_probe", "test")
+        for rows in (evidence.before, evidence.after)
+    )
+    return None if before is None or after is None else difference(before, after)
+
+
 def _linearly_separable(evidence: Evidence) -> Decision:
-    pair = [_row(rows, "linear_probe", "test") for rows in (evidence.before, evidence.after)]
-    if pair[0] is None or pair[1] is None:
+    if (gain := _probe_gain(evidence)) is None:
         return None
-    gain = difference(pair[0], pair[1])
-    return by_sign(gain), f"{percent(pair[0])} to {percent(pair[1])} %"
+    runs = range_of_runs(evidence, _probe_gain)
+    numbers = f"{percent(gain, sign=True)} points{percent_of_runs(runs, sign=True)}"
+    return by_sign(gain, spread=runs.width), numbers
+
+
+def _test_less_train(evidence: Evidence) -> Estimate | None:
+    """The gain of test images less that of training images, with a 90 % interval."""
+    train, test = (
+        estimate(evidence.change, FEATURES, "knn_accuracy_gain", split)
+        for split in ("train", "test")
+    )
+    if train is None or test is None:
+        return None
+    below = Z90 * sqrt(sum((gain.value - gain.low) ** 2 for gain in (train, test)))
+    above = Z90 * sqrt(sum((gain.high - gain.value) ** 2 for gain in (train, test)))
+    less = test.value - train.value
+    return Estimate(less, less - below, less + above)
 
 
 def _test_gains_as_much(evidence: Evidence) -> Decision:
-    gains = [_row(evidence.change, "knn_accuracy_gain", split) for split in ("train", "test")]
-    if gains[0] is None or gains[1] is None:
+    if (less := _test_less_train(evidence)) is None:
         return None
-    change = gains[1].value - gains[0].value
-    below = Z90 * sqrt(sum((gain.value - gain.low) ** 2 for gain in gains if gain))
-    above = Z90 * sqrt(sum((gain.high - gain.value) ** 2 for gain in gains if gain))
-    low, high = change - below, change + above
-    numbers = f"test {percent(gains[1], sign=True)}, training {percent(gains[0], sign=True)} points"
-    if low >= -AS_MUCH and high <= AS_MUCH:
+    runs = range_of_runs(evidence, _test_less_train)
+    test, train = (
+        estimate(evidence.change, FEATURES, "knn_accuracy_gain", split)
+        for split in ("test", "train")
+    )
+    numbers = "".join(
+        [
+            f"test {percent(test, sign=True)}, " if test else "",
+            f"training {percent(train, sign=True)} points" if train else "",
+            f"; test less training{percent_of_runs(runs, sign=True)[1:]}" if runs.runs > 1 else "",
+        ]
+    )
+    if max(abs(each) for each in (less.low, less.high, runs.low, runs.high)) <= AS_MUCH:
         return SUPPORTED, numbers
-    return (NOT_SUPPORTED if high < -AS_MUCH or low > AS_MUCH else INCONCLUSIVE), numbers
+    apart = less.high < -AS_MUCH or less.low > AS_MUCH
+    agree = runs.high < -AS_MUCH or runs.low > AS_MUCH
+    return NOT_SUPPORTED if apart and agree else INCONCLUSIVE, numbers
 
 
 CLAIMS: list[tuple[str, str, Callable[[Evidence], Decision]]] = [
     (
         "Before fine-tuning the classes overlap.",
         f"k-NN accuracy in feature space below {100 * OVERLAPPING:.0f} %",
-        _overlap_before,
+        _classes_overlap,
     ),
     (
         "Fine-tuning separates the classes in feature space.",
-        "paired gain of k-NN accuracy above 0",
+        "paired gain of k-NN accuracy above 0, and above the range of the runs",
         _features_separate,
     ),
     (
@@ -205,18 +231,31 @@ CLAIMS: list[tuple[str, str, Callable[[Evidence], Decision]]] = [
         _layouts_separate,
     ),
     (
+        "Compactness improves under every method.",
+        "class-distance normalised variance in each layout falls (those of t-SNE and UMAP choose "
+        "the sizes of clusters themselves)",
+        _layouts_compact,
+    ),
+    (
         "After fine-tuning, t-SNE and Isomap are the most distinct (PCA, MDS and LLE less so).",
         "the smaller k-NN accuracy of t-SNE and Isomap above the largest of PCA, MDS and LLE",
         _most_distinct,
     ),
     (
+        "PCA and MDS improve, but stay less compact than t-SNE and Isomap.",
+        "class-distance normalised variance in PCA and in MDS falls, and the smaller of theirs "
+        "stays above the larger of t-SNE and Isomap",
+        _less_compact,
+    ),
+    (
         "The features become more linearly separable.",
-        "gain of the linear probe's test accuracy above 0",
+        "gain of the linear probe's test accuracy above 0, and above the range of the runs",
         _linearly_separable,
     ),
     (
         "Test images gain as much as training images.",
-        f"90 % interval of the difference of their gains within {100 * AS_MUCH:.0f} points of 0",
+        f"90 % interval of the difference of their gains, and all runs, within "
+        f"{100 * AS_MUCH:.0f} points of 0",
         _test_gains_as_much,
     ),
 ]

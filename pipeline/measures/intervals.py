@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 
 LEVEL = 0.95
 RESAMPLES = 2000
+GROUPS = 20  # of a jackknife
 Z = 1.959963984540054  # the 97.5 % quantile of the standard normal distribution
 
 
@@ -85,3 +87,28 @@ def _resampled_means(scores: np.ndarray, size: int, rng: np.random.Generator) ->
         drawn = rng.multinomial(size, counts / size, size=many)
         means[first : first + many] = drawn @ levels / size
     return means
+
+
+def jackknife(value: float | None, left_out: Sequence[float | None]) -> Estimate | None:
+    """A value and 1.96 standard errors on either side (Efron & Tibshirani, 1993, chapter 11).
+
+    Parameters
+    ----------
+    value : float or None
+        Of all images; None where it is undefined.
+    left_out : sequence of float or None
+        The same without one group of images each, the groups being of about one size.
+
+    Returns
+    -------
+    Estimate or None
+        The ends are NaN where a value without some group is undefined.
+    """
+    known = [each for each in left_out if each is not None]
+    if value is None or len(known) < len(left_out):
+        return None if value is None else Estimate(value, np.nan, np.nan)
+    count = len(known)
+    error = float(
+        np.sqrt((count - 1) / count * np.square(np.subtract(known, np.mean(known))).sum())
+    )
+    return Estimate(value, value - Z * error, value + Z * error)

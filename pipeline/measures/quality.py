@@ -15,11 +15,12 @@ from pipeline.measures.intervals import Estimate
 from pipeline.measures.overlap import area, co_ranking, neighbors_kept, r_nx
 from pipeline.measures.probe import linear_probe, probe_problem
 from pipeline.measures.representation import (
-    cdnv,
     class_moments,
+    compactness,
     dead_features,
     effective_rank,
     hubness,
+    median_cdnv,
     nc1,
 )
 from pipeline.measures.table import COSINE, FEATURES, defined, row_of
@@ -190,9 +191,7 @@ class _Found:
         for name, part in parts(split, len(X)).items():
             moments = class_moments(X[part.judged], labels[part.judged])
             self.add(FEATURES, name, "nc1", nc1(X[part.judged], labels[part.judged], moments))
-            pairs = cdnv(moments)
-            defined = pairs[np.isfinite(pairs)]
-            self.add(FEATURES, name, "cdnv", float(np.median(defined)) if len(defined) else None)
+            self.add(FEATURES, name, "cdnv", median_cdnv(moments))
         hubs = hubness(graph.indices, k=self.k)
         self.add(FEATURES, "all", "hubness", hubs.skewness)
         self.add(FEATURES, "all", "largest_hub", hubs.largest)
@@ -233,6 +232,9 @@ class _Found:
         near = {}
         for name, laid in layouts.items():
             self.measure_neighbors(name, labels, laid.split, _among_laid(laid.xy, self.k))
+            for split, (judged, _) in parts(laid.split, len(X)).items():
+                tightness = compactness(laid.xy[judged], labels[judged], seed=self.seed)
+                self.add(name, split, "cdnv", tightness)
             near[name] = layout_neighbors(laid.xy, k=max(width, self.k))
             kept = neighbors_kept(graph.indices, near[name], k=self.k)
             estimate = intervals.mean(kept, labels, seed=self.seed)

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.measures.intervals import Estimate, Z
+from pipeline.measures.intervals import GROUPS, Estimate, jackknife
 from pipeline.neighbors.tiles import strips
 
-GROUPS = 20  # of the jackknife
 LARGEST = 10  # rows that CKA is also computed without
 
 
@@ -165,10 +164,10 @@ def similarity(X: np.ndarray, Y: np.ndarray, *, seed: int = 0) -> Similarity:
     without = {name: whole[name].without(few[name]) for name in pairs}
     permuted = sums(X, Y[rng.permutation(n)], np.arange(n), shifts)
     return Similarity(
-        _jackknife(_cka(whole), [each for each, _ in left_out]),
+        jackknife(_cka(whole), [each for each, _ in left_out]),
         _cka(without),
         largest,
-        _jackknife(_procrustes(whole), [each for _, each in left_out]),
+        jackknife(_procrustes(whole), [each for _, each in left_out]),
         _procrustes({**whole, "xy": permuted}),
     )
 
@@ -199,15 +198,3 @@ def _procrustes(s: dict[str, Sums]) -> float | None:
         return None
     nuclear = np.linalg.svd(centred(s["xy"]), compute_uv=False).sum()
     return float(2 - 2 * nuclear / np.sqrt(norms))
-
-
-def _jackknife(value: float | None, left_out: list[float | None]) -> Estimate | None:
-    """The value and 1.96 standard errors on either side (Efron & Tibshirani, 1993, chapter 11)."""
-    known = [each for each in left_out if each is not None]
-    if value is None or len(known) < len(left_out):
-        return None if value is None else Estimate(value, np.nan, np.nan)
-    count = len(known)
-    error = float(
-        np.sqrt((count - 1) / count * np.square(np.subtract(known, np.mean(known))).sum())
-    )
-    return Estimate(value, value - Z * error, value + Z * error)

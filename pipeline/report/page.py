@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.measures.accuracy import below_probe
-from pipeline.measures.claims import Evidence, Verdict, judge, percent
+from pipeline.measures.claims import Verdict, judge
+from pipeline.measures.evidence import Evidence, percent
 from pipeline.measures.intervals import Estimate, share
 from pipeline.measures.table import COSINE, FEATURES, MEASURES
 from pipeline.methods.registry import METHODS
@@ -331,7 +332,7 @@ def _arrow(old: Mapping[str, Any], new: Mapping[str, Any], better: str) -> str:
     if old["value"] is None or new["value"] is None or old["value"] == new["value"]:
         return ""
     rises = new["value"] > old["value"]
-    if old["low"] is None or not better:
+    if None in (old["low"], new["low"]) or not better:
         return "rises" if rises else "falls"
     if old["low"] <= new["high"] and new["low"] <= old["high"]:
         return "open"

@@ -35,9 +35,9 @@ def tabulate_runtimes(sidecars: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        In the order of the workflow: step, backbone, stage (before, after), method, seconds (wall,
-        of the whole process), cpu_seconds (of all its threads), peak_mb (largest resident memory),
-        gpu_peak_mb, gpu_energy_j (see `pipeline.runtime.gpus.metered`). What does not apply is
+        In the order of the workflow: step, backbone, weights, seed (of fine-tuning), stage (before,
+        after), method, seconds (wall, of the whole process), cpu_seconds (of all its
+        threads), peak_mb (largest resident memory), gpu_peak_mb, gpu_energy_j (see `pipeline.runtime.gpus.metered`). What does not apply is
         empty.
     """
     import pandas as pd
@@ -59,6 +59,8 @@ def _row(sidecar: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "step": step,
         "backbone": context.get("backbone", "") if step != "summary" else "",
+        "weights": context.get("weights", "") if step != "summary" else "",
+        "seed": context.get("seed") if step != "summary" else None,
         "stage": context.get("stage", "") if step in OF_A_STAGE else "",
         "method": context.get("method", "") if step == "embed" else "",
         "seconds": process.get("seconds", sidecar.get("seconds")),

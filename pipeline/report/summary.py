@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Measured = tuple[Mapping[str, Any], Mapping[str, Any]]
 OF_A_BACKBONE = ("dataset", "backbone", "weights")
-SHARED = (*OF_A_BACKBONE, "stage", "metric")
+SHARED = (*OF_A_BACKBONE, "seed", "stage", "metric")
 
 
 def summarize(measured: Iterable[Measured]) -> pd.DataFrame:
@@ -29,13 +29,14 @@ def summarize(measured: Iterable[Measured]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns dataset, backbone, weights, stage, metric, method, engine, points, total_points;
-        train_accuracy and test_accuracy of the fine-tuned network; probe_train_accuracy and
-        probe_test_accuracy of a linear probe of these features; knn_accuracy of the test images in
-        the layout (of all, without a split), with its interval knn_accuracy_low and
-        knn_accuracy_high, train_knn_accuracy of the training images, and features_knn_accuracy of
-        the test images in feature space; neighborhood_preservation; k, the number of neighbours
-        that count; warnings, all sentences on the layout and its features, joined by semicolons.
+        Columns dataset, backbone, weights, seed, stage, metric, method, engine, points,
+        total_points; train_accuracy and test_accuracy of the fine-tuned network;
+        probe_train_accuracy and probe_test_accuracy of a linear probe of these features;
+        knn_accuracy of the test images in the layout (of all, without a split), with its interval
+        knn_accuracy_low and knn_accuracy_high, train_knn_accuracy of the training images, and
+        features_knn_accuracy of the test images in feature space; neighborhood_preservation; k, the
+        number of neighbours that count; warnings, all sentences on the layout and its features,
+        joined by semicolons.
     """
     import pandas as pd
 
@@ -132,9 +133,9 @@ def tabulate_measures(measured: Iterable[Measured]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns dataset, backbone, weights, stage, metric; space ("features", "features, cosine" or
-        a method), split ("test", "train" or "all"), measure, value, low and high, the ends of the
-        95 % interval, empty where there is none.
+        Columns dataset, backbone, weights, seed (of fine-tuning), stage, metric; space
+        ("features", "features, cosine" or a method), split ("test", "train" or "all"), measure,
+        value, low and high, the ends of the 95 % interval, empty where there is none.
     """
     import pandas as pd
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 from pipeline.config import Study
 from pipeline.errors import InputError
 from pipeline.images.dataset import check_source, count_images, resolve_source
+from pipeline.measures.table import COSINE, FEATURES, MEASURES
 from pipeline.methods.embed import adapt
 from pipeline.methods.registry import METHODS, engine_name
 from pipeline.networks.backbone import NAMED_WEIGHTS
@@ -54,13 +56,34 @@ def check_study(study: Study) -> None:
     Raises
     ------
     InputError
-        A method that takes more neighbours than the graph has; with `strict`, a parameter that so
-        few images do not allow.
+        Controls of a backbone that the study has not; a method that takes more neighbours than the
+        graph has; with `strict`, a parameter that so few images do not allow.
     """
+    _check_names(study)
     check_source(study.dataset.source)
     images = count_images(study.dataset.source, subset=study.dataset.model_dump()["subset"])
     for method in study.methods:
         _check_method(study, method, images)
+
+
+def _check_names(study: Study) -> None:
+    """Names that refer to other keys, or to measures."""
+    for name in study.controls.backbones or []:
+        if name not in study.backbones:
+            raise InputError(
+                f"controls.backbones has {name!r} but the backbones of the study are "
+                f"{', '.join(study.backbones)}: name some of these"
+            )
+    spaces = [FEATURES, COSINE, *study.methods]
+    for number, claim in enumerate(study.claims):
+        for key, allowed in (("measure", MEASURES), ("space", spaces)):
+            if (value := getattr(claim, key)) not in allowed:
+                near = difflib.get_close_matches(value, allowed, n=1)
+                hint = f" (did you mean {near[0]}?)" if near else ""
+                raise InputError(
+                    f"claims.{number}.{key} is {value!r}{hint} but must be one of "
+                    f"{', '.join(allowed)}"
+                )
 
 
 def _check_method(study: Study, method: str, images: int) -> None:

@@ -137,7 +137,7 @@ FILES = {
     ],
     "runtimes": _modules("pipeline/report", "runtimes"),
     "report": [
-        *_modules("pipeline/measures", "accuracy claims intervals table"),
+        *_modules("pipeline/measures", "accuracy claims evidence intervals table"),
         *_modules("pipeline/report", "page plots"),
         "pipeline/report/templates/page.html",
     ],

@@ -2,30 +2,48 @@
 
 import pytest
 
-from pipeline.measures.claims import (
-    CLAIMS,
+from pipeline.measures.claims import CLAIMS, judge
+from pipeline.measures.claims_over_backbones import judge_together
+from pipeline.measures.evidence import (
     INCONCLUSIVE,
     NOT_APPLICABLE,
     NOT_SUPPORTED,
     SUPPORTED,
     Evidence,
+    OtherRun,
     difference,
-    judge,
 )
 from pipeline.measures.intervals import Estimate, share
+from pipeline.measures.own_claims import OwnClaim, judge_own
 from pipeline.measures.table import FEATURES, row_of
 
 BEFORE = {FEATURES: 0.6, "pca": 0.3, "mds": 0.3, "lle": 0.3, "tsne": 0.5, "isomap": 0.4}
 AFTER = {FEATURES: 0.97, "pca": 0.8, "mds": 0.85, "lle": 0.7, "tsne": 0.96, "isomap": 0.93}
+LOOSE = {"pca": 2.0, "mds": 1.5, "lle": 3.0, "tsne": 0.9, "isomap": 1.0}
+TIGHT = {"pca": 0.5, "mds": 0.4, "lle": 0.6, "tsne": 0.1, "isomap": 0.2}
 N = 2000
 
+OVERLAP = "Before fine-tuning the classes overlap"
+FEATURES_SEPARATE = "Fine-tuning separates the classes in feature space"
+LAYOUTS_SEPARATE = "Separation improves under every method"
+LAYOUTS_COMPACT = "Compactness improves under every method"
+DISTINCT = "After fine-tuning, t-SNE and Isomap are the most distinct"
+LESS_COMPACT = "PCA and MDS improve, but stay less compact"
+SEPARABLE = "The features become more linearly separable"
+AS_MUCH = "Test images gain as much as training images"
+LLE_VARIES = "LLE varies most across backbones"
 
-def accuracies(values, *, n=N, probe=None):
+
+def accuracies(values, *, n=N, probe=None, loose=None):
     rows = [
         row_of(space, "test", "knn_accuracy", share(round(p * n), n)) for space, p in values.items()
     ]
     if probe is not None:
         rows.append(row_of(FEATURES, "test", "linear_probe", share(round(probe * n), n)))
+    for space, value in (loose or {}).items():
+        rows.append(
+            row_of(space, "test", "cdnv", Estimate(value, value - 2 / n**0.5, value + 2 / n**0.5))
+        )
     return rows
 
 
@@ -36,8 +54,22 @@ def gains(test, train, margin=0.01):
     ]
 
 
-def answers(before, after, change):
-    return [verdict.answer for verdict in judge(Evidence(before, after, change))]
+def pick(verdicts, claim):
+    """The one verdict on a sentence."""
+    (found,) = (verdict for verdict in verdicts if verdict.claim.startswith(claim))
+    return found
+
+
+def answer(claim, *evidence, **more):
+    return pick(judge(Evidence(*evidence, **more)), claim).answer
+
+
+def answers(*evidence):
+    return {verdict.claim: verdict.answer for verdict in judge(Evidence(*evidence))}
+
+
+CLEAR_BEFORE = accuracies(BEFORE, probe=0.8, loose=LOOSE)
+CLEAR_AFTER = accuracies(AFTER, probe=0.97, loose=TIGHT)
 
 
 def test_newcombes_interval_is_that_of_his_paper():
@@ -48,50 +80,145 @@ def test_newcombes_interval_is_that_of_his_paper():
     assert found.high == pytest.approx(0.3339, abs=5e-5)
 
 
-def test_a_clear_case_and_its_mirror():
-    before, after = accuracies(BEFORE, probe=0.8), accuracies(AFTER, probe=0.97)
-    assert answers(before, after, gains(0.37, 0.37, margin=0.005)) == [SUPPORTED] * 6
-    flipped = answers(after, before, gains(-0.37, 0.3))
-    assert flipped == [NOT_SUPPORTED] * 3 + [SUPPORTED] + [NOT_SUPPORTED] * 2
+def test_a_clear_case_supports_every_claim():
+    found = answers(CLEAR_BEFORE, CLEAR_AFTER, gains(0.37, 0.37, margin=0.005))
+    assert set(found.values()) == {SUPPORTED}
+    assert len(found) == len(CLAIMS)
+
+
+@pytest.mark.parametrize(
+    "claim", [OVERLAP, FEATURES_SEPARATE, LAYOUTS_SEPARATE, LAYOUTS_COMPACT, LESS_COMPACT]
+)
+def test_its_mirror_refutes_what_it_supports(claim):
+    """Before and after exchanged: accuracies fall, variances grow."""
+    assert answer(claim, CLEAR_AFTER, CLEAR_BEFORE, gains(-0.37, 0.3)) == NOT_SUPPORTED
+
+
+@pytest.mark.parametrize("claim", [SEPARABLE, AS_MUCH])
+def test_its_mirror_refutes_probe_and_equal_gains(claim):
+    assert answer(claim, CLEAR_AFTER, CLEAR_BEFORE, gains(-0.37, 0.3)) == NOT_SUPPORTED
 
 
 def test_identical_features_are_inconclusive_in_every_change():
-    rows = accuracies(BEFORE, probe=0.8)
-    still = [
-        row_of(FEATURES, split, "knn_accuracy_gain", Estimate(0.0, 0.0, 0.0))
-        for split in ("test", "train")
-    ]
-    found = answers(rows, rows, still)
-    assert [found[i] for i in (1, 2, 4)] == [INCONCLUSIVE] * 3
-    assert found[5] == SUPPORTED  # both gain nothing
+    still = gains(0.0, 0.0, margin=0.0)
+    found = judge(Evidence(CLEAR_BEFORE, CLEAR_BEFORE, still))
+    for claim in (FEATURES_SEPARATE, LAYOUTS_SEPARATE, LAYOUTS_COMPACT, SEPARABLE):
+        assert pick(found, claim).answer == INCONCLUSIVE
+    assert pick(found, AS_MUCH).answer == SUPPORTED  # both gain nothing
 
 
 def test_few_images_leave_all_open():
-    few = {"n": 12}
-    before, after = accuracies(BEFORE, probe=0.8, **few), accuracies(AFTER, probe=0.9, **few)
+    before = accuracies(BEFORE, probe=0.8, loose=TIGHT, n=12)
+    after = accuracies(AFTER, probe=0.9, loose={name: v - 0.1 for name, v in TIGHT.items()}, n=12)
     found = answers(before, after, gains(0.37, 0.37, margin=0.4))
-    assert found[1:] == [INCONCLUSIVE] * 5
+    found.pop(next(claim for claim in found if claim.startswith(OVERLAP)))
+    assert set(found.values()) == {INCONCLUSIVE}
 
 
 def test_one_method_that_loses_refutes_every_and_one_other_that_is_better_refutes_most():
-    before = accuracies(BEFORE)
     loses = accuracies({**AFTER, "lle": 0.2})
-    assert judge(Evidence(before, loses, gains(0.3, 0.3)))[2].answer == NOT_SUPPORTED
+    assert answer(LAYOUTS_SEPARATE, CLEAR_BEFORE, loses, []) == NOT_SUPPORTED
     better = accuracies({**AFTER, "lle": 0.99})
-    verdict = judge(Evidence(before, better, gains(0.3, 0.3)))[3]
+    verdict = pick(judge(Evidence(CLEAR_BEFORE, better, [])), DISTINCT)
     assert verdict.answer == NOT_SUPPORTED
     assert "LLE 99.0 [" in verdict.numbers
 
 
+def test_less_compact_needs_both_that_they_improve_and_that_they_stay_behind():
+    ahead = accuracies(AFTER, loose={**TIGHT, "pca": 0.08})
+    assert answer(LESS_COMPACT, CLEAR_BEFORE, ahead, []) == NOT_SUPPORTED
+    looser = accuracies(AFTER, loose={**TIGHT, "mds": 2.0})
+    assert answer(LESS_COMPACT, CLEAR_BEFORE, looser, []) == NOT_SUPPORTED
+
+
 def test_memory_is_no_generalisation():
-    verdict = judge(Evidence([], [], gains(0.01, 0.17)))[5]
+    verdict = pick(judge(Evidence([], [], gains(0.01, 0.17))), AS_MUCH)
     assert verdict.answer == NOT_SUPPORTED
     assert verdict.numbers.startswith("test +1.0 [+0.0, +2.0], training +17.0")
 
 
+def test_a_gain_within_the_range_of_the_runs_is_inconclusive():
+    others = [OtherRun([], gains(gain, gain)) for gain in (0.0, 0.07)]
+    small = pick(judge(Evidence([], [], gains(0.05, 0.05), others)), FEATURES_SEPARATE)
+    assert small.answer == INCONCLUSIVE
+    assert small.numbers.endswith("range of 3 runs +0.0 to +7.0")
+    assert answer(FEATURES_SEPARATE, [], [], gains(0.05, 0.05)) == SUPPORTED
+    near = [OtherRun([], gains(gain, gain)) for gain in (0.04, 0.06)]
+    assert answer(FEATURES_SEPARATE, [], [], gains(0.05, 0.05), others=near) == SUPPORTED
+
+
+def test_the_probe_of_other_seeds_counts_too():
+    before, after = accuracies({}, probe=0.8), accuracies({}, probe=0.86)
+    assert answer(SEPARABLE, before, after, []) == SUPPORTED
+    others = [OtherRun(accuracies({}, probe=0.78), [])]
+    assert answer(SEPARABLE, before, after, [], others=others) == INCONCLUSIVE
+
+
+def test_one_seed_whose_training_images_gain_more_leaves_equal_gains_open():
+    others = [OtherRun([], gains(0.2, 0.3))]
+    assert answer(AS_MUCH, [], [], gains(0.2, 0.2, margin=0.005), others=others) == INCONCLUSIVE
+
+
 def test_what_was_not_measured_is_not_applicable():
-    assert answers([], [], []) == [NOT_APPLICABLE] * len(CLAIMS)
-    some = accuracies({"pca": 0.5})
-    found = answers(some, accuracies({"pca": 0.7}), [])
-    assert found[2] == SUPPORTED
-    assert found[3] == NOT_APPLICABLE
+    assert set(answers([], [], []).values()) == {NOT_APPLICABLE}
+    some = judge(Evidence(accuracies({"pca": 0.5}), accuracies({"pca": 0.7}), []))
+    assert pick(some, LAYOUTS_SEPARATE).answer == SUPPORTED
+    assert pick(some, DISTINCT).answer == NOT_APPLICABLE
+
+
+def study(*afters):
+    return {
+        f"backbone {number}": Evidence(accuracies(BEFORE), accuracies(after), [])
+        for number, after in enumerate(afters)
+    }
+
+
+def test_over_all_backbones_each_must_agree():
+    together = judge_together(study(AFTER, {**AFTER, "lle": 0.5}))
+    assert pick(together, LAYOUTS_SEPARATE).answer == SUPPORTED
+    one_loses = judge_together(study(AFTER, {**AFTER, "pca": 0.2}))
+    verdict = pick(one_loses, LAYOUTS_SEPARATE)
+    assert verdict.answer == NOT_SUPPORTED
+    assert verdict.numbers == "supported: backbone 0; not supported: backbone 1"
+    assert pick(together, AS_MUCH).answer == NOT_APPLICABLE
+    assert judge_together(study(AFTER)) == []  # one backbone is not all
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ({"lle": 0.2}, SUPPORTED),
+        ({"lle": 0.2, "mds": 0.1}, NOT_SUPPORTED),
+        ({"lle": 0.4, "mds": 0.56}, INCONCLUSIVE),
+        ({}, INCONCLUSIVE),
+    ],
+)
+def test_lle_varies_most_where_its_accuracies_are_furthest_apart(other, expected):
+    together = judge_together(study(AFTER, {**AFTER, **other}))
+    assert pick(together, LLE_VARIES).answer == expected
+
+
+@pytest.mark.parametrize(
+    ("comparison", "threshold", "expected"),
+    [
+        ("above", 0.9, SUPPORTED),
+        ("above", 0.99, NOT_SUPPORTED),
+        ("above", 0.961, INCONCLUSIVE),
+        ("below", 0.99, SUPPORTED),
+        ("below", 0.9, NOT_SUPPORTED),
+    ],
+)
+def test_an_own_claim_is_decided_by_the_whole_interval(comparison, threshold, expected):
+    claim = OwnClaim("Good maps.", "knn_accuracy", comparison, threshold, space="tsne")
+    verdict = judge_own(claim, Evidence([], CLEAR_AFTER, []))
+    assert verdict.answer == expected
+    assert verdict.numbers.startswith("0.96 [0.95")
+    assert verdict.rule == f"k-NN accuracy (t-SNE, after) {comparison} {threshold}"
+
+
+def test_an_own_claim_of_a_number_without_interval_and_of_one_that_is_not_there():
+    rows = [row_of(FEATURES, "train", "nc1", 0.3), row_of(FEATURES, "test", "nc1", 0.7)]
+    claim = OwnClaim("Collapsed.", "nc1", "below", 0.5)
+    assert judge_own(claim, Evidence([], rows, [])).answer == NOT_SUPPORTED
+    assert judge_own(claim._replace(split="train"), Evidence([], rows, [])).answer == SUPPORTED
+    assert judge_own(claim, Evidence(rows, [], [])).answer == NOT_APPLICABLE

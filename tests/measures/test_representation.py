@@ -7,6 +7,7 @@ from scipy.stats import skew
 from pipeline.measures.representation import (
     cdnv,
     class_moments,
+    compactness,
     dead_features,
     effective_rank,
     hubness,
@@ -116,3 +117,15 @@ def test_hubs_are_named():
     assert found.skewness == pytest.approx(skew([1, 0, 0, 0, 4]))
     ring = np.array([[1], [2], [0]])
     assert np.isnan(hubness(ring, k=1).skewness)
+
+
+def test_the_interval_of_compactness_holds_the_true_value():
+    """Of three classes whose variances and distances are known."""
+    means = np.array([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
+    true = float(np.median([2 / d**2 for d in (3, 4, 5)]))  # variance 1 in each of two axes
+    rng, hits, tries = np.random.default_rng(0), 0, 200
+    labels = np.arange(240) % 3
+    for _ in range(tries):
+        found = compactness(means[labels] + rng.normal(size=(240, 2)), labels)
+        hits += found.low <= true <= found.high
+    assert 0.9 <= hits / tries <= 0.99

@@ -223,7 +223,7 @@ def test_layouts_that_say_the_opposite_of_the_features_are_named():
 
 
 def test_arrows_follow_the_direction_of_the_measure_and_overlap_is_open(separated):
-    from pipeline.measures.claims import Evidence
+    from pipeline.measures.evidence import Evidence
 
     evidence = Evidence(separated.before["measures"], separated.after["measures"], [])
     arrows = {(r["space"], r["measure"], r["split"]): r["arrow"] for r in before_after(evidence)}

@@ -106,7 +106,7 @@ def test_test_images_speak_for_a_layout_and_all_where_there_is_no_split():
 def test_the_long_table_has_all_measures():
     table = tabulate_measures([measured("before", probe=PROBE), measured("after", test=0.9)])
     assert list(table.columns) == [
-        *("dataset", "backbone", "weights", "stage", "metric"),
+        *("dataset", "backbone", "weights", "seed", "stage", "metric"),
         *("space", "split", "measure", "value", "low", "high"),
     ]
     assert list(table["stage"]) == ["before"] * 2 + ["after"] * 2

@@ -29,7 +29,8 @@ ALLOWED = {
     "artefacts": EVERYBODY,
     "store": EVERYBODY | {"artefacts", "images", "neighbors", "measures"},
     "workflow": EVERYBODY
-    | {"config", "images", "networks", "methods", "neighbors", "measures.resources"},
+    | {"config", "images", "networks", "methods", "neighbors"}
+    | {"measures.resources", "measures.table"},
 }
 CHAPTERS = sorted(set(ALLOWED) - SHELL)
 STEPS = {

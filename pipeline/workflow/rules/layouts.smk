@@ -54,7 +54,7 @@ rule embed:
 
 rule quality:
     input:
-        layouts=expand(rules.embed.output.artefact, method=STUDY.methods, allow_missing=True),
+        layouts=layouts_of,
         features=FEATURES,
         graph=rules.graph.output.artefact,
         table=rules.dataset.output.table,
@@ -82,9 +82,9 @@ rule quality:
 
 rule change:
     input:
-        before=FEATURES.replace("{stage}", "before"),
+        before=before(FEATURES),
         after=FEATURES.replace("{stage}", "after"),
-        graph_before=rules.graph.output.artefact.replace("{stage}", "before"),
+        graph_before=before(rules.graph.output.artefact),
         graph_after=rules.graph.output.artefact.replace("{stage}", "after"),
         table=rules.dataset.output.table,
         predictions=rules.features_and_predictions.output.predictions.replace("{stage}", "after"),

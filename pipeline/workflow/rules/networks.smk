@@ -12,12 +12,12 @@ rule backbone:
     resources:
         mem_mb=4000,
     params:
-        content=lambda wildcards: content_digest(STUDY.backbones[wildcards.backbone].weights),
+        content=lambda wildcards: content_digest(RUNS[wildcards.backbone].options.weights),
         options=lambda wildcards: flags(
-            name=wildcards.backbone,
-            weights=STUDY.backbones[wildcards.backbone].weights,
-            alpha=STUDY.backbones[wildcards.backbone].alpha,
-            image_size=STUDY.backbones[wildcards.backbone].image_size or STUDY.image_size,
+            name=RUNS[wildcards.backbone].backbone,
+            weights=RUNS[wildcards.backbone].options.weights,
+            alpha=RUNS[wildcards.backbone].options.alpha,
+            image_size=RUNS[wildcards.backbone].options.image_size or STUDY.image_size,
             seed=STUDY.seed,
         ),
     shell:
@@ -26,7 +26,7 @@ rule backbone:
 
 rule finetune:
     input:
-        model=rules.backbone.output.artefact,
+        model=before(rules.backbone.output.artefact),
         images=rules.dataset.output.artefact,
         table=rules.dataset.output.table,
         code=sources("finetune"),
@@ -47,7 +47,7 @@ rule finetune:
         gpu=RESOURCES.gpu,
         mem_mb=12000,
     params:
-        options=lambda wildcards: flags(params=STUDY.finetune, seed=STUDY.seed),
+        options=lambda wildcards: flags(params=STUDY.finetune, seed=RUNS[wildcards.backbone].seed),
     shell:
         verb(
             "finetune",

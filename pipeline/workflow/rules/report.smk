@@ -53,6 +53,7 @@ rule summary:
     input:
         quality=expand(rules.quality.output.artefact, backbone=STUDY.backbones, stage=STAGES),
         change=expand(rules.change.output.measures, backbone=STUDY.backbones),
+        controls=MEASURED_CONTROLS,
         code=sources("summary"),
     output:
         artefact=report(
@@ -70,9 +71,10 @@ rule summary:
         mem_mb=1000,
     params:
         options=lambda wildcards, input: repeated("quality", input.quality),
+        controls=lambda wildcards, input: repeated("control", input.controls),
         change=lambda wildcards, input: repeated("change", input.change),
     shell:
-        verb("summary", "{params.change} --measures {output.measures:q}")
+        verb("summary", "{params.change} {params.controls} --measures {output.measures:q}")
 
 
 rule runtimes:
@@ -103,6 +105,7 @@ rule runtimes:
                 backbone=STUDY.backbones,
             ),
             rules.summary.output.artefact,
+            *CONTROLS,
         ],
         code=sources("runtimes"),
     output:
@@ -128,6 +131,7 @@ rule report:
         figures=expand(rules.figure.output.artefact, backbone=STUDY.backbones),
         changes=expand(rules.change.output.artefact, backbone=STUDY.backbones),
         quality=expand(rules.quality.output.artefact, backbone=STUDY.backbones, stage=STAGES),
+        controls=MEASURED_CONTROLS,
         images=rules.dataset.output.artefact,
         runtimes=rules.runtimes.output.artefact,
         code=sources("report"),

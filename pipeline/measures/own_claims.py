@@ -1,0 +1,80 @@
+"""Claims of users: a measure against a threshold that their configuration fixes beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pipeline.measures.claims import Verdict
+from pipeline.measures.evidence import (
+    INCONCLUSIVE,
+    NOT_APPLICABLE,
+    NOT_SUPPORTED,
+    SUPPORTED,
+    Evidence,
+    Rows,
+)
+from pipeline.measures.table import MEASURES, look_up
+from pipeline.methods.registry import METHODS
+
+
+class OwnClaim(NamedTuple):
+    """A sentence and what decides it.
+
+    Attributes
+    ----------
+    claim : str
+    measure : str
+        A key of `MEASURES`.
+    comparison : {"above", "below"}
+    threshold : float
+    space : str
+        "features", "features, cosine" or a method.
+    stage : {"before", "after", "change"}
+    split : {"test", "train", "all"}, optional
+        Default the test images, or all where there is no split.
+    """
+
+    claim: str
+    measure: str
+    comparison: str
+    threshold: float
+    space: str = "features"
+    stage: str = "after"
+    split: str | None = None
+
+
+def judge_own(claim: OwnClaim, evidence: Evidence) -> Verdict:
+    """Decide a claim: by the whole interval, where there is one, else by the value.
+
+    Parameters
+    ----------
+    claim : OwnClaim
+    evidence : Evidence
+    """
+    space = METHODS[claim.space].title if claim.space in METHODS else claim.space
+    rule = (
+        f"{MEASURES[claim.measure].title} ({space}, {claim.stage}"
+        f"{f', {claim.split} images' if claim.split else ''}) {claim.comparison} "
+        f"{claim.threshold:g}"
+    )
+    rows: Rows = getattr(evidence, claim.stage)
+    found = _row(rows, claim)
+    if found is None or found["value"] is None:
+        return Verdict(claim.claim, rule, NOT_APPLICABLE, "not measured")
+    value, low, high = (found[key] for key in ("value", "low", "high"))
+    numbers = f"{value:.4g}" + ("" if low is None else f" [{low:.4g}, {high:.4g}]")
+    low, high = (value, value) if low is None else (low, high)
+    above, below = low > claim.threshold, high < claim.threshold
+    holds, fails = (above, below) if claim.comparison == "above" else (below, above)
+    answer = SUPPORTED if holds else NOT_SUPPORTED if fails else INCONCLUSIVE
+    return Verdict(claim.claim, rule, answer, numbers)
+
+
+def _row(rows: Rows, claim: OwnClaim) -> Mapping[str, Any] | None:
+    """The row that a claim speaks of."""
+    if claim.split is None:
+        shown = look_up(rows, claim.space, claim.measure)
+        return None if shown is None else shown[1]
+    key = claim.space, claim.measure, claim.split
+    return next((row for row in rows if (row["space"], row["measure"], row["split"]) == key), None)

@@ -1,0 +1,68 @@
+"""The runs of a study: each backbone, and its controls, which tell a change from noise."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pipeline.config import Backbone, MobileNet, Study
+
+
+class Run(NamedTuple):
+    """A backbone that is built, or fine-tuned, or both.
+
+    Attributes
+    ----------
+    backbone : str
+        Its Keras name.
+    options : Backbone or MobileNet
+    seed : int
+    shares_before : str
+        Name of the run whose model and features before fine-tuning it takes: its own, or, for
+        another seed of fine-tuning, those of the backbone.
+    control : str
+        Empty for the backbone itself, else "seed" or "random".
+    """
+
+    backbone: str
+    options: Backbone | MobileNet
+    seed: int
+    shares_before: str
+    control: str = ""
+
+
+def runs_of(study: Study) -> dict[str, Run]:
+    """The runs by the name of their folder under results/<study>.
+
+    Controls are fine-tunings of the same backbone by other seeds, of which only the features are
+    measured, and the same architecture with random weights, which is not fine-tuned.
+    """
+    runs = {name: Run(name, options, study.seed, name) for name, options in study.backbones.items()}
+    for name in study.controlled:
+        main = runs[name]
+        for more in range(1, study.controls.seeds):
+            seed = (study.seed + more) % 2**32
+            runs[f"controls/{name}_seed{seed}"] = main._replace(seed=seed, control="seed")
+        if study.controls.random_weights:
+            folder = f"controls/{name}_random"
+            options = main.options.model_copy(update={"weights": "random"})
+            runs[folder] = Run(name, options, study.seed, folder, "random")
+    return runs
+
+
+# What is computed of a control, relative to its folder.
+FILES = {
+    "seed": [
+        *(f"after/{name}" for name in ("model.keras", "features.npy", "graph.npz", "quality.json")),
+        "change.json",
+    ],
+    "random": [
+        f"before/{name}" for name in ("model.keras", "features.npy", "graph.npz", "quality.json")
+    ],
+}
+
+
+def control_files(runs: dict[str, Run]) -> list[str]:
+    """What is computed of all controls, relative to results/<study>; measures end in .json."""
+    return [
+        f"{folder}/{file}" for folder, run in runs.items() for file in FILES.get(run.control, [])
+    ]

@@ -1,0 +1,75 @@
+"""Which runs does a study have, and what of them is computed?"""
+
+import pytest
+
+from pipeline.config import parse_config
+from pipeline.errors import InputError
+from pipeline.workflow.checks import check_study
+from pipeline.workflow.runs import control_files, runs_of
+
+STUDY = {
+    "study": "s",
+    "seed": 7,
+    "dataset": {"source": "digits"},
+    "backbones": {"VGG16": {}, "MobileNet": {"alpha": 0.25, "weights": "demo"}},
+    "methods": {"pca": {}},
+}
+
+
+def runs(**controls):
+    return runs_of(parse_config(STUDY | {"controls": controls}))
+
+
+def test_without_controls_each_backbone_runs_once():
+    found = runs()
+    assert list(found) == ["VGG16", "MobileNet"]
+    assert {run.seed for run in found.values()} == {7}
+    assert control_files(found) == []
+
+
+def test_three_seeds_are_the_backbone_and_two_more_that_share_what_is_before():
+    found = runs(seeds=3, backbones=["MobileNet"])
+    assert list(found)[2:] == ["controls/MobileNet_seed8", "controls/MobileNet_seed9"]
+    more = found["controls/MobileNet_seed9"]
+    assert (more.backbone, more.seed, more.shares_before) == ("MobileNet", 9, "MobileNet")
+    assert more.options.weights == "demo"
+    assert "controls/MobileNet_seed9/change.json" in control_files(found)
+    assert not any("before" in path for path in control_files(found))
+
+
+def test_random_weights_are_a_floor_before_fine_tuning_alone():
+    found = runs(random_weights=True)
+    floor = found["controls/MobileNet_random"]
+    assert (floor.options.weights, floor.options.alpha) == ("random", 0.25)
+    assert floor.shares_before == "controls/MobileNet_random"
+    assert found["MobileNet"].options.weights == "demo"
+    assert all("/before/" in path for path in control_files(found))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (
+            {"controls": {"backbones": ["VGG19"]}},
+            r"has 'VGG19' but .* VGG16, MobileNet",
+        ),
+        (
+            {"claims": [{"claim": "c", "measure": "knn", "comparison": "above", "threshold": 1.0}]},
+            r"claims.0.measure is 'knn' .* knn_accuracy",
+        ),
+        (
+            {
+                "claims": [
+                    {
+                        **{"claim": "c", "measure": "nc1", "comparison": "above"},
+                        **{"threshold": 1.0, "space": "tsne"},
+                    }
+                ]
+            },
+            r"claims.0.space is 'tsne' but must be one of features, features, cosine, pca",
+        ),
+    ],
+)
+def test_names_that_are_not_there_are_refused_before_anything_runs(more, words):
+    with pytest.raises(InputError, match=words):
+        check_study(parse_config(STUDY | more))
