@@ -36,9 +36,9 @@ def tabulate_runtimes(sidecars: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     -------
     DataFrame
         In the order of the workflow: step, backbone, weights, seed (of fine-tuning), stage (before,
-        after), method, seconds (wall, of the whole process), cpu_seconds (of all its
-        threads), peak_mb (largest resident memory), gpu_peak_mb, gpu_energy_j (see `pipeline.runtime.gpus.metered`). What does not apply is
-        empty.
+        after), method, seconds (wall, of the whole process), cpu_seconds (of all its threads),
+        peak_mb (largest resident memory), gpu_peak_mb, gpu_energy_j (see
+        `pipeline.runtime.gpus.metered`). What does not apply is empty.
     """
     import pandas as pd
 
