@@ -12,7 +12,7 @@ TITLES = {
     "features": "Extracting features, random weights",
     "graph": "Exact 90-neighbour graph",
     **{name: method.title for name, method in METHODS.items()},
-    "quality": "Measuring a layout",
+    "quality": "Measures: one layout, or all of a study",
 }
 # The measure that a step is about; the others stand beside it.
 CHIEF = {

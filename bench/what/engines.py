@@ -11,6 +11,9 @@ from bench.run.task import Call, Outcome, Task
 from bench.what.measures import measure_layout
 from pipeline.errors import InputError
 from pipeline.images.subset import stratified_subset
+from pipeline.measures.change import measure_change
+from pipeline.measures.quality import Laid, measure_layouts
+from pipeline.measures.table import FEATURES, look_up
 from pipeline.methods.embed import embed
 from pipeline.methods.registry import METHODS
 from pipeline.neighbors.graph import knn_graph
@@ -95,10 +98,55 @@ def measures(task: Task, *, k: int) -> Outcome:
     return Outcome(values=measure_layout(task.layout, task.labels, task.graph, k=k))
 
 
+def all_measures(task: Task, *, k: int) -> Outcome:
+    """`pipeline.measures.quality.measure_layouts` of the features and six layouts of all points.
+
+    The layouts are pairs of leading features: what is measured takes as long for any other.
+    """
+    rows = np.arange(len(task.X))
+    layouts = {f"{i}": Laid(rows, task.X[:, [i, i + 1]], task.labels) for i in range(6)}
+    found = measure_layouts(
+        layouts,
+        features=task.X,
+        graph=task.graph,
+        labels=task.labels,
+        split=_split(len(rows)),
+        k=k,
+        device=task.device,
+    )
+    shown = look_up(found["measures"], FEATURES, "knn_accuracy")
+    return Outcome(values={} if shown is None else {"features_knn_accuracy": shown[1]["value"]})
+
+
+def change(task: Task, *, k: int) -> Outcome:
+    """`pipeline.measures.change.measure_change` against the same features, reflected.
+
+    Their graph is the same, and their debiased CKA is 1.
+    """
+    found = measure_change(
+        task.X,
+        -task.X[:, ::-1],
+        labels=task.labels,
+        split=_split(len(task.X)),
+        graphs=(task.graph, task.graph),
+        k=k,
+        device=task.device,
+    )
+    shown = look_up(found.measures, FEATURES, "cka")
+    return Outcome(values={} if shown is None else {"cka": shown[1]["value"]})
+
+
+def _split(n: int) -> np.ndarray:
+    """Every seventh point is a test point, as in MNIST."""
+    return np.where(np.arange(n) % 7 == 0, "test", "train")
+
+
 COMPARED = 2000  # images whose features are extracted in float32 too
 
 OTHERS: dict[tuple[str, str], Call] = {
     ("features", "keras"): extract,
     ("graph", "tunescope"): exact_graph,
     ("quality", "tunescope"): measures,
+    ("quality", "all-measures"): all_measures,
+    ("quality", "change"): change,
 }

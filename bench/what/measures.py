@@ -73,6 +73,12 @@ MEANINGS: dict[str, Meaning] = {
         "higher", "share of 15 nearest neighbours that input and layout have in common"
     ),
     "knn_accuracy": Meaning("higher", "accuracy of the 15-nearest-neighbour classifier in 2-D"),
+    "features_knn_accuracy": Meaning(
+        "higher", "the same in feature space, of the seventh of the points that is the test split"
+    ),
+    "cka": Meaning(
+        "higher", "debiased CKA of the features and a reflection of them, which is exactly 1"
+    ),
     "trustworthiness": Meaning(
         "higher", f"Venna & Kaski's, 15 neighbours; up to {TRUST_LIMIT:,} points"
     ),

@@ -51,7 +51,7 @@ def test_the_tiny_profile_measures_everything(tiny):
     found = results.read(tiny)
     assert found["machine"]["sgemm_gflops"] > 1
     assert found["machine"]["bandwidth_gb_s"] > 0.5
-    assert [row["status"] for row in found["rows"]] == ["ok"] * 6, found["rows"]
+    assert [row["status"] for row in found["rows"]] == ["ok"] * 8, found["rows"]
     for row in found["rows"]:
         time_ = row["seconds"]
         assert 0 < time_["min"] <= time_["median"] <= time_["max"]
@@ -68,6 +68,9 @@ def test_the_tiny_profile_measures_everything(tiny):
     assert extraction["quality"] == {"kept_neighbors": 1}  # float32 on a CPU
     assert extraction["info"]["precision"] == "float32"
     assert by_step["mds"]["quality"]["stress_1"] < 0.5
+    quality = [row["quality"] for row in found["rows"] if row["workload"]["step"] == "quality"]
+    assert 0.5 < quality[0]["features_knn_accuracy"] <= 1
+    assert quality[1]["cka"] == pytest.approx(1)
     own, peer = (row for row in found["rows"] if row["workload"]["step"] == "pca")
     assert own["quality"]["explained_variance"] == pytest.approx(
         peer["quality"]["explained_variance"], rel=1e-4
