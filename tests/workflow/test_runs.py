@@ -1,11 +1,17 @@
 """Which runs does a study have, and what of them is computed?"""
 
+import os
+import subprocess
+import sys
+
 import pytest
+import yaml
 
 from pipeline.config import parse_config
 from pipeline.errors import InputError
 from pipeline.workflow.checks import check_study
 from pipeline.workflow.runs import control_files, runs_of
+from pipeline.workflow.sources import ROOT
 
 STUDY = {
     "study": "s",
@@ -73,3 +79,22 @@ def test_random_weights_are_a_floor_before_fine_tuning_alone():
 def test_names_that_are_not_there_are_refused_before_anything_runs(more, words):
     with pytest.raises(InputError, match=words):
         check_study(parse_config(STUDY | more))
+
+
+def test_the_workflow_plans_the_controls_and_shares_what_is_before(tmp_path):
+    config = STUDY | {"backbones": {"MobileNet": {"alpha": 0.25, "weights": "demo"}}}
+    config |= {"controls": {"seeds": 3, "random_weights": True}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "study", "study.yaml", "--dry-run"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    planned = done.stdout + done.stderr
+    assert done.returncode == 0, planned
+    # Of two seeds after fine-tuning alone, of random weights before it alone.
+    for jobs in ("2 backbone", "3 finetune", "5 features", "5 graph", "5 quality", "3 change"):
+        assert f" {jobs}" in planned
+    assert " 2 embed" in planned  # controls have no layouts
