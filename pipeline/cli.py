@@ -490,6 +490,7 @@ def change(
         for path in (before, after):
             artefacts.check_same_images(path, table)
         known = store.load_table(table)
+        head = store.load_predictions(predictions, known) if predictions else {}
         found = measure_change(
             *features,
             labels=known.labels,
@@ -498,11 +499,11 @@ def change(
                 _graph(graph_before, before, len(features[0])),
                 _graph(graph_after, after, len(features[1])),
             ),
+            wrong=store.is_wrong(head, known),
             k=n_neighbors,
             seed=seed,
             device=context.obj,
         )
-        head = store.load_predictions(predictions, known) if predictions else {}
         made["context"] = {**artefacts.shared_context([before, after]), "stage": "change"}
     store.save_json(measures, store.describe_change(found, known), made)
     store.save_change(out, found, known, head, made)

@@ -122,7 +122,9 @@ FILES = {
     "change": [
         *GRAPH,
         "pipeline/neighbors/nearest_among.py",
-        *_modules("pipeline/measures", "change classes intervals overlap similarity table votes"),
+        *_modules(
+            "pipeline/measures", "change classes groups intervals overlap similarity table votes"
+        ),
     ],
     "figure": [
         *_modules("pipeline/measures", "accuracy intervals table"),
