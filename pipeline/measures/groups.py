@@ -34,8 +34,8 @@ class Groups(NamedTuple):
         stages, a list of "before" and "after"; communities, their numbers by stage; jaccard of the
         two, else None; rows, the members (of the community after, if there is one); size; classes,
         a list of class (int) and images, the most frequent first; majority_share;
-        own_class_elsewhere, see the function of this name; test_images, test_errors, test_accuracy of
-        the members, and all_test_errors, of all images: None where they are not known.
+        own_class_elsewhere, see the function of this name; test_images, test_errors and
+        test_accuracy of the members, and all_test_errors, of all images: None where not known.
     """
 
     numbers: dict[str, np.ndarray]

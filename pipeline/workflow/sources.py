@@ -140,7 +140,8 @@ FILES = {
     "runtimes": _modules("pipeline/report", "runtimes"),
     "report": [
         *_modules("pipeline/measures", "accuracy claims intervals table"),
-        *_modules("pipeline/report", "page plots"),
+        *_modules("pipeline/report", "groups page plots"),
+        "pipeline/report/templates/groups.html",
         "pipeline/report/templates/page.html",
     ],
 }
