@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
+from sknetwork.clustering import Louvain
 
 from pipeline.measures import groups
 from pipeline.measures.groups import communities, find_groups, own_class_elsewhere
@@ -184,13 +185,19 @@ def test_communities_are_numbered_by_size_and_small_ones_are_none():
     assert set(communities(np.array([[1, 2], [0, 2], [0, 1], [4, 0], [3, 0]]), k=2)) == {0, -1}
 
 
-def test_communities_depend_on_nothing_but_the_graph():
-    X = neighbors(classes(3))
-    first = communities(X)
-    np.random.default_rng(0).random()
+def test_communities_are_those_of_the_undirected_graph():
+    """Without structure, where every edge counts: Louvain of the matrix written out in full."""
+    wide = knn_graph(classes(0), k=30).indices
+    matrix = np.zeros((N, N))
+    for i, near in enumerate(wide[:, :15]):
+        matrix[i, near] += 1
+        matrix[near, i] += 1
+    expected = Louvain(modularity="newman").fit_predict(csr_matrix(matrix))
     np.random.seed(1)  # noqa: NPY002
-    assert (communities(X) == first).all()
-    assert (communities(np.hstack([X, X[:, ::-1]]), k=15) == first).all()
+    result = communities(wide, k=15)
+    assert (communities(wide, k=15) == result).all()
+    pairs = set(zip(result.tolist(), expected.tolist(), strict=True))
+    assert len(pairs) == len(set(expected)) > 3
 
 
 def test_disconnected_communities_are_taken_apart():
@@ -220,3 +227,4 @@ def test_half_in_common_is_not_the_same_group():
     Y[19] = Y[20]  # one more
     (group,) = found(X, Y).listed
     assert group["jaccard"] == pytest.approx(41 / 80)
+    assert list(group["rows"]) == list(range(19, 80))  # those after
