@@ -513,6 +513,7 @@ def change(
         for path in (before, after):
             artefacts.check_same_images(path, table)
         known = store.load_table(table)
+        head = store.load_predictions(predictions, known) if predictions else {}
         found = measure_change(
             *features,
             labels=known.labels,
@@ -521,11 +522,11 @@ def change(
                 _graph(graph_before, before, len(features[0]), metric),
                 _graph(graph_after, after, len(features[1]), metric),
             ),
+            wrong=store.is_wrong(head, known),
             k=n_neighbors,
             seed=seed,
             device=context.obj,
         )
-        head = store.load_predictions(predictions, known) if predictions else {}
         made["context"] = {
             **artefacts.shared_context([before, after]),
             "seed": artefacts.context(after).get("seed"),

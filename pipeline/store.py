@@ -170,6 +170,13 @@ def load_predictions(path: Path, table: ImageTable) -> dict[str, Any]:
     return {name: given[name].to_numpy() for name in ("prediction", "confidence")}
 
 
+def is_wrong(head: dict[str, Any], table: ImageTable) -> np.ndarray | None:
+    """Whether predictions that `load_predictions` read miss an image's class; None without any."""
+    if not head:
+        return None
+    return head["prediction"].astype(str) != np.array(table.class_names, object)[table.labels]
+
+
 def save_change(
     path: Path, change: "Change", table: ImageTable, head: dict[str, Any], metadata: Metadata
 ) -> None:
@@ -201,10 +208,24 @@ def describe_change(change: "Change", table: ImageTable) -> Metadata:
     return {
         "k": change.k,
         "measures": change.measures,
-        "classes": [{**row, "class": table.class_names[row["class"]]} for row in change.classes],
+        "classes": _by_name(change.classes, table),
+        "communities": change.communities,
+        "groups": [
+            {
+                **{key: value for key, value in group.items() if key != "rows"},
+                "classes": _by_name(group["classes"], table),
+                "ids": table.ids[group["rows"]].tolist(),
+            }
+            for group in change.groups
+        ],
         "outliers": [int(number) for number in table.ids[change.outliers]],
         "warnings": change.warnings,
     }
+
+
+def _by_name(rows: list[dict[str, Any]], table: ImageTable) -> list[dict[str, Any]]:
+    """Rows that have a class, with its name for its number."""
+    return [{**row, "class": table.class_names[row["class"]]} for row in rows]
 
 
 def save_features(path: Path, features: np.ndarray, metadata: Metadata) -> None:

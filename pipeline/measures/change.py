@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.measures import intervals
 from pipeline.measures.classes import Part, parts
+from pipeline.measures.groups import find_groups
 from pipeline.measures.intervals import Estimate
 from pipeline.measures.overlap import neighbors_kept
 from pipeline.measures.similarity import Similarity, similarity
@@ -32,13 +33,18 @@ class Change(NamedTuple):
         those after; own_before and own_after, the share of its k nearest training images that are
         of its class; predicted_before and predicted_after, the class of the majority of these,
         as an int; lost and gained, arrays of int arrays, the rows of the neighbours among the k
-        nearest before alone and after alone, the nearest first.
+        nearest before alone and after alone, the nearest first; group_before and group_after,
+        numbers of communities of the exact graphs, -1 for none, see
+        `pipeline.measures.groups.communities`.
     measures : list of dict
         Rows of space, split, measure, value, low and high, see `pipeline.measures.table`.
     classes : list of dict
         Of each class and split: class (int), split, images, and the means over its images of
         overlap, own_before, own_after, accuracy_before, accuracy_after, with the paired interval
         of the difference of the accuracies as accuracy_gain, accuracy_gain_low, accuracy_gain_high.
+    communities, groups : list of dict
+        How many communities there are before and after, and those that are no class, see
+        `pipeline.measures.groups.Groups`.
     k : int
         Neighbours that counted.
     outliers : (10,) int array
@@ -49,6 +55,8 @@ class Change(NamedTuple):
     images: dict[str, np.ndarray]
     measures: list[dict[str, Any]]
     classes: list[dict[str, Any]]
+    communities: list[dict[str, Any]]
+    groups: list[dict[str, Any]]
     k: int
     outliers: np.ndarray
     warnings: list[str]
@@ -61,6 +69,7 @@ def measure_change(
     labels: np.ndarray,
     split: np.ndarray | None = None,
     graphs: tuple[Graph | None, Graph | None] = (None, None),
+    wrong: np.ndarray | None = None,
     k: int = 15,
     seed: int = 0,
     device: str = "auto",
@@ -76,6 +85,8 @@ def measure_change(
         "train" or "test".
     graphs : (Graph, Graph), optional
         Exact neighbours before and after; computed where missing or of less than k.
+    wrong : (n,) bool array, optional
+        Whether the fine-tuned network misses an image's class, for the accuracy within groups.
     k : int
         Neighbours that count; fewer where there are not k + 1 training images.
     seed : int
@@ -113,11 +124,21 @@ def measure_change(
     spaces = [scale_features(X).values for X in (before, after)]
     both = [_graph(X, graph, k, device) for X, graph in zip(spaces, graphs, strict=True)]
     images = _of_images(spaces, both, labels, of_splits, k)
+    groups = find_groups(
+        {stage: each.indices for stage, each in zip(("before", "after"), both, strict=True)},
+        labels,
+        k=k,
+        tested=of_splits["test"].judged if "test" in of_splits else None,
+        wrong=wrong,
+    )
+    images |= {f"group_{stage}": numbers for stage, numbers in groups.numbers.items()}
     alike = similarity(*spaces, seed=seed)
     return Change(
         images,
         [*_as_a_whole(images, labels, of_splits, k, seed), *_rows(alike)],
         _of_classes(images, labels, of_splits, seed),
+        groups.communities,
+        groups.listed,
         k,
         alike.largest,
         warnings,

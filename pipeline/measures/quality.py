@@ -20,6 +20,7 @@ from pipeline.measures.representation import (
     dead_features,
     effective_rank,
     hubness,
+    intrinsic_dimension,
     median_cdnv,
     nc1,
 )
@@ -166,7 +167,7 @@ def measure_layouts(
                 hits = round(probe[f"{name}_accuracy"] * n)
                 found.add(FEATURES, name, "linear_probe", intervals.share(hits, n))
             warnings += _remarks(probe, int((np.asarray(split) == "train").sum()))
-    return {**result, "warnings": warnings}
+    return {**result, "warnings": [*warnings, *found.warnings]}
 
 
 class _Found:
@@ -175,6 +176,7 @@ class _Found:
     def __init__(self, k: int, seed: int, device: str) -> None:
         self.k, self.seed, self.device = k, seed, device
         self.curves: dict[str, list[float]] = {}
+        self.warnings: list[str] = []
         self.rows: list[dict[str, Any]] = []
         self.mixing: dict[str, dict[str, list[list[float | None]]]] = {}
 
@@ -196,6 +198,13 @@ class _Found:
         self.add(FEATURES, "all", "hubness", hubs.skewness)
         self.add(FEATURES, "all", "largest_hub", hubs.largest)
         self.add(FEATURES, "all", "effective_rank", effective_rank(X))
+        dimension = intrinsic_dimension(graph.distances)
+        self.add(FEATURES, "all", "intrinsic_dimension", dimension.value)
+        if dimension.duplicates:
+            self.warnings.append(
+                f"{dimension.duplicates:,} of {len(X):,} images have the features of another: the "
+                "intrinsic dimension leaves them out"
+            )
         self.add(FEATURES, "all", "dead_features", dead_features(X))
 
     def measure_neighbors(

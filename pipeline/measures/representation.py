@@ -1,4 +1,4 @@
-"""Measures of a feature set itself: collapse of the classes, rank, dead features, hubs."""
+"""Measures of a feature set itself: collapse of the classes, ranks, dead features, hubs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from scipy.stats import skew
 
 from pipeline.measures.intervals import GROUPS, Estimate, jackknife
 from pipeline.neighbors.tiles import strips
+
+RATIOS = 30  # at least, of distances: the standard error of a dimension is about d / sqrt(n)
 
 
 class ClassMoments(NamedTuple):
@@ -186,6 +188,49 @@ def effective_rank(X: np.ndarray) -> float:
         return float("nan")
     shares = values / values.sum()
     return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+class IntrinsicDimension(NamedTuple):
+    """How many coordinates points near one another differ in.
+
+    Attributes
+    ----------
+    value : float or None
+        None where there are too few distances to tell, or all neighbours are equally far.
+    duplicates : int
+        Points at distance 0 of another, which are left out.
+    """
+
+    value: float | None
+    duplicates: int
+
+
+def intrinsic_dimension(distances: np.ndarray) -> IntrinsicDimension:
+    """Intrinsic dimension by the ratios of the distances to the two nearest neighbours (TwoNN).
+
+    Facco, d'Errico, Rodriguez & Laio (2017, Scientific Reports 7, 12140): ratios r2 / r1 have the
+    distribution 1 - x^-d wherever the density is constant up to the second neighbour; d is the
+    slope of a line through 0, fitted to all but the tenth of largest ratios.
+
+    Parameters
+    ----------
+    distances : (n, >= 2) float array
+        Of the neighbours of each point, nearest first, as of an exact graph.
+
+    Returns
+    -------
+    IntrinsicDimension
+        Undefined for fewer than 30 points that have no duplicate, and for a graph of one neighbour.
+    """
+    from skdim.id import TwoNN
+
+    nearest = np.asarray(distances[:, :2], np.float64)
+    apart = nearest[nearest[:, 0] > 0]
+    duplicates = len(nearest) - len(apart)
+    if nearest.shape[1] < 2 or len(apart) < RATIOS:
+        return IntrinsicDimension(None, duplicates)
+    value = float(TwoNN(dist=True).fit(apart).dimension_)
+    return IntrinsicDimension(value if value > 0 else None, duplicates)
 
 
 def dead_features(X: np.ndarray) -> int:

@@ -107,6 +107,13 @@ MEASURES_OF_A_SET: dict[str, Measure] = {
         "exponential of the entropy of the singular values of the centred features (Roy & "
         "Vetterli, 2007)",
     ),
+    "intrinsic_dimension": Measure(
+        "intrinsic dimension",
+        "",
+        "from the ratios of the distances to the two nearest neighbours, the tenth of largest "
+        "ratios and images that have the features of another left out (TwoNN of Facco, d'Errico, "
+        "Rodriguez & Laio, 2017)",
+    ),
     "dead_features": Measure("dead features", "lower", "columns with one value in all rows"),
     "hubness": Measure(
         "hubness",

@@ -17,6 +17,7 @@ from pipeline.measures.intervals import Estimate, share
 from pipeline.measures.table import COSINE, FEATURES, MEASURES
 from pipeline.methods.registry import METHODS
 from pipeline.report import plots
+from pipeline.report.groups import group_alarms, groups_section
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,6 +129,11 @@ def _section(backbone: Backbone, pixels: np.ndarray | None) -> dict[str, Any]:
         "table": before_after(evidence),
         "by_class": backbone.change["classes"],
         "mixing": _mixing(backbone),
+        "groups": groups_section(
+            backbone.change,
+            backbone.images,
+            None if pixels is None else lambda row: thumbnail(pixels[row]),
+        ),
         "galleries": _galleries(backbone, pixels) if pixels is not None else [],
         "curves": [
             plots.training_curves(backbone.history),
@@ -227,6 +233,7 @@ def alarms(backbone: Backbone, verdicts: Sequence[Verdict]) -> list[str]:
             "Training images gained in feature space, test images did not: what the layouts show "
             "of training images is memory."
         )
+    found += group_alarms(backbone.change)
     found += _disagreements(backbone)
     for stage, measured in (("before", backbone.before), ("after", backbone.after)):
         for row in measured["measures"]:
@@ -455,7 +462,10 @@ def methods_text(backbones: Sequence[Backbone]) -> str:
         "by class. Linear probes are L2-regularised logistic regressions on standardised features "
         "(Alain & Bengio 2016). Before and after were compared by the overlap of exact "
         "neighbourhoods, debiased linear CKA (Kornblith et al. 2019; Nguyen et al. 2021) and "
-        "Procrustes distance (Ding et al. 2021), with jackknife intervals over 20 groups. Layouts "
+        "Procrustes distance (Ding et al. 2021), with jackknife intervals over 20 groups. Groups "
+        "that are no class are communities of these neighbourhoods (Louvain algorithm, Blondel et "
+        "al. 2008) of which no class has half, though elsewhere images of their classes lie among "
+        "their own; the intrinsic dimension is that of TwoNN (Facco et al. 2017). Layouts "
         "are described by neighbours kept (Lee & Verleysen 2009), R_NX (Lee et al. 2015), "
         "trustworthiness and continuity (Venna & Kaski 2001) and stress-1 (Kruskal 1964). "
         "Computed with Tunescope."

@@ -122,7 +122,9 @@ FILES = {
     "change": [
         *GRAPH,
         "pipeline/neighbors/nearest_among.py",
-        *_modules("pipeline/measures", "change classes intervals overlap similarity table votes"),
+        *_modules(
+            "pipeline/measures", "change classes groups intervals overlap similarity table votes"
+        ),
     ],
     "figure": [
         *_modules("pipeline/measures", "accuracy intervals table"),
@@ -138,7 +140,8 @@ FILES = {
     "runtimes": _modules("pipeline/report", "runtimes"),
     "report": [
         *_modules("pipeline/measures", "accuracy claims evidence intervals table"),
-        *_modules("pipeline/report", "page plots"),
+        *_modules("pipeline/report", "groups page plots"),
+        "pipeline/report/templates/groups.html",
         "pipeline/report/templates/page.html",
     ],
 }

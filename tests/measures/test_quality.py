@@ -269,6 +269,21 @@ def test_the_unit_of_the_features_does_not_matter(features, exponent):
     assert measure_layouts(layouts, features=np.ldexp(X, exponent), **given) == expected
 
 
+# ---- the intrinsic dimension of the features
+
+
+def test_images_left_out_of_the_intrinsic_dimension_are_counted(features):
+    layouts = {"pca": layout_of(np.arange(120), 0)}
+    features[[7, 8]] = features[3]
+    found = measure_layouts(layouts, features=features, labels=np.arange(120) % 3)
+    assert found["warnings"] == [
+        "3 of 120 images have the features of another: the intrinsic dimension leaves them out"
+    ]
+    assert 3 < value(found, FEATURES, "intrinsic_dimension") < 8
+    same = measure_layouts(layouts, features=np.ones((120, 6)), labels=np.arange(120) % 3)
+    assert value(same, FEATURES, "intrinsic_dimension") is None
+
+
 # ---- the linear probe of the features
 
 

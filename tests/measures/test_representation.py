@@ -11,8 +11,10 @@ from pipeline.measures.representation import (
     dead_features,
     effective_rank,
     hubness,
+    intrinsic_dimension,
     nc1,
 )
+from pipeline.neighbors.graph import knn_graph
 
 
 def classes(n=40, c=5, d=8, noise=0.3, seed=0, offset=0.0):
@@ -129,3 +131,41 @@ def test_the_interval_of_compactness_holds_the_true_value():
         found = compactness(means[labels] + rng.normal(size=(240, 2)), labels)
         hits += found.low <= true <= found.high
     assert 0.9 <= hits / tries <= 0.99
+
+
+def two_nn(distances):
+    """Facco et al. (2017), steps 2 to 5 of their algorithm, in so many words."""
+    ratios = sorted(second / first for first, second in distances[:, :2] if first > 0)
+    n = len(ratios)
+    kept = ratios[: int(0.9 * n)]
+    x = np.log(kept)
+    y = np.array([-np.log(1 - (i + 1) / n) for i in range(len(kept))])
+    return (x @ y) / (x @ x)
+
+
+def test_the_intrinsic_dimension_is_that_of_its_definition():
+    distances = knn_graph(np.random.default_rng(0).normal(size=(200, 7)), k=3).distances
+    distances[[3, 50, 7], 0] = 0
+    found = intrinsic_dimension(distances)
+    assert found.value == pytest.approx(two_nn(distances.astype(float)), rel=1e-9)
+    assert found.duplicates == 3
+
+
+def test_intrinsic_dimensions_that_are_known():
+    rng = np.random.default_rng(0)
+    plane = rng.uniform(size=(3000, 2)) @ rng.normal(size=(2, 50))
+    assert intrinsic_dimension(knn_graph(plane, k=2).distances).value == pytest.approx(2, rel=0.05)
+    gauss = rng.normal(size=(3000, 5))
+    assert intrinsic_dimension(knn_graph(gauss, k=2).distances).value == pytest.approx(5, rel=0.05)
+
+
+def test_intrinsic_dimensions_that_are_undefined():
+    assert intrinsic_dimension(np.zeros((100, 5))) == (None, 100)
+    few = np.sort(np.random.default_rng(0).uniform(1, 2, size=(100, 2)), axis=1)
+    few[29:, 0] = 0
+    assert intrinsic_dimension(few) == (None, 71)
+    assert intrinsic_dimension(few[:29]).value is None
+    few[29, 0] = 1e-3
+    assert intrinsic_dimension(few).value > 0
+    assert intrinsic_dimension(np.ones((100, 1))).value is None  # a graph of one neighbour
+    assert intrinsic_dimension(np.ones((100, 3))) == (None, 0)  # a simplex: all equally far

@@ -236,6 +236,32 @@ def test_the_change_between_two_feature_sets(digits, tmp_path):
     assert artefacts.context(digits["measures"])["stage"] == "change"
 
 
+def test_a_group_that_is_no_class_is_written_by_id_and_name(digits, tmp_path):
+    """Every seventh image goes to a place of its own; the head misses two of these in the test."""
+    table = pd.read_parquet(digits["table"])
+    member, test = np.arange(300) % 7 == 0, (table["split"] == "test").to_numpy()
+    X = np.load(digits["features"]).astype(np.float32)
+    X[member] = 100 + np.random.default_rng(0).normal(size=(member.sum(), X.shape[1]))
+    np.save(digits["features"], X)
+    predicted = table["label"].astype(str)
+    missed = np.flatnonzero(member & test)[:2]
+    predicted[missed] = np.where(predicted[missed] == "3", "4", "3")
+    predictions = tmp_path / "predictions.parquet"
+    columns = {"id": table["id"], "prediction": predicted, "confidence": 0.9}
+    pd.DataFrame(columns).to_parquet(predictions)
+    change(digits, digits["features"], "--predictions", predictions)
+    (group,) = store.load_measures(digits["measures"])["groups"]
+    assert group["ids"] == table["id"][member].tolist()
+    counts = table["label"][member].astype(str).value_counts()
+    assert {row["class"]: row["images"] for row in group["classes"]} == counts.to_dict()
+    assert (group["test_images"], group["test_errors"]) == ((member & test).sum(), 2)
+    assert group["all_test_errors"] == 2
+    written = pd.read_parquet(digits["change"])
+    for stage in ("before", "after"):
+        number = group["communities"][stage]
+        assert ((written[f"group_{stage}"] == number) == member).all()
+
+
 def test_a_change_between_other_images_is_refused(digits, features, tmp_path):
     assert "60 rows but there are 300 labels" in sentence(change(digits, features, status=2))
     error = change(digits, digits["features"], "--measures", tmp_path / "m.csv", status=2)
