@@ -41,11 +41,12 @@ def read_separated(path: Path, *, texts: Collection[str], headless: bool = False
     from pyarrow import csv as arrow
 
     separator = SEPARATORS[path.suffix.lower()]
-    header: list[str] | None = _first_row(path, separator)
-    if headless and len(header) == 1 and header[0] not in texts:
+    first = _first_row(path, separator)
+    header: list[str] | None = first
+    if headless and len(first) == 1 and first[0] not in texts:
         header = None
-    elif all(map(_is_number, header)):
-        _refuse_column_numbers(path, header, separator)
+    elif all(map(_is_number, first)):
+        _refuse_column_numbers(path, first, separator)
         header = None
     string = pyarrow.string()
     try:

@@ -118,8 +118,8 @@ def load_pair(
     first = rows["before"]
     warnings: list[str] = []
     orders = {name: _order(first, each, name, warnings) for name, each in rows.items()}
-    spaces = [_finite(rows[name], orders[name], name) for name in ("before", "after")]
-    if np.array_equal(*spaces):
+    old, new = (_finite(rows[name], orders[name], name) for name in ("before", "after"))
+    if np.array_equal(old, new):
         warnings.append("the features before and after are equal in every number")
     said = {role: _said(role, rows, orders) for role in ("label", "split", "file")}
     codes, names = _classes(said["label"], len(first), warnings)
@@ -128,7 +128,8 @@ def load_pair(
         warnings.append(NO_SPLIT)
     ids, files = _identify(first, said["file"])
     return Pair(
-        *spaces,
+        old,
+        new,
         ids,
         files,
         codes,

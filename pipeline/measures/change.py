@@ -39,6 +39,7 @@ class Change(NamedTuple):
         Of each class and split: class (int), split, images, and the means over its images of
         overlap, own_before, own_after, accuracy_before, accuracy_after, with the paired interval
         of the difference of the accuracies as accuracy_gain, accuracy_gain_low, accuracy_gain_high.
+        Empty without labels.
     k : int
         Neighbours that counted.
     outliers : (10,) int array
@@ -58,7 +59,7 @@ def measure_change(
     before: np.ndarray,
     after: np.ndarray,
     *,
-    labels: np.ndarray,
+    labels: np.ndarray | None,
     split: np.ndarray | None = None,
     graphs: tuple[Graph | None, Graph | None] = (None, None),
     k: int = 15,
@@ -71,7 +72,8 @@ def measure_change(
     ----------
     before, after : (n, p) array, (n, q) array
         The same images in the same order.
-    labels : (n,) int array
+    labels : (n,) int array or None
+        Classes; None where they are not known.
     split : (n,) array of str, optional
         "train" or "test".
     graphs : (Graph, Graph), optional
@@ -92,12 +94,13 @@ def measure_change(
         Not the same number of rows, labels and parts of the split; fewer than two training images;
         features that are not finite; a graph that is none.
     """
-    labels = np.asarray(labels)
-    n = len(labels)
+    labels = None if labels is None else np.asarray(labels)
+    n = len(before) if labels is None else len(labels)
     for name, given in (("before", before), ("after", after)):
         if len(given) != n:
+            others = "rows before" if labels is None else "labels"
             raise InputError(
-                f"the features {name} have {len(given)} rows but there are {n} labels; give "
+                f"the features {name} have {len(given)} rows but there are {n} {others}; give "
                 "features of the same images in the same order"
             )
     of_splits = parts(split, n)
@@ -117,7 +120,7 @@ def measure_change(
     return Change(
         images,
         [*_as_a_whole(images, labels, of_splits, k, seed), *_rows(alike)],
-        _of_classes(images, labels, of_splits, seed),
+        [] if labels is None else _of_classes(images, labels, of_splits, seed),
         k,
         alike.largest,
         warnings,
@@ -134,7 +137,7 @@ def _graph(X: np.ndarray, graph: Graph | None, k: int, device: str) -> Graph:
 def _of_images(
     spaces: list[np.ndarray],
     graphs: list[Graph],
-    labels: np.ndarray,
+    labels: np.ndarray | None,
     of_splits: dict[str, Part],
     k: int,
 ) -> dict[str, np.ndarray]:
@@ -145,6 +148,8 @@ def _of_images(
         "lost": _only_in_first(old, new),
         "gained": _only_in_first(new, old),
     }
+    if labels is None:
+        return columns
     judges = next(iter(of_splits.values())).judges
     for stage, X, graph in zip(("before", "after"), spaces, graphs, strict=True):
         classes = labels[nearest_among(X, graph, judges, k=k)]
@@ -165,23 +170,27 @@ def _only_in_first(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def _as_a_whole(
     images: dict[str, np.ndarray],
-    labels: np.ndarray,
+    labels: np.ndarray | None,
     of_splits: dict[str, Part],
     k: int,
     seed: int,
 ) -> list[dict[str, Any]]:
     """Overlap, and gains of class measures with paired intervals, of each split."""
-    gains = {
-        "knn_accuracy_gain": _right(images, labels, "after") - _right(images, labels, "before"),
-        "own_class_share_gain": images["own_after"] - images["own_before"],
-        "neighbors_overlap": images["overlap"],
-    }
+    n = len(images["overlap"])
+    gains = {}
+    if labels is not None:
+        gains = {
+            "knn_accuracy_gain": _right(images, labels, "after") - _right(images, labels, "before"),
+            "own_class_share_gain": images["own_after"] - images["own_before"],
+        }
+    gains["neighbors_overlap"] = images["overlap"]
+    strata = np.zeros(n, np.int64) if labels is None else labels
     rows = [
-        row_of(FEATURES, name, measure, intervals.mean(score[judged], labels[judged], seed=seed))
+        row_of(FEATURES, name, measure, intervals.mean(score[judged], strata[judged], seed=seed))
         for name, (judged, _) in of_splits.items()
         for measure, score in gains.items()
     ]
-    return [*rows, row_of(FEATURES, "all", "overlap_by_chance", k / (len(labels) - 1))]
+    return [*rows, row_of(FEATURES, "all", "overlap_by_chance", k / (n - 1))]
 
 
 def _right(images: dict[str, np.ndarray], labels: np.ndarray, stage: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from pipeline.methods.registry import METHODS, engine_name
 from pipeline.networks.backbone import NAMED_WEIGHTS
 from pipeline.runtime.log import log
 from pipeline.workflow.commands import split_options
+from pipeline.workflow.compare import examine, locate_compared
 
 
 def locate(study: Study, folder: Path) -> Study:
@@ -22,6 +23,9 @@ def locate(study: Study, folder: Path) -> Study:
     InputError
         A data set or a weights file that is in neither.
     """
+    if study.compare:
+        return study.model_copy(update={"compare": locate_compared(study.compare, folder)})
+    assert study.dataset is not None
     source = resolve_source(study.dataset.source, folder)
     backbones = {
         name: backbone.model_copy(update={"weights": _weights(name, backbone.weights, folder)})
@@ -55,10 +59,14 @@ def check_study(study: Study) -> None:
     ------
     InputError
         A method that takes more neighbours than the graph has; with `strict`, a parameter that so
-        few images do not allow.
+        few images do not allow; features of other programs that cannot be compared.
     """
-    check_source(study.dataset.source)
-    images = count_images(study.dataset.source, subset=study.dataset.model_dump()["subset"])
+    if study.compare:
+        images = examine(study.compare).images
+    else:
+        assert study.dataset is not None
+        check_source(study.dataset.source)
+        images = count_images(study.dataset.source, subset=study.dataset.model_dump()["subset"])
     for method in study.methods:
         _check_method(study, method, images)
 

@@ -22,7 +22,7 @@ rule embed:
     input:
         features=FEATURES,
         graph=rules.graph.output.artefact,
-        table=rules.dataset.output.table,
+        table=TABLE,
         code=lambda wildcards: sources(f"{wildcards.method}.{RESOURCES.engine(wildcards.method)}"),
     output:
         **artefact("<results>/{backbone}/{stage}/{method}.parquet"),
@@ -56,7 +56,7 @@ rule quality:
         layouts=expand(rules.embed.output.artefact, method=STUDY.methods, allow_missing=True),
         features=FEATURES,
         graph=rules.graph.output.artefact,
-        table=rules.dataset.output.table,
+        table=TABLE,
         code=sources("quality"),
     output:
         **artefact("<results>/{backbone}/{stage}/quality.json"),
@@ -83,8 +83,8 @@ rule change:
         after=FEATURES.replace("{stage}", "after"),
         graph_before=rules.graph.output.artefact.replace("{stage}", "before"),
         graph_after=rules.graph.output.artefact.replace("{stage}", "after"),
-        table=rules.dataset.output.table,
-        predictions=rules.features_and_predictions.output.predictions.replace("{stage}", "after"),
+        table=TABLE,
+        predictions=PREDICTIONS,
         code=sources("change"),
     output:
         **artefact("<results>/{backbone}/change.parquet"),
@@ -100,10 +100,11 @@ rule change:
         mem_mb=RESOURCES.change_memory,
     params:
         options=flags(seed=STUDY.seed),
+        predictions=lambda wildcards, input: repeated("predictions", input.predictions),
     shell:
         verb(
             "change",
             "--before {input.before:q} --after {input.after:q} --table {input.table:q}"
             " --graph-before {input.graph_before:q} --graph-after {input.graph_after:q}"
-            " --predictions {input.predictions:q} --measures {output.measures:q}",
+            " {params.predictions} --measures {output.measures:q}",
         )
