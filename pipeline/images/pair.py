@@ -16,7 +16,15 @@ from pipeline.images.listing import Listing
 from pipeline.images.names import counted, examples, printable, similar_names
 from pipeline.images.pixels import select
 from pipeline.images.splits import PARTS, assign_splits, part_of
-from pipeline.images.tables import Place, Rows, parse_place, read_array, read_features, read_role
+from pipeline.images.tables import (
+    ROLES,
+    Place,
+    Rows,
+    parse_place,
+    read_array,
+    read_features,
+    read_role,
+)
 
 FEWEST = 4  # images: of fewer no method makes a layout whose neighbours say anything
 PICTURE = 96  # pixels: larger images are kept in this size, they are only looked at
@@ -121,12 +129,12 @@ def load_pair(
     old, new = (_finite(rows[name], orders[name], name) for name in ("before", "after"))
     if np.array_equal(old, new):
         warnings.append("the features before and after are equal in every number")
-    said = {role: _said(role, rows, orders) for role in ("label", "split", "file")}
+    said = {role: _said(role, rows, orders) for role in ROLES}
     codes, names = _classes(said["label"], len(first), warnings)
     parts = _split(said["split"], len(first), warnings)
     if names and parts[0] == ONE_SET:
         warnings.append(NO_SPLIT)
-    ids, files = _identify(first, said["file"])
+    ids, files = _identify(said["id"], said["file"], len(first))
     return Pair(
         old,
         new,
@@ -158,9 +166,9 @@ def _real(place: Place) -> str:
 
 def _order(first: Rows, other: Rows, name: str, warnings: list[str]) -> np.ndarray | None:
     """The rows of another file in the order of the first; None where they have it."""
+    if "id" in other.roles:
+        _refuse_repeated(other)
     if other is first:
-        if "id" in first.roles:
-            _refuse_repeated(first)
         return None
     common = [key for key in ("id", "file") if key in first.roles and key in other.roles]
     for key in common:
@@ -345,17 +353,15 @@ def _split(said: tuple[np.ndarray, Place] | None, n: int, warnings: list[str]) -
 
 
 def _identify(
-    first: Rows, said: tuple[np.ndarray, Place] | None
+    ids: tuple[np.ndarray, Place] | None, files: tuple[np.ndarray, Place] | None, n: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Whole numbers as ids, and names of the images: ids that are texts are names."""
-    n = len(first)
-    files = None if said is None else _names(said[0])
-    ids = first.roles.get("id")
+    names = None if files is None else _names(files[0])
     if ids is None:
-        return np.arange(n), files
-    if ids.dtype.kind in "iu" and ids.max() < 2**63:
-        return ids.astype(np.int64), files
-    return np.arange(n), files if files is not None else _names(ids)
+        return np.arange(n), names
+    if ids[0].dtype.kind in "iu" and ids[0].max() < 2**63:
+        return ids[0].astype(np.int64), names
+    return np.arange(n), names if names is not None else _names(ids[0])
 
 
 def _names(values: np.ndarray) -> np.ndarray:
