@@ -134,7 +134,7 @@ def refuse_nameless(names: Sequence[str], place: object) -> None:
         )
 
 
-def numbers(table: pyarrow.Table, place: object) -> np.ndarray:
+def numbers(table: pyarrow.Table, place: Any) -> np.ndarray:
     """The columns as one array (n, d) of floats; where a cell is missing, NaN.
 
     Raises
@@ -163,7 +163,7 @@ def numbers(table: pyarrow.Table, place: object) -> np.ndarray:
     return out
 
 
-def _no_number(column: Any, name: str, place: object) -> str:
+def _no_number(column: Any, name: str, place: Any) -> str:
     """What is wrong with a column that is not all numbers, and what to do."""
     shown = repr(name)
     cells = [None if each is None else str(each) for each in column.to_pylist()]
@@ -177,7 +177,7 @@ def _no_number(column: Any, name: str, place: object) -> str:
     return (
         f"{place} has a column {shown} of {column.type} values ({printable(repr(cell))[:80]}) "
         "among the features: remove it, call it id, label, split or file, or name it as labels, "
-        f"file::{name}"
+        f"{place.path.name}::{name}"
     )
 
 

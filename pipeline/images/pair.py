@@ -149,16 +149,16 @@ def load_pair(
 
 
 def _used(place: Place, places: dict[str, Place]) -> list[str]:
-    """What is named as something else than features in the file of a place."""
+    """What is named as labels or split in a file of features: in the other it is no feature too."""
+    both = [os.path.realpath(places[name].path) for name in ("before", "after")]
     return [
         each.key
         for name, each in places.items()
-        if each is not place and each.key and os.path.realpath(each.path) == _real(place)
+        if each.key
+        and each is not place
+        and os.path.realpath(each.path)
+        in (both if name in ROLES else [os.path.realpath(place.path)])
     ]
-
-
-def _real(place: Place) -> str:
-    return os.path.realpath(place.path)
 
 
 # ---- which row is which

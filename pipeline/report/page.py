@@ -145,8 +145,9 @@ def _section(backbone: Backbone, pixels: np.ndarray | None) -> dict[str, Any]:
 def subtitle(backbone: Backbone) -> str:
     """What was compared: how many images and classes, and the network as far as it is known."""
     context = backbone.context
-    labelled = "label" in backbone.images
-    classes = f"{context.get('classes', '')} classes" if labelled else "no labels"
+    classes = "no labels"
+    if "label" in backbone.images:
+        classes = f"{context.get('classes') or backbone.images['label'].nunique()} classes"
     said = [f"{len(backbone.images):,} images, {classes}"]
     if backbone.history is None:
         said.append("features computed by another program")

@@ -308,3 +308,17 @@ def test_what_is_to_know_of_a_probe_is_said(features, monkeypatch):
     ]
     assert "30 of 90" in drawn
     assert "not converge" in unfinished
+
+
+def test_without_labels_all_is_measured_but_classes(features):
+    rows, xy, *_ = layout_of(np.arange(120), 0)
+    with_labels = measure_layouts(
+        {"pca": Laid(rows, xy, np.zeros(120, int), SPLIT)}, features=features
+    )
+    found = measure_layouts({"pca": Laid(rows, xy, None, SPLIT)}, features=features)
+    of_classes = {"knn_accuracy", "knn_balanced_accuracy", "own_class_share", "majority_baseline"}
+    rest = [row for row in with_labels["measures"] if row["measure"] not in of_classes]
+    assert found["measures"] == rest  # one class is one stratum, as none is
+    assert {row["measure"] for row in rest} >= {"hubness", "trustworthiness", "r_nx_area"}
+    assert found["mixing"] == {}
+    assert "probe" not in found
