@@ -241,6 +241,8 @@ def pair(
         **{"labels": labels, "split": split, "images": images},
     }
     with record("pair", context.obj, list(dict.fromkeys(inputs)), options) as made:
+        for path in inputs:
+            artefacts.verify(path)
         found = load_pair(**options)
         for sentence in found.warnings:
             log.warning(f"pair: {sentence}")
@@ -662,6 +664,8 @@ def figure(
     _write_bytes(preview, drawing.preview)
     if classes and drawing.classes:
         _write_bytes(classes, drawing.classes)
+    elif classes:
+        log.warning(f"figure: there are no labels, so that {classes} is not written")
     artefacts.write(out, lambda path: path.write_bytes(drawing.page), made)
 
 
