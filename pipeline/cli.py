@@ -374,12 +374,18 @@ def features(
     precision: Annotated[
         str, typer.Option(help="auto, float32, bfloat16 or float16; auto is float32 on a CPU.")
     ] = "auto",
+    stage: Annotated[
+        str | None, typer.Option(help="before or after, for a Keras model of your own.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What such a model is called.")] = "features",
 ) -> None:
     """Extract the features of every image, (n, d) float32."""
     from pipeline.networks.features import check_head, extract_features
 
     inputs = [path for path in (model, images, table) if path is not None]
     artefacts.check_output(out, [".npy"], inputs=inputs)
+    if stage not in (None, "before", "after"):
+        raise InputError(f"--stage is {stage!r} but must be before or after")
     if (predictions is None) != (table is None):
         raise InputError("--predictions and --table belong together: give both or none")
     if predictions is not None:
@@ -396,7 +402,10 @@ def features(
         if known is not None:
             check_head(network, len(known.class_names), source=str(model))
         extraction = extract_features(network, pixels, **options)
-        made |= {**extraction.info, "context": artefacts.context(model)}
+        context_of_model = artefacts.context(model)
+        if stage is not None:  # a model that says nothing of itself
+            context_of_model = {**artefacts.context(images), "backbone": name, "stage": stage}
+        made |= {**extraction.info, "context": context_of_model}
     if predictions is not None and known is not None and extraction.predictions is not None:
         store.save_predictions(predictions, extraction.predictions, known, made)
     store.save_features(out, extraction.features, made)

@@ -31,6 +31,7 @@ from pipeline.runtime.validation import (
 from pipeline.runtime.yaml_text import read_yaml, write_yaml
 
 STAGES = ("before", "after")
+COMPARED = ("before", "after", "labels", "split", "images")  # keys of `Compare` with features
 
 ImageSize = Annotated[int, Field(ge=32, le=1024)]
 Subset = Annotated[int, Field(ge=4, le=1_000_000_000)]
@@ -94,13 +95,18 @@ class Compare(StrictModel):
 
     Files are .npy, .npz, .csv, .tsv, .parquet, .h5, .hdf5 or .safetensors; one array or column of
     several is named as file.npz::key. Rows of files with ids (a column or an array id) are matched
-    by these.
+    by these. Or else two Keras models, which extract features from the images of `dataset`.
     """
 
-    before: PathText
+    before: PathText | None = None
     """Features before, (images, features)."""
-    after: PathText
+    after: PathText | None = None
     """Features after, of the same images; the number of features may be another."""
+    before_model: PathText | None = None
+    """A .keras model before, which takes the images as they are stored, 0 to 255; its features are
+    its output, or that of features.layer, averaged over positions."""
+    after_model: PathText | None = None
+    """The model after, likewise."""
     labels: PathText | None = None
     """Labels, one an image; null takes a column or array label of the features, if there is one.
     A .txt has one a line."""
@@ -356,6 +362,29 @@ class Study(StrictModel):
         return [self.compare.name] if self.compare else list(self.backbones)
 
 
+def _check_compared(compare: Compare, given: list[str], source: str) -> None:
+    """Refuse half a pair, two pairs, and what does not go with the pair that is given."""
+    models = ("before_model", "after_model")
+    of_models = [key for key in models if getattr(compare, key)]
+    of_features = [key for key in COMPARED if getattr(compare, key)]
+    if of_models and of_features:
+        raise InputError(
+            f"{source}: compare.{of_models[0]} and compare.{of_features[0]} cannot both be given: "
+            "models extract the features, from the images and labels of dataset"
+        )
+    pair = models if of_models else ("before", "after")
+    for key in pair:
+        if getattr(compare, key) is None:
+            raise InputError(f"{source}: the key {key!r} is missing at compare")
+    if other := [key for key in given if key == "backbones" or not of_models]:
+        raise InputError(
+            f"{source}: {other[0]} and compare cannot both be given: compare takes features "
+            "before and after that are there already"
+        )
+    if of_models and not given:
+        raise InputError(f"{source}: the key 'dataset' is missing: the models need images")
+
+
 def _with_one_source(study: Study, source: str) -> Study:
     """The study, if it says either which networks see which images, or which features there are.
 
@@ -364,13 +393,11 @@ def _with_one_source(study: Study, source: str) -> Study:
     InputError
     """
     given = [key for key in ("dataset", "backbones") if getattr(study, key)]
-    if study.compare and given:
-        raise InputError(
-            f"{source}: {given[0]} and compare cannot both be given: compare takes features that "
-            "are there already"
-        )
+    if study.compare:
+        _check_compared(study.compare, given, source)
+        return study
     missing = [key for key in ("dataset", "backbones") if key not in given]
-    if not study.compare and missing:
+    if missing:
         raise InputError(
             f"{source}: the key {missing[0]!r} is missing at the top level (or `compare`, for "
             "features of other programs)"

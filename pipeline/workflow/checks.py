@@ -24,8 +24,9 @@ def locate(study: Study, folder: Path) -> Study:
         A data set or a weights file that is in neither.
     """
     if study.compare:
-        return study.model_copy(update={"compare": locate_compared(study.compare, folder)})
-    assert study.dataset is not None
+        study = study.model_copy(update={"compare": locate_compared(study.compare, folder)})
+    if study.dataset is None:
+        return study
     source = resolve_source(study.dataset.source, folder)
     backbones = {
         name: backbone.model_copy(update={"weights": _weights(name, backbone.weights, folder)})
@@ -61,10 +62,10 @@ def check_study(study: Study) -> None:
         A method that takes more neighbours than the graph has; with `strict`, a parameter that so
         few images do not allow; features of other programs that cannot be compared.
     """
-    if study.compare:
+    if study.dataset is None:
+        assert study.compare is not None
         images = examine(study.compare).images
     else:
-        assert study.dataset is not None
         check_source(study.dataset.source)
         images = count_images(study.dataset.source, subset=study.dataset.model_dump()["subset"])
     for method in study.methods:

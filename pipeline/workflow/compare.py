@@ -9,14 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.config import Compare, Study, parse_config
+from pipeline.config import COMPARED, Compare, Study, parse_config
 from pipeline.errors import InputError
 from pipeline.images.pair import load_pair
 from pipeline.images.tables import parse_place
 from pipeline.runtime.yaml_text import write_yaml
 from pipeline.workflow.commands import content_digest
 
-FILES = ("before", "after", "labels", "split", "images")  # keys of `Compare` that name them
+FILES = (*COMPARED, "before_model", "after_model")  # keys of `Compare` that name them
 
 
 class Examined(NamedTuple):
@@ -64,7 +64,7 @@ def examine(compare: Compare) -> Examined:
     ------
     InputError
     """
-    files = {name: getattr(compare, name) for name in FILES if name != "images"}
+    files = {name: getattr(compare, name) for name in COMPARED if name != "images"}
     return _examine(**files, content=contents(compare))
 
 
@@ -83,7 +83,8 @@ def contents(compare: Compare) -> str:
 
 def is_labelled(study: Study) -> bool:
     """Whether the images of a study have classes."""
-    return study.compare is None or examine(study.compare).labelled
+    compare = study.compare
+    return compare is None or compare.before is None or examine(compare).labelled
 
 
 def run_comparison(

@@ -22,7 +22,7 @@ rule pair:
     params:
         content=contents(STUDY.compare),
         options=lambda wildcards: flags(  # a function: braces in a path are no wildcards
-            **dict(STUDY.compare), dataset=STUDY.study
+            **STUDY.compare.model_dump(exclude_none=True), dataset=STUDY.study
         ),
         pictures=lambda wildcards, output: repeated("pictures", output.pictures),
     shell:
