@@ -149,12 +149,17 @@ def subtitle(backbone: Backbone) -> str:
     if "label" in backbone.images:
         classes = f"{context.get('classes') or backbone.images['label'].nunique()} classes"
     said = [f"{len(backbone.images):,} images, {classes}"]
-    if backbone.history is None:
+    if _is_given(backbone):
         said.append("features computed by another program")
     if weights := context.get("weights"):
         size = context.get("image_size")
         said.append(f"{weights}{f', seen at {size} pixels' if size else ''}")
     return "; ".join(said)
+
+
+def _is_given(backbone: Backbone) -> bool:
+    """Whether another program computed the features: no image was seen here."""
+    return backbone.history is None and "image_shape" not in backbone.context
 
 
 def headline(backbone: Backbone) -> list[str]:
@@ -484,11 +489,10 @@ def methods_text(backbones: Sequence[Backbone]) -> str:
         METHODS[name].title for name in METHODS if name in next(iter(first.layouts.values()), {})
     )
     k, n = first.before["k"], len(first.images)
-    given = first.history is None
     features = (
         f"Features of {n:,} images before and after fine-tuning ({names}) were computed by another "
         "program. "
-        if given
+        if _is_given(first)
         else f"Features of {n:,} images were the pooled outputs of {names} before and after "
         "fine-tuning. "
     )

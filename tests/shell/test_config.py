@@ -245,6 +245,17 @@ def test_a_study_has_backbones_or_features_of_other_programs():
     assert "'dataset' is missing at the top level (or `compare`" in refused(small)
     assert "'backbones' is missing" in refused({**small, "dataset": SMALL["dataset"]})
     assert "'after' is missing at compare" in refused({**small, "compare": {"before": "b.npy"}})
+    models = {"before_model": "b.keras", "after_model": "a.keras"}
+    of_models = {**small, "dataset": SMALL["dataset"], "compare": models}
+    assert parse_config(of_models).names == ["features"]
+    assert "'dataset' is missing: the models" in refused({**small, "compare": models})
+    assert "backbones and compare cannot both" in refused({**SMALL, "compare": models})
+    assert "before_model and compare.before cannot both" in refused(
+        {**small, "compare": {**COMPARE, **models}}
+    )
+    assert "'after_model' is missing" in refused(
+        {**of_models, "compare": {"before_model": "b.keras"}}
+    )
     assert "compare.name" in refused({**small, "compare": {**COMPARE, "name": "../x"}})
 
 

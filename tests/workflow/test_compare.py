@@ -141,3 +141,23 @@ def test_bad_input_is_one_sentence_before_anything_runs(inputs, arguments, words
     assert line.startswith("error: ")
     assert all(word in line for word in words)
     assert not (inputs / "bad/results").exists()
+
+
+def test_two_models_of_the_users_own_extract_the_features_of_a_data_set(tmp_path):
+    for name in ("a.keras", "b.keras"):
+        (tmp_path / name).touch()
+    config = {
+        "study": "own",
+        "dataset": {"source": "digits", "subset": 100},
+        "compare": {"before_model": "a.keras", "after_model": "b.keras", "name": "mine"},
+        "methods": {"pca": {}},
+    }
+    write(tmp_path / "own.yaml", config)
+    output = finish(start(tmp_path, "-m", "pipeline", "study", "own.yaml", "--dry-run", "-p"))
+    assert "14 jobs would run: 1 dataset, " in output
+    assert "2 features" in output
+    log = (tmp_path / "logs/own/study.log").read_text()
+    assert "--model b.keras --stage after --name mine" in log
+    (tmp_path / "b.keras").unlink()
+    output = finish(start(tmp_path, "-m", "pipeline", "study", "own.yaml"), 2)
+    assert "compare.after_model 'b.keras' does not exist" in output
