@@ -120,7 +120,7 @@ def load_pair(
     rows = {
         name: read_role(place, name)
         if name in ("label", "split")
-        else read_features(place, used=_used(place, places))
+        else read_features(place, used=_used(places))
         for name, place in places.items()
     }
     first = rows["before"]
@@ -148,16 +148,13 @@ def load_pair(
     )
 
 
-def _used(place: Place, places: dict[str, Place]) -> list[str]:
-    """What is named as labels or split in a file of features: in the other it is no feature too."""
-    both = [os.path.realpath(places[name].path) for name in ("before", "after")]
+def _used(places: dict[str, Place]) -> list[str]:
+    """Names of the labels and the split in the files of features: in neither they are features."""
+    features = {os.path.realpath(places[name].path) for name in ("before", "after")}
     return [
         each.key
         for name, each in places.items()
-        if each.key
-        and each is not place
-        and os.path.realpath(each.path)
-        in (both if name in ROLES else [os.path.realpath(place.path)])
+        if name in ROLES and each.key and os.path.realpath(each.path) in features
     ]
 
 

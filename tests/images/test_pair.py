@@ -177,6 +177,17 @@ def test_a_named_column_of_the_features_is_no_feature():
     assert found.class_names == ("cat", "dog", "猫")
 
 
+def test_whatever_the_order_of_both_the_first_keeps_its_own():
+    first, second = (np.random.default_rng(seed).permutation(N) for seed in (3, 4))
+    table(id=IDS).iloc[first].to_csv("b.csv", index=False)
+    table(AFTER, id=IDS, label=LABELS).iloc[second].to_parquet("a.parquet", index=False)
+    found = load_pair("b.csv", "a.parquet")
+    assert np.array_equal(found.before, BEFORE[first])
+    assert np.array_equal(found.after, AFTER[first])
+    assert np.array_equal(found.ids, IDS[first])
+    assert list(np.array(found.class_names)[found.labels]) == list(LABELS[first])
+
+
 def test_both_may_lie_in_one_file():
     np.savez("both.npz", before=BEFORE, after=AFTER, label=LABELS)
     found = load_pair("both.npz::before", "both.npz::after")
@@ -263,6 +274,7 @@ BAD_AFTER = {
     "NaN": ("bad.npy", lambda: edited(3, 2, np.nan), ["row 3, column 2", "NaN"]),
     "infinity": ("bad.npy", lambda: edited(7, 0, -np.inf), ["row 7, column 0", "infinite"]),
     "beyond float32": ("bad.npy", lambda: edited(7, 0, 1e39), ["row 7", "1e+39", "float32"]),
+    "beyond float32 in a table": ("bad.csv", lambda: cells("1e39"), ["1e+39", "float32"]),
     "NaN in a table": ("bad.csv", lambda: cells("nan"), ["row 4, column 'f1'", "NaN"]),
     "an empty cell": ("bad.csv", lambda: cells(""), ["row 4, column 'f1'", "missing"]),
     "an empty column": ("bad.csv", lambda: cells("", slice(None)), ["row 0, column 'f1'"]),
