@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pipeline.neighbors.graph import Graph
 
-WORKFLOWS = ("study", "demo")
+WORKFLOWS = ("study", "demo", "compare")
 # The others need no GPU.
 ON_DEVICE = ("finetune", "features", "graph", "embed", "quality", "change")
 
@@ -125,6 +125,35 @@ def demo(cores: Cores = "all", gpus: Gpus = 1) -> None:
 
 
 @app.command()
+def compare(
+    before: Annotated[str, typer.Option(help="Features before: a file, or file::key.")],
+    after: Annotated[str, typer.Option(help="Features of the same images after, likewise.")],
+    out: Annotated[Path, typer.Option(help="Folder for all that is computed.")],
+    labels: Annotated[str | None, typer.Option(help="Labels: a file, or file::column.")] = None,
+    split: Annotated[str | None, typer.Option(help="The split: likewise.")] = None,
+    images: Annotated[
+        str | None, typer.Option(help="Images for thumbnails: .npy, .npz or a folder.")
+    ] = None,
+    methods: Annotated[
+        str, typer.Option(help="Layouts to compute, with commas between them.")
+    ] = "pca,tsne,umap,mds,lle,isomap",
+    name: Annotated[str, typer.Option(help="What the features are called.")] = "features",
+    seed: Seed = 0,
+    cores: Cores = "all",
+    gpus: Gpus = 1,
+) -> None:
+    """Compare features that other programs computed, before and after: all measures, one page.
+
+    Files are .npy, .npz, .csv, .tsv, .parquet, .h5 or .safetensors; rows with ids are matched.
+    """
+    from pipeline.workflow.compare import run_comparison
+
+    given = {"before": before, "after": after, "labels": labels, "split": split, "images": images}
+    names = [each.strip() for each in methods.split(",")]
+    run_comparison(given, out, methods=names, name=name, seed=seed, cores=cores, gpus=gpus)
+
+
+@app.command()
 def dataset(
     context: typer.Context,
     source: Annotated[
@@ -178,6 +207,61 @@ def dataset(
             "warnings": list(data.warnings),
         }
     store.save_dataset(out, table, data, made)
+
+
+@app.command()
+def pair(
+    context: typer.Context,
+    before: Annotated[str, typer.Option(help="Features before: a file, or file::key.")],
+    after: Annotated[str, typer.Option(help="Features of the same images after, likewise.")],
+    out: Annotated[Path, typer.Option(help="Table of the images to write, .parquet.")],
+    features_before: Annotated[Path, typer.Option(help="Features before to write, .npy.")],
+    features_after: Annotated[Path, typer.Option(help="Features after to write, .npy.")],
+    pictures: Annotated[
+        Path | None, typer.Option(help="Images to write, .npy; with --images.")
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="Labels: a file, or file::column.")] = None,
+    split: Annotated[str | None, typer.Option(help="The split: likewise.")] = None,
+    images: Annotated[
+        str | None, typer.Option(help="Images for thumbnails: .npy, .npz or a folder.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What the features are called.")] = "features",
+    dataset: Annotated[str, typer.Option(help="What the images are called.")] = "images",
+) -> None:
+    """Read features that other programs computed, before and after, and match their rows."""
+    from pipeline.images.pair import load_pair
+    from pipeline.images.tables import parse_place
+
+    given = [parse_place(each).path for each in (before, after, labels, split, images) if each]
+    inputs = [path for path in given if path.is_file()]
+    outputs = {"--out": out, "--features-before": features_before}
+    outputs |= {"--features-after": features_after}
+    if (images is None) != (pictures is None):
+        raise InputError("--images and --pictures belong together: give both or none")
+    if pictures is not None:
+        outputs["--pictures"] = pictures
+    for option, path in outputs.items():
+        suffix = ".parquet" if option == "--out" else ".npy"
+        artefacts.check_output(path, [suffix], inputs=inputs, option=option)
+    artefacts.check_outputs_differ(outputs)
+    options: dict[str, Any] = {
+        **{"before": before, "after": after},
+        **{"labels": labels, "split": split, "images": images},
+    }
+    with record("pair", context.obj, list(dict.fromkeys(inputs)), options) as made:
+        for path in inputs:
+            artefacts.verify(path)
+        found = load_pair(**options)
+        for sentence in found.warnings:
+            log.warning(f"pair: {sentence}")
+        made["context"] = {
+            "dataset": dataset,
+            "backbone": name,
+            "images": len(found.ids),
+            "classes": len(found.class_names),
+            "warnings": list(found.warnings),
+        }
+    store.save_pair(out, features_before, features_after, pictures, found, made)
 
 
 @app.command()
@@ -251,7 +335,7 @@ def finetune(
     options = {"seed": seed, **recipe.model_dump()}
     with record("finetune", context.obj, inputs, options) as made:
         pixels = store.load_images(images)
-        known = store.load_table(table, points=len(pixels))
+        known = store.load_table(table, points=len(pixels), labelled=True)
         result = step.finetune(
             store.load_model(model),
             pixels,
@@ -299,12 +383,18 @@ def features(
     precision: Annotated[
         str, typer.Option(help="auto, float32, bfloat16 or float16; auto is float32 on a CPU.")
     ] = "auto",
+    stage: Annotated[
+        str | None, typer.Option(help="before or after, for a Keras model of your own.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What such a model is called.")] = "features",
 ) -> None:
     """Extract the features of every image, (n, d) float32."""
     from pipeline.networks.features import check_head, extract_features
 
     inputs = [path for path in (model, images, table) if path is not None]
     artefacts.check_output(out, [".npy"], inputs=inputs)
+    if stage not in (None, "before", "after"):
+        raise InputError(f"--stage is {stage!r} but must be before or after")
     if (predictions is None) != (table is None):
         raise InputError("--predictions and --table belong together: give both or none")
     if predictions is not None:
@@ -314,12 +404,17 @@ def features(
     options: dict[str, Any] = {"layer": layer, "batch_size": batch_size, "precision": precision}
     with record("features", context.obj, inputs, options) as made:
         pixels = store.load_images(images)
-        known = None if table is None else store.load_table(table, points=len(pixels))
+        known = None
+        if table is not None:
+            known = store.load_table(table, points=len(pixels), labelled=True)
         network = store.load_model(model)
         if known is not None:
             check_head(network, len(known.class_names), source=str(model))
         extraction = extract_features(network, pixels, **options)
-        made |= {**extraction.info, "context": artefacts.context(model)}
+        context_of_model = artefacts.context(model)
+        if stage is not None:  # a model that says nothing of itself
+            context_of_model = {**artefacts.context(images), "backbone": name, "stage": stage}
+        made |= {**extraction.info, "context": context_of_model}
     if predictions is not None and known is not None and extraction.predictions is not None:
         store.save_predictions(predictions, extraction.predictions, known, made)
     store.save_features(out, extraction.features, made)
@@ -458,13 +553,13 @@ def quality(
         laid_out = {method: store.load_labelled_layout(path) for method, path in paths.items()}
         measures = measure_layouts(
             {
-                method: Laid(each.rows, each.xy, each.labels, each.split)
+                method: Laid(each.rows, each.xy, each.classes, each.split)
                 for method, each in laid_out.items()
             },
             features=points,
             graph=_graph(graph, features, len(points), metric),
-            labels=None if known is None else known.labels,
-            split=None if known is None else known.split,
+            labels=None if known is None else known.classes,
+            split=None if known is None else known.parts,
             k=n_neighbors,
             cosine=metric != "cosine",
             device=context.obj,
@@ -516,8 +611,8 @@ def change(
         head = store.load_predictions(predictions, known) if predictions else {}
         found = measure_change(
             *features,
-            labels=known.labels,
-            split=known.split,
+            labels=known.classes,
+            split=known.parts,
             graphs=(
                 _graph(graph_before, before, len(features[0]), metric),
                 _graph(graph_after, after, len(features[1]), metric),
@@ -607,6 +702,8 @@ def figure(
     _write_bytes(preview, drawing.preview)
     if classes and drawing.classes:
         _write_bytes(classes, drawing.classes)
+    elif classes:
+        log.warning(f"figure: there are no labels, so that {classes} is not written")
     artefacts.write(out, lambda path: path.write_bytes(drawing.page), made)
 
 
@@ -698,6 +795,7 @@ def report(
     """Write the answer of a study as one page that needs no other file and no network."""
     from pipeline.report.page import build_page
 
+    pictures = results / "images.npy"
     folders = sorted(path.parent for path in results.glob("*/change.parquet"))
     if not folders:
         raise InputError(
@@ -710,7 +808,7 @@ def report(
         page = build_page(
             results.resolve().name,
             [_of_backbone(folder) for folder in folders],
-            pixels=store.load_images(results / "images.npy") if thumbnails else None,
+            pixels=store.load_images(pictures) if thumbnails and pictures.is_file() else None,
             runtimes=store.load_csv(results / "runtimes.csv"),
             provenance=_provenance(folders),
         )
@@ -722,7 +820,7 @@ def _of_backbone(folder: Path) -> Any:
     from pipeline.report.page import Backbone
 
     measured = {stage: folder / stage / "quality.json" for stage in ("before", "after")}
-    classes = folder / "classes.png"
+    classes, history = folder / "classes.png", folder / "after/history.csv"
     return Backbone(
         name=folder.name,
         context=artefacts.context(measured["after"]),
@@ -733,7 +831,7 @@ def _of_backbone(folder: Path) -> Any:
         neighbors={
             stage: store.load_graph(folder / stage / "graph.npz").indices for stage in measured
         },
-        history=store.load_csv(folder / "after/history.csv"),
+        history=store.load_csv(history) if history.is_file() else None,
         preview=artefacts.verify(folder / "preview.png").read_bytes(),
         classes=classes.read_bytes() if classes.is_file() else None,
         layouts={
@@ -750,12 +848,13 @@ def _provenance(folders: list[Path]) -> dict[str, str]:
     )
     versions = {**trained.get("versions", {}), **quality.get("versions", {})}
     devices = dict.fromkeys(str(each["device"]) for each in (trained, quality) if "device" in each)
-    return {
+    said = {
         "computed": quality.get("created", ""),
         "device": ", ".join(devices),
         "fine-tuning": str(trained.get("parameters", "")),
         "versions": ", ".join(f"{name} {version}" for name, version in sorted(versions.items())),
     }
+    return {name: value for name, value in said.items() if value}
 
 
 @app.command()

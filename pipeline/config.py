@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, GetPydanticSchema, WrapValidator, with_c
 from pydantic_core import core_schema
 from typing_extensions import TypedDict  # the one of Python 3.11 is too old for pydantic
 
+from pipeline.errors import InputError
 from pipeline.networks.recipe import Precision, Recipe
 from pipeline.runtime.validation import (
     MAPPING,
@@ -30,6 +31,7 @@ from pipeline.runtime.validation import (
 from pipeline.runtime.yaml_text import read_yaml, write_yaml
 
 STAGES = ("before", "after")
+COMPARED = ("before", "after", "labels", "split", "images")  # keys of `Compare` with features
 
 Name = Literal["VGG16", "VGG19", "ResNet50V2", "MobileNet", "MobileNetV2"]
 
@@ -88,6 +90,36 @@ class MobileNet(_Backbone):
     alpha: Annotated[float, Field(gt=0, le=2)] = 1.0
     """Width multiplier; ImageNet weights exist for 0.25 (MobileNet only), 0.35 (V2 only), 0.5,
     0.75, 1.0, 1.3 and 1.4 (V2 only)."""
+
+
+class Compare(StrictModel):
+    """Features before and after fine-tuning that other programs computed, instead of backbones.
+
+    Files are .npy, .npz, .csv, .tsv, .parquet, .h5, .hdf5 or .safetensors; one array or column of
+    several is named as file.npz::key. Rows of files with ids (a column or an array id) are matched
+    by these. Or else two Keras models, which extract features from the images of `dataset`.
+    """
+
+    before: PathText | None = None
+    """Features before, (images, features)."""
+    after: PathText | None = None
+    """Features after, of the same images; the number of features may be another."""
+    before_model: PathText | None = None
+    """A .keras model before, which takes the images as they are stored, 0 to 255; its features are
+    its output, or that of features.layer, averaged over positions."""
+    after_model: PathText | None = None
+    """The model after, likewise."""
+    labels: PathText | None = None
+    """Labels, one an image; null takes a column or array label of the features, if there is one.
+    A .txt has one a line."""
+    split: PathText | None = None
+    """Which images are of the training and of the test split; null takes a column or array split,
+    if there is one, else the images are one set."""
+    images: PathText | None = None
+    """Pictures for the page: a .npy or .npz, (n, h, w) or (n, h, w, 3) uint8, or a folder in which
+    the column file (or id) names them."""
+    name: Annotated[str, Field(max_length=100, pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")] = "features"
+    """What the features are called in figures, and their folder."""
 
 
 @with_config(STRICT)
@@ -337,12 +369,16 @@ class Study(StrictModel):
     """Seed of every random choice (subsets, splits, weights, shuffling, layouts)."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where to compute; auto takes an NVIDIA GPU when its driver answers."""
-    dataset: Dataset
+    dataset: Dataset | None = None
+    """The images that the backbones see; not with `compare`."""
     image_size: ImageSize = 96
     """Side in pixels of the square images that the backbones see, and to which the images of a
     folder with mixed sizes are resized."""
-    backbones: Annotated[dict[str, Backbone | MobileNet], _checked_by(_Backbones, _in_order)]
-    """The pre-trained networks by their Keras name, each with its options."""
+    backbones: Annotated[dict[str, Backbone | MobileNet], _checked_by(_Backbones, _in_order)] = (
+        Field({})
+    )
+    """The pre-trained networks by their Keras name, each with its options; or else `compare`."""
+    compare: Compare | None = None
     finetune: Annotated[dict[str, Any], _checked_by(Recipe, _set_fields)] = Field({})
     features: Features = Features()
     graph: Graph = Graph()
@@ -364,7 +400,55 @@ class Study(StrictModel):
     def controlled(self) -> list[str]:
         """Names of the backbones that have controls, if any are asked for."""
         named = self.controls.backbones
-        return [name for name in self.backbones if named is None or name in named]
+        return [name for name in self.backbones or {} if named is None or name in named]
+
+    @property
+    def names(self) -> list[str]:
+        """The backbones, or the features that are compared: their folders in the results."""
+        return [self.compare.name] if self.compare else list(self.backbones)
+
+
+def _check_compared(compare: Compare, given: list[str], source: str) -> None:
+    """Refuse half a pair, two pairs, and what does not go with the pair that is given."""
+    models = ("before_model", "after_model")
+    of_models = [key for key in models if getattr(compare, key)]
+    of_features = [key for key in COMPARED if getattr(compare, key)]
+    if of_models and of_features:
+        raise InputError(
+            f"{source}: compare.{of_models[0]} and compare.{of_features[0]} cannot both be given: "
+            "models extract the features, from the images and labels of dataset"
+        )
+    pair = models if of_models else ("before", "after")
+    for key in pair:
+        if getattr(compare, key) is None:
+            raise InputError(f"{source}: the key {key!r} is missing at compare")
+    if other := [key for key in given if key == "backbones" or not of_models]:
+        raise InputError(
+            f"{source}: {other[0]} and compare cannot both be given: compare takes features "
+            "before and after that are there already"
+        )
+    if of_models and not given:
+        raise InputError(f"{source}: the key 'dataset' is missing: the models need images")
+
+
+def _with_one_source(study: Study, source: str) -> Study:
+    """The study, if it says either which networks see which images, or which features there are.
+
+    Raises
+    ------
+    InputError
+    """
+    given = [key for key in ("dataset", "backbones") if getattr(study, key)]
+    if study.compare:
+        _check_compared(study.compare, given, source)
+        return study
+    missing = [key for key in ("dataset", "backbones") if key not in given]
+    if missing:
+        raise InputError(
+            f"{source}: the key {missing[0]!r} is missing at the top level (or `compare`, for "
+            "features of other programs)"
+        )
+    return study
 
 
 def parse_config(config: Mapping[str, Any]) -> Study:
@@ -383,7 +467,7 @@ def parse_config(config: Mapping[str, Any]) -> Study:
     InputError
         One sentence naming the first wrong key or value and what is allowed.
     """
-    return validate(Study, config, source="config")
+    return _with_one_source(validate(Study, config, source="config"), "config")
 
 
 def load_config(path: Path) -> Study:
@@ -394,7 +478,7 @@ def load_config(path: Path) -> Study:
     InputError
         One sentence: the file cannot be read, is no YAML, or holds a wrong key or value.
     """
-    return validate(Study, read_yaml(path), source=str(path))
+    return _with_one_source(validate(Study, read_yaml(path), source=str(path)), str(path))
 
 
 def schema() -> dict[str, Any]:

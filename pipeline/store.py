@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.images.dataset import Dataset
+    from pipeline.images.pair import Pair
     from pipeline.measures.change import Change
     from pipeline.neighbors.graph import Graph
 
 
 # What reading a damaged archive raises, whatever is in it.
 DAMAGED = (ValueError, OSError, TypeError, zipfile.BadZipFile, zlib.error)
+
+
+ONE_SET = "all"  # the split of images that are not parted
 
 
 class ImageTable(NamedTuple):
@@ -40,10 +44,11 @@ class ImageTable(NamedTuple):
     files : (n,) array of str or None
         Paths within the folder that the images came from.
     split : (n,) array of str
-        "train" or "test".
+        "train" or "test"; or "all", of all images, where they are not parted.
     labels : (n,) int64
-        Positions in `class_names`.
+        Positions in `class_names`; zeros without labels.
     class_names : tuple of str
+        Empty without labels.
     """
 
     ids: np.ndarray
@@ -51,6 +56,16 @@ class ImageTable(NamedTuple):
     split: np.ndarray
     labels: np.ndarray
     class_names: tuple[str, ...]
+
+    @property
+    def classes(self) -> np.ndarray | None:
+        """The labels; None without any."""
+        return self.labels if self.class_names else None
+
+    @property
+    def parts(self) -> np.ndarray | None:
+        """The split; None where the images are not parted."""
+        return None if (self.split == ONE_SET).all() else self.split
 
 
 def save_dataset(images: Path, table: Path, dataset: "Dataset", metadata: Metadata) -> None:
@@ -68,6 +83,35 @@ def save_dataset(images: Path, table: Path, dataset: "Dataset", metadata: Metada
     write(table, _parquet_writer(_columns(rows)), {**metadata, "inputs": [images]})
 
 
+def save_pair(
+    table: Path,
+    before: Path,
+    after: Path,
+    images: Path | None,
+    pair: "Pair",
+    metadata: Metadata,
+) -> None:
+    """Write features of other programs as those of `tunescope features`, and their table.
+
+    Parameters
+    ----------
+    table, before, after : Path
+    images : Path, optional
+        Where the pictures go, if there are any.
+    pair : Pair
+    metadata : dict
+        Its inputs are those of all these files, by which they are known to belong together.
+    """
+    own = metadata.get("context", {})
+    for stage, path in (("before", before), ("after", after)):
+        context = {**own, "stage": stage}
+        save_features(path, getattr(pair, stage), {**metadata, "context": context})
+    if images is not None and pair.images is not None:
+        write(images, _npy_writer(pair.images), metadata)
+    rows = ImageTable(pair.ids, pair.files, pair.split, pair.labels, pair.class_names)
+    write(table, _parquet_writer(_columns(rows)), metadata)
+
+
 def load_images(path: Path) -> np.ndarray:
     """Memory-map the images of a data set, (n, h, w, c) uint8."""
     images = _load_npy(path)
@@ -79,22 +123,25 @@ def load_images(path: Path) -> np.ndarray:
     return images
 
 
-def load_table(path: Path, *, points: int | None = None) -> ImageTable:
+def load_table(path: Path, *, points: int | None = None, labelled: bool = False) -> ImageTable:
     """Read what is known of each image.
 
     Parameters
     ----------
     path : Path
-        A ``.parquet`` with a column label, and where known id, file and split.
+        A ``.parquet`` with the columns id and split, and where known file and label.
     points : int, optional
         How many images there must be.
+    labelled : bool
+        Whether there must be labels.
 
     Raises
     ------
     InputError
         The table cannot be read, lacks a column, or has another number of rows.
     """
-    table = _load_parquet(path, {"id", "split", "label"}, "a table of images")
+    wanted = {"id", "split", *(["label"] if labelled else [])}
+    table = _load_parquet(path, wanted, "a table of images")
     if table["id"].dtype.kind not in "iu":
         raise InputError(f"{path} has {table['id'].dtype} values in the column id: give integers")
     if points is not None and len(table) != points:
@@ -102,17 +149,23 @@ def load_table(path: Path, *, points: int | None = None) -> ImageTable:
             f"{path} has {len(table):,} images but the features have {points:,} rows: give the "
             "table of the images that the features were extracted from"
         )
-    if strange := set(table["split"].unique()) - {"train", "test"}:
+    parts = set(table["split"].unique())
+    if (strange := parts - {"train", "test"}) and parts != {ONE_SET}:
         raise InputError(f"{path} has a split {min(map(repr, strange))}: it is train or test")
-    codes, names = _classes(table["label"], path)
+    codes, names = _classes(table, path)
     files = table["file"].to_numpy(object) if "file" in table.columns else None
     return ImageTable(table["id"].to_numpy(), files, table["split"].to_numpy(str), codes, names)
 
 
-def _classes(labels: "pd.Series", path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The codes of a column of labels, and the names of all classes, used or not."""
+def _classes(table: "pd.DataFrame", path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The codes of the column label, and the names of all classes, used or not.
+
+    Zeros and no names where there is no such column.
+    """
+    if "label" not in table.columns:
+        return np.zeros(len(table), np.int64), ()
     try:
-        categories = labels.astype("category").cat
+        categories = table["label"].astype("category").cat
     except TypeError:  # of lists or mappings
         raise InputError(
             f"{path} has labels that are neither names nor numbers: give one a row"
@@ -124,12 +177,15 @@ def _classes(labels: "pd.Series", path: Path) -> tuple[np.ndarray, tuple[str, ..
 
 
 def _columns(table: ImageTable, rows: np.ndarray | slice = slice(None)) -> dict[str, Any]:
-    """Columns of a file: id, file where there are any, split, label."""
+    """Columns of a file: id, file where there are any, split, label where there are any."""
     import pandas as pd
 
     files = {} if table.files is None else {"file": table.files[rows]}
+    columns = {"id": table.ids[rows], **files, "split": table.split[rows]}
+    if not table.class_names:
+        return columns
     labels = pd.Categorical.from_codes(table.labels[rows], categories=list(table.class_names))
-    return {"id": table.ids[rows], **files, "split": table.split[rows], "label": labels}
+    return {**columns, "label": labels}
 
 
 def save_predictions(
@@ -188,10 +244,9 @@ def save_change(
     import pandas as pd
 
     columns: dict[str, Any] = dict(change.images)
-    for stage in ("before", "after"):
-        codes = columns[f"predicted_{stage}"]
-        names = pd.Categorical.from_codes(codes, categories=list(table.class_names))
-        columns[f"predicted_{stage}"] = names
+    for name in columns.keys() & {"predicted_before", "predicted_after"}:
+        names = list(table.class_names)
+        columns[name] = pd.Categorical.from_codes(columns[name], categories=names)
     for name in ("lost", "gained"):
         columns[name] = [table.ids[rows] for rows in columns[name]]
     write(path, _parquet_writer({**_columns(table), **columns, **head}), metadata)
@@ -199,7 +254,7 @@ def save_change(
 
 def load_change(path: Path) -> "pd.DataFrame":
     """Read what `save_change` wrote."""
-    columns = {"id", "split", "label", "overlap", "own_before", "own_after"}
+    columns = {"id", "split", "overlap"}
     return _load_parquet(path, columns, "a table of changes")
 
 
@@ -296,9 +351,10 @@ class LabelledLayout(NamedTuple):
         Rows of the features, and of the source of the images.
     xy : (m, 2) array
     labels : (m,) int64
-        Positions in `class_names`.
+        Positions in `class_names`; zeros without labels.
     split : (m,) array of str
     class_names : tuple of str
+        Empty without labels.
     """
 
     rows: np.ndarray
@@ -308,15 +364,20 @@ class LabelledLayout(NamedTuple):
     split: np.ndarray
     class_names: tuple[str, ...]
 
+    @property
+    def classes(self) -> np.ndarray | None:
+        """The labels; None without any."""
+        return self.labels if self.class_names else None
+
 
 def load_labelled_layout(path: Path) -> LabelledLayout:
-    """Read a layout that `save_layout` wrote with labels."""
+    """Read a layout that `save_layout` wrote with the table of its images."""
     table = load_layout(path)
-    if missing := {"id", "label", "split"} - set(table.columns):
+    if missing := {"id", "split"} - set(table.columns):
         raise InputError(
             f"{path} has no column {', '.join(sorted(missing))}: give --table to `tunescope embed`"
         )
-    labels, names = _classes(table["label"], path)
+    labels, names = _classes(table, path)
     return LabelledLayout(
         table["row"].to_numpy(),
         table["id"].to_numpy(),

@@ -13,6 +13,10 @@ MEASURED = (
     "others), with its 95 % interval; neighbours kept: the share of the {k} nearest neighbours in "
     "feature space, of all points, that are the nearest in the layout too."
 )
+MEASURED_WITHOUT_LABELS = (
+    "Under each panel, neighbours kept: the share of the {k} nearest neighbours in feature space, "
+    "of all points, that are the nearest in the layout too."
+)
 ALIGNED = (
     "After fine-tuning, each layout is rotated and reflected towards the one before; only "
     "reflected where its axes have an order, as in PCA, LLE and Isomap."
@@ -80,6 +84,12 @@ def describe(
     n_neighbors = next((each["k"] for each in measures.values() if "k" in each), None)
     for context in contexts:
         study |= context
+    labelled = any(
+        row["measure"] == "knn_accuracy"
+        for each in measures.values()
+        for row in each.get("measures", ())
+    )
+    measured = MEASURED if labelled else MEASURED_WITHOUT_LABELS
     shape = " x ".join(str(side) for side in study.get("image_shape", [])[:2])
     parts = [
         _sentence(study["weights"]) if study.get("weights") else "",
@@ -92,7 +102,7 @@ def describe(
         ),
         METRICS[study.get("metric", "euclidean")],
         _accuracy(study.get("accuracy")),
-        MEASURED.format(k=n_neighbors) if n_neighbors else "",
+        measured.format(k=n_neighbors) if n_neighbors else "",
         ALIGNED if {"before", "after"} <= {context.get("stage") for context in contexts} else "",
     ]
     warnings = collect_warnings([*contexts, *measures.values()])

@@ -66,7 +66,7 @@ class FigureLayout:
     labels : array of int, (n,)
         Class of each point, an index into the class names.
     class_names : sequence of str
-        The same in all layouts of a figure.
+        The same in all layouts of a figure; empty without labels: all points have one colour.
     context : mapping
         How it was made: total_points, more than ``n`` for a subset, warnings (sentences), and what
         else `caption.describe` and `caption.notes` say of it.
@@ -90,7 +90,7 @@ class Drawing(NamedTuple):
     page: bytes
     preview: bytes  # PNG
     panels: dict[Key, bytes]  # PNG
-    classes: bytes | None  # the second page, one small panel a class; in the format of the page
+    classes: bytes | None  # the second page, a small panel a class, if any; in the page's format
 
 
 def draw_backbone(
@@ -116,7 +116,7 @@ def draw_backbone(
         Points that stand out from the others: those of the test split, or those that are predicted
         wrongly.
     classes : bool
-        Draw the second page, too.
+        Draw the second page, too, if there are labels.
     file_format : {"png", "pdf", "svg"}
         Of the pages. In a PDF or SVG only the panels are images.
     width : int
@@ -148,7 +148,7 @@ def draw_backbone(
     names, placed, text_size = _place_names(layouts, side=side, text_size=text_size)
     if names.warning:
         log.warning(names.warning)
-    colors = class_colors(len(names.panel))
+    colors = class_colors(max(len(names.panel), 1))
     labels = {
         key: [
             Label(names.panel[i], colors[i], centre, anchor) for i, (centre, anchor) in own.items()
@@ -186,7 +186,7 @@ def draw_backbone(
             dpi=dpi,
         )
         pages = [page]
-        if classes:
+        if classes and names.panel:
             heading = words["heading"]
             pages.append(
                 _class_page(layouts, names, measures or {}, pool, heading, width=width, dpi=dpi)
@@ -200,7 +200,7 @@ def draw_backbone(
         image.thumbnail((PREVIEW_WIDTH, image.height))
         preview = _png(image, optimize=True)
         panels_alone = dict(zip(layouts, alone, strict=True))
-        return Drawing(files[0], preview, panels_alone, files[1] if classes else None)
+        return Drawing(files[0], preview, panels_alone, files[1] if len(files) > 1 else None)
 
 
 def align(layouts: Mapping[Key, FigureLayout]) -> dict[Key, FigureLayout]:
@@ -244,7 +244,9 @@ def _titles(layouts: Mapping[Key, FigureLayout]) -> tuple[dict[str, str], dict[s
 def _checked(key: Key, layout: FigureLayout) -> FigureLayout:
     stage, method = key
     try:
-        xy, labels = check_layout(layout.xy, layout.labels, n_classes=len(layout.class_names))
+        xy, labels = check_layout(
+            layout.xy, layout.labels, n_classes=max(len(layout.class_names), 1)
+        )
     except InputError as error:
         raise InputError(f"{method}, {STAGES[stage]}: {error}") from error
     return replace(layout, xy=xy, labels=labels)
@@ -277,6 +279,8 @@ def _place_names(
     Names are tried first, and numbers where not all of the names find a position.
     """
     class_names = next(iter(layouts.values())).class_names
+    if not class_names:
+        return ClassNames((), (), (), ()), {key: {} for key in layouts}, text_size
     sizes = np.max(
         [np.bincount(each.labels, minlength=len(class_names)) for each in layouts.values()], axis=0
     )
@@ -363,7 +367,8 @@ def _words(
     few = all(len(layout.xy) <= FEW for layout in layouts.values())
     reading = [caption.HOW_TO_READ, caption.FEW_POINTS if few else caption.MANY_POINTS]
     rare = np.any(
-        [rare_classes(each.labels, n_classes=n_classes) for each in layouts.values()], axis=0
+        [rare_classes(each.labels, n_classes=max(n_classes, 1)) for each in layouts.values()],
+        axis=0,
     )
     if rare.any():
         shown_names = [names.titles[i] for i in np.flatnonzero(rare)]

@@ -1,4 +1,4 @@
 """Images: labelled images from a name, an `.npz` file or an image folder, and their split.
 
-Step: `dataset`.
+Steps: `dataset`; `pair`, for features that other programs computed.
 """

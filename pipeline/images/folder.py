@@ -64,14 +64,14 @@ def open_folder(root: Path) -> Source:
         labels.astype(np.int64),
         names,
         split,
-        partial(_read, root, listing),
+        partial(read_listed, root, listing),
         files=[printable(file) for file in listing.files],
         problems=(*listing.problems, *class_problems(labels, names, split)),
         warnings=(*notes, *listing.warnings),
     )
 
 
-def _read(
+def read_listed(
     root: Path,
     listing: Listing,
     rows: np.ndarray,

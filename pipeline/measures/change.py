@@ -12,13 +12,13 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.measures import intervals
 from pipeline.measures.classes import Part, parts
-from pipeline.measures.groups import find_groups
+from pipeline.measures.groups import Groups, find_groups
 from pipeline.measures.intervals import Estimate
 from pipeline.measures.overlap import neighbors_kept
 from pipeline.measures.similarity import Similarity, similarity
 from pipeline.measures.table import FEATURES, row_of
 from pipeline.measures.votes import majority_vote
-from pipeline.neighbors.graph import Graph, check_graph, knn_graph
+from pipeline.neighbors.graph import Graph, knn_graph, wide_enough
 from pipeline.neighbors.nearest_among import nearest_among
 from pipeline.neighbors.scale import scale_features
 
@@ -42,6 +42,7 @@ class Change(NamedTuple):
         Of each class and split: class (int), split, images, and the means over its images of
         overlap, own_before, own_after, accuracy_before, accuracy_after, with the paired interval
         of the difference of the accuracies as accuracy_gain, accuracy_gain_low, accuracy_gain_high.
+        Empty without labels.
     communities, groups : list of dict
         How many communities there are before and after, and those that are no class, see
         `pipeline.measures.groups.Groups`.
@@ -66,7 +67,7 @@ def measure_change(
     before: np.ndarray,
     after: np.ndarray,
     *,
-    labels: np.ndarray,
+    labels: np.ndarray | None,
     split: np.ndarray | None = None,
     graphs: tuple[Graph | None, Graph | None] = (None, None),
     wrong: np.ndarray | None = None,
@@ -80,7 +81,8 @@ def measure_change(
     ----------
     before, after : (n, p) array, (n, q) array
         The same images in the same order.
-    labels : (n,) int array
+    labels : (n,) int array or None
+        Classes; None where they are not known.
     split : (n,) array of str, optional
         "train" or "test".
     graphs : (Graph, Graph), optional
@@ -103,12 +105,13 @@ def measure_change(
         Not the same number of rows, labels and parts of the split; fewer than two training images;
         features that are not finite; a graph that is none.
     """
-    labels = np.asarray(labels)
-    n = len(labels)
+    labels = None if labels is None else np.asarray(labels)
+    n = len(before) if labels is None else len(labels)
     for name, given in (("before", before), ("after", after)):
         if len(given) != n:
+            others = "rows before" if labels is None else "labels"
             raise InputError(
-                f"the features {name} have {len(given)} rows but there are {n} labels; give "
+                f"the features {name} have {len(given)} rows but there are {n} {others}; give "
                 "features of the same images in the same order"
             )
     of_splits = parts(split, n)
@@ -124,19 +127,21 @@ def measure_change(
     spaces = [scale_features(X).values for X in (before, after)]
     both = [_graph(X, graph, k, device) for X, graph in zip(spaces, graphs, strict=True)]
     images = _of_images(spaces, both, labels, of_splits, k)
-    groups = find_groups(
-        {stage: each.indices for stage, each in zip(("before", "after"), both, strict=True)},
-        labels,
-        k=k,
-        tested=of_splits["test"].judged if "test" in of_splits else None,
-        wrong=wrong,
-    )
+    groups = Groups({}, [], [])
+    if labels is not None:
+        groups = find_groups(
+            {stage: each.indices for stage, each in zip(("before", "after"), both, strict=True)},
+            labels,
+            k=k,
+            tested=of_splits["test"].judged if "test" in of_splits else None,
+            wrong=wrong,
+        )
     images |= {f"group_{stage}": numbers for stage, numbers in groups.numbers.items()}
     alike = similarity(*spaces, seed=seed)
     return Change(
         images,
         [*_as_a_whole(images, labels, of_splits, k, seed), *_rows(alike)],
-        _of_classes(images, labels, of_splits, seed),
+        [] if labels is None else _of_classes(images, labels, of_splits, seed),
         groups.communities,
         groups.listed,
         k,
@@ -147,15 +152,14 @@ def measure_change(
 
 def _graph(X: np.ndarray, graph: Graph | None, k: int, device: str) -> Graph:
     """The exact graph that is given, if it is wide enough, or one that is."""
-    if graph is not None and (checked := check_graph(graph, len(X))).indices.shape[1] >= k:
-        return checked
-    return knn_graph(X, k=k, device=device)
+    given = wide_enough(graph, len(X), k)
+    return knn_graph(X, k=k, device=device) if given is None else given
 
 
 def _of_images(
     spaces: list[np.ndarray],
     graphs: list[Graph],
-    labels: np.ndarray,
+    labels: np.ndarray | None,
     of_splits: dict[str, Part],
     k: int,
 ) -> dict[str, np.ndarray]:
@@ -166,6 +170,8 @@ def _of_images(
         "lost": _only_in_first(old, new),
         "gained": _only_in_first(new, old),
     }
+    if labels is None:
+        return columns
     judges = next(iter(of_splits.values())).judges
     for stage, X, graph in zip(("before", "after"), spaces, graphs, strict=True):
         classes = labels[nearest_among(X, graph, judges, k=k)]
@@ -186,23 +192,27 @@ def _only_in_first(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def _as_a_whole(
     images: dict[str, np.ndarray],
-    labels: np.ndarray,
+    labels: np.ndarray | None,
     of_splits: dict[str, Part],
     k: int,
     seed: int,
 ) -> list[dict[str, Any]]:
     """Overlap, and gains of class measures with paired intervals, of each split."""
-    gains = {
-        "knn_accuracy_gain": _right(images, labels, "after") - _right(images, labels, "before"),
-        "own_class_share_gain": images["own_after"] - images["own_before"],
-        "neighbors_overlap": images["overlap"],
-    }
+    n = len(images["overlap"])
+    gains = {}
+    if labels is not None:
+        gains = {
+            "knn_accuracy_gain": _right(images, labels, "after") - _right(images, labels, "before"),
+            "own_class_share_gain": images["own_after"] - images["own_before"],
+        }
+    gains["neighbors_overlap"] = images["overlap"]
+    strata = np.zeros(n, np.int64) if labels is None else labels
     rows = [
-        row_of(FEATURES, name, measure, intervals.mean(score[judged], labels[judged], seed=seed))
+        row_of(FEATURES, name, measure, intervals.mean(score[judged], strata[judged], seed=seed))
         for name, (judged, _) in of_splits.items()
         for measure, score in gains.items()
     ]
-    return [*rows, row_of(FEATURES, "all", "overlap_by_chance", k / (len(labels) - 1))]
+    return [*rows, row_of(FEATURES, "all", "overlap_by_chance", k / (n - 1))]
 
 
 def _right(images: dict[str, np.ndarray], labels: np.ndarray, stage: str) -> np.ndarray:

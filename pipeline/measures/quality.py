@@ -25,7 +25,7 @@ from pipeline.measures.representation import (
     nc1,
 )
 from pipeline.measures.table import COSINE, FEATURES, defined, row_of
-from pipeline.neighbors.graph import Graph, check_graph, knn_graph
+from pipeline.neighbors.graph import Graph, knn_graph, wide_enough
 from pipeline.neighbors.layout_neighbors import layout_neighbors
 from pipeline.neighbors.nearest_among import nearest_among
 from pipeline.neighbors.scale import normalize_rows, scale_features
@@ -42,7 +42,7 @@ class Laid(NamedTuple):
     rows : (m,) int array
         Rows of the features that were laid out.
     xy : (m, 2) array
-    labels : (m,) int array
+    labels : (m,) int array, optional
         Classes.
     split : (m,) array of str, optional
         "train" or "test".
@@ -50,7 +50,7 @@ class Laid(NamedTuple):
 
     rows: np.ndarray
     xy: np.ndarray
-    labels: np.ndarray
+    labels: np.ndarray | None = None
     split: np.ndarray | None = None
 
 
@@ -81,8 +81,8 @@ def measure_layouts(
         layout of other rows than all in their order is compared with the exact graph of its own,
         as wide.
     labels : (n,) int array, optional
-        Classes of the features, which then count for the layouts, too. Without them the feature
-        set itself is not measured.
+        Classes of the features, which then count for the layouts, too. Without them there are no
+        class measures of the features.
     split : (n,) array of str, optional
         "train" or "test".
     k : int
@@ -124,7 +124,7 @@ def measure_layouts(
             )
             for name, laid in layouts.items()
         }
-    k, warnings = _fitting(layouts, split, k)
+    k, warnings = _fitting(layouts, split, len(X), k)
     all_rows = np.arange(len(X))
     graphs: dict[bytes, Graph] = {}
 
@@ -137,12 +137,12 @@ def measure_layouts(
         return graphs[key]
 
     width = max(k, WIDTH)
-    if graph is not None and (checked := check_graph(graph, len(X))).indices.shape[1] >= k:
-        graphs[all_rows.tobytes()] = checked
-        width = checked.indices.shape[1]
+    if (given := wide_enough(graph, len(X), k)) is not None:
+        graphs[all_rows.tobytes()] = given
+        width = given.indices.shape[1]
     found = _Found(k, seed, device)
+    found.measure_features(X, graph_of(all_rows), labels, split)
     if labels is not None:
-        found.measure_features(X, graph_of(all_rows), labels, split)
         if cosine and not X.any(axis=1).all():
             warnings.append("no measures of the cosine: there are rows of zeros")
         elif cosine:
@@ -185,15 +185,12 @@ class _Found:
         self.rows.append(row_of(space, split, measure, value))
 
     def measure_features(
-        self, X: np.ndarray, graph: Graph, labels: np.ndarray, split: np.ndarray | None
+        self, X: np.ndarray, graph: Graph, labels: np.ndarray | None, split: np.ndarray | None
     ) -> None:
         """Class measures of a feature set, collapse of its classes, and measures of itself."""
-        neighbors = _among(X, graph, self.k)
-        self.measure_neighbors(FEATURES, labels, split, neighbors)
-        for name, part in parts(split, len(X)).items():
-            moments = class_moments(X[part.judged], labels[part.judged])
-            self.add(FEATURES, name, "nc1", nc1(X[part.judged], labels[part.judged], moments))
-            self.add(FEATURES, name, "cdnv", median_cdnv(moments))
+        if labels is not None:
+            self.measure_neighbors(FEATURES, labels, split, _among(X, graph, self.k))
+            self.measure_collapse(X, labels, split)
         hubs = hubness(graph.indices, k=self.k)
         self.add(FEATURES, "all", "hubness", hubs.skewness)
         self.add(FEATURES, "all", "largest_hub", hubs.largest)
@@ -206,6 +203,13 @@ class _Found:
                 "intrinsic dimension leaves them out"
             )
         self.add(FEATURES, "all", "dead_features", dead_features(X))
+
+    def measure_collapse(self, X: np.ndarray, labels: np.ndarray, split: np.ndarray | None) -> None:
+        """How far the classes of each split have collapsed."""
+        for name, part in parts(split, len(X)).items():
+            moments = class_moments(X[part.judged], labels[part.judged])
+            self.add(FEATURES, name, "nc1", nc1(X[part.judged], labels[part.judged], moments))
+            self.add(FEATURES, name, "cdnv", median_cdnv(moments))
 
     def measure_neighbors(
         self, space: str, labels: np.ndarray, split: np.ndarray | None, neighbors: Any
@@ -235,18 +239,20 @@ class _Found:
         layouts : mapping of str to Laid
         """
         labels = next(iter(layouts.values())).labels
-        sample = draw_sample(X, labels, seed=self.seed)
+        strata = np.zeros(len(X), np.int64) if labels is None else labels
+        sample = draw_sample(X, strata, seed=self.seed)
         # Where every point is a neighbour of every other, nothing is better than chance.
         width = min(graph.indices.shape[1], len(X) - 2)
         near = {}
         for name, laid in layouts.items():
-            self.measure_neighbors(name, labels, laid.split, _among_laid(laid.xy, self.k))
-            for split, (judged, _) in parts(laid.split, len(X)).items():
-                tightness = compactness(laid.xy[judged], labels[judged], seed=self.seed)
-                self.add(name, split, "cdnv", tightness)
+            if labels is not None:
+                self.measure_neighbors(name, labels, laid.split, _among_laid(laid.xy, self.k))
+                for split, (judged, _) in parts(laid.split, len(X)).items():
+                    tightness = compactness(laid.xy[judged], labels[judged], seed=self.seed)
+                    self.add(name, split, "cdnv", tightness)
             near[name] = layout_neighbors(laid.xy, k=max(width, self.k))
             kept = neighbors_kept(graph.indices, near[name], k=self.k)
-            estimate = intervals.mean(kept, labels, seed=self.seed)
+            estimate = intervals.mean(kept, strata, seed=self.seed)
             self.add(name, "all", "neighborhood_preservation", estimate)
             if width:
                 curve = r_nx(co_ranking(graph.indices[:, :width], near[name][:, :width]), len(X))
@@ -257,7 +263,7 @@ class _Found:
         if 2 * self.k < len(X):
             spaces = {name: (laid.xy, near[name]) for name, laid in layouts.items()}
             options: Any = {"k": self.k, "seed": self.seed, "device": self.device}
-            found = rank_measures(X, graph, spaces, labels, sample, **options)
+            found = rank_measures(X, graph, spaces, strata, sample, **options)
             for name, measures in found.items():
                 for measure, estimate in measures.items():
                     self.add(name, "all", measure, estimate)
@@ -267,7 +273,7 @@ def _of_the_same_rows(layouts: Mapping[str, Laid]) -> list[dict[str, Laid]]:
     """Layouts in groups of those of the same points."""
     groups: dict[tuple[bytes, bytes], dict[str, Laid]] = {}
     for name, laid in layouts.items():
-        key = laid.rows.tobytes(), laid.labels.tobytes()
+        key = laid.rows.tobytes(), b"" if laid.labels is None else laid.labels.tobytes()
         groups.setdefault(key, {})[name] = laid
     return list(groups.values())
 
@@ -283,10 +289,10 @@ def _among_laid(xy: np.ndarray, k: int) -> Any:
 
 
 def _fitting(
-    layouts: Mapping[str, Laid], split: np.ndarray | None, k: int
+    layouts: Mapping[str, Laid], split: np.ndarray | None, n: int, k: int
 ) -> tuple[int, list[str]]:
     """The neighbours that the smallest space has, k at most, and a sentence if they are fewer."""
-    sizes = dict(_sizes(layouts, split))
+    sizes = dict(_sizes(layouts, split, n))
     (name, what), points = min(sizes.items(), key=lambda item: item[1])
     if points < 2:
         raise InputError(f"{name} has {points} {what} but needs two to have neighbours")
@@ -298,14 +304,13 @@ def _fitting(
 
 
 def _sizes(
-    layouts: Mapping[str, Laid], split: np.ndarray | None
+    layouts: Mapping[str, Laid], split: np.ndarray | None, n: int
 ) -> Iterator[tuple[tuple[str, str], int]]:
     """Of each space the number of points that neighbours are chosen from, and what they are."""
     spaces = {f"layout {name}": (laid.split, len(laid.rows)) for name, laid in layouts.items()}
-    if split is not None:
-        spaces["the feature set"] = split, len(split)
-    for name, (given, n) in spaces.items():
-        found = parts(given, n)
+    spaces["the feature set"] = split, n
+    for name, (given, points) in spaces.items():
+        found = parts(given, points)
         what = "points" if "all" in found else "training points"
         yield (name, what), int(next(iter(found.values())).judges.sum())
 
@@ -324,9 +329,10 @@ def _remarks(probe: Mapping[str, Any], n_train: int) -> list[str]:
 
 def _checked(name: str, laid: Laid, n: int) -> Laid:
     """A layout with its row numbers in int64, or an error that says why they cannot be."""
-    rows, labels = np.asarray(laid.rows), np.asarray(laid.labels)
+    rows = np.asarray(laid.rows)
+    labels = None if laid.labels is None else np.asarray(laid.labels)
     for what, values in (("row numbers", rows), ("labels", labels)):
-        if values.shape != (len(laid.xy),):
+        if values is not None and values.shape != (len(laid.xy),):
             raise InputError(
                 f"layout {name} has {len(laid.xy)} points but {what} of shape {values.shape}; give "
                 "one a point"

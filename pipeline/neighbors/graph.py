@@ -230,6 +230,19 @@ def _tile(n: int, d: int, k: int, itemsize: int, backend: Backend) -> int:
     return tile
 
 
+def wide_enough(graph: Graph | None, n: int, k: int) -> Graph | None:
+    """The graph of n points that was given, checked, if it has k neighbours of each, else None.
+
+    Raises
+    ------
+    InputError
+        As of `check_graph`.
+    """
+    if graph is None or (checked := check_graph(graph, n)).indices.shape[1] < k:
+        return None
+    return checked
+
+
 def memory_needed(n: int, d: int, *, k: int, itemsize: int, tile: int) -> int:
     """Bytes that `knn_graph` needs where it computes.
 

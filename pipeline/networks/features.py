@@ -117,12 +117,17 @@ def check_input(model: keras.Model, images: np.ndarray) -> None:
     if not isinstance(wanted, tuple) or len(wanted) != 4:
         raise InputError(
             f"the network's input has shape {wanted} but must be images, (n, h, w, c): build it by "
-            "`tunescope backbone`"
+            "`tunescope backbone`, or give a model of images"
+        )
+    if None in wanted[1:]:
+        raise InputError(
+            f"the network's input has shape {wanted}: build it for images of one size, such as "
+            f"{images.shape[1:]}"
         )
     if any(side not in (None, own) for side, own in zip(wanted[1:], images.shape[1:], strict=True)):
         raise InputError(
             f"the images have shape {images.shape[1:]} but the network was built for {wanted[1:]}: "
-            "build it for these images by `tunescope backbone`"
+            "build it for these images by `tunescope backbone`, or give it images of its size"
         )
 
 
@@ -155,11 +160,14 @@ def tap(model: keras.Model, *layers: str) -> keras.Model:
     names = [each.name for each in model.layers]
     outputs = []
     for layer in layers:
-        if layer not in names:
+        if layer == FEATURES and layer not in names and len(model.outputs) == 1:
+            output = model.outputs[0]  # of a model that was not built here
+        elif layer not in names:
             raise InputError(
                 f"layer {layer!r} is not in the model: use {', '.join(names[-3:])}, ..."
             )
-        output = model.get_layer(layer).output
+        else:
+            output = model.get_layer(layer).output
         if output.ndim == 4:
             output = keras.layers.GlobalAveragePooling2D(dtype="float32", name=FEATURES)(output)
         outputs.append(output)

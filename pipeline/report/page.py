@@ -44,11 +44,11 @@ class Backbone:
     change : mapping
         What `pipeline.store.describe_change` returned.
     images : DataFrame
-        The table of `pipeline.store.save_change`.
+        The table of `pipeline.store.save_change`; without labels it has no column label.
     neighbors : mapping of stage to (n, >= BESIDE) int array
         Of the exact graphs.
-    history : DataFrame
-        Epochs of fine-tuning.
+    history : DataFrame, optional
+        Epochs of fine-tuning; None for features that other programs computed.
     preview, classes : bytes
         PNG of the figure and of its second page.
     layouts : mapping of stage to mapping
@@ -62,7 +62,7 @@ class Backbone:
     change: Mapping[str, Any]
     images: pd.DataFrame
     neighbors: Mapping[str, np.ndarray]
-    history: pd.DataFrame
+    history: pd.DataFrame | None
     preview: bytes
     classes: bytes | None = None
     layouts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -117,10 +117,13 @@ def _section(backbone: Backbone, pixels: np.ndarray | None) -> dict[str, Any]:
     evidence = Evidence(
         backbone.before["measures"], backbone.after["measures"], backbone.change["measures"]
     )
-    verdicts = judge(evidence)
+    labelled = "label" in backbone.images
+    verdicts = judge(evidence) if labelled else []
     return {
         "name": backbone.name,
         "context": backbone.context,
+        "subtitle": subtitle(backbone),
+        "labelled": labelled,
         "headline": headline(backbone),
         "alarms": alarms(backbone, verdicts),
         "verdicts": verdicts,
@@ -134,9 +137,9 @@ def _section(backbone: Backbone, pixels: np.ndarray | None) -> dict[str, Any]:
             backbone.images,
             None if pixels is None else lambda row: thumbnail(pixels[row]),
         ),
-        "galleries": _galleries(backbone, pixels) if pixels is not None else [],
+        "galleries": _galleries(backbone, pixels),
         "curves": [
-            plots.training_curves(backbone.history),
+            None if backbone.history is None else plots.training_curves(backbone.history),
             *(
                 plots.r_nx_curves(measured.get("r_nx", {}), title=f"R_NX {stage} fine-tuning")
                 for stage, measured in (("before", backbone.before), ("after", backbone.after))
@@ -144,6 +147,26 @@ def _section(backbone: Backbone, pixels: np.ndarray | None) -> dict[str, Any]:
         ],
         "diagnostics": _diagnostics(backbone),
     }
+
+
+def subtitle(backbone: Backbone) -> str:
+    """What was compared: how many images and classes, and the network as far as it is known."""
+    context = backbone.context
+    classes = "no labels"
+    if "label" in backbone.images:
+        classes = f"{context.get('classes') or backbone.images['label'].nunique()} classes"
+    said = [f"{len(backbone.images):,} images, {classes}"]
+    if _is_given(backbone):
+        said.append("features computed by another program")
+    if weights := context.get("weights"):
+        size = context.get("image_size")
+        said.append(f"{weights}{f', seen at {size} pixels' if size else ''}")
+    return "; ".join(said)
+
+
+def _is_given(backbone: Backbone) -> bool:
+    """Whether another program computed the features: no image was seen here."""
+    return backbone.history is None and "image_shape" not in backbone.context
 
 
 def headline(backbone: Backbone) -> list[str]:
@@ -165,7 +188,7 @@ def headline(backbone: Backbone) -> list[str]:
             return None
         return percent(Estimate(row["value"], row["low"], row["high"]))
 
-    split = "test" if ("before", FEATURES, "knn_accuracy", "test") in values else "all"
+    split = "test" if ("change", FEATURES, "neighbors_overlap", "test") in values else "all"
     of, judges = {"test": ("test images", "training images"), "all": ("images", "others")}[split]
     sentences = []
     tested = _tested(backbone)
@@ -176,6 +199,12 @@ def headline(backbone: Backbone) -> list[str]:
         sentences.append(
             f"Accuracy on {n:,} test images: {percent(first)} % by a linear probe of the untouched "
             f"features, {percent(tested)} % by the fine-tuned network."
+        )
+    probes = [shown(stage, "linear_probe", "test") for stage in ("before", "after")]
+    if tested is None and all(probes):
+        sentences.append(
+            f"A linear probe has {probes[0]} % of {backbone.before['probe']['n_test']:,} test "
+            f"images right before fine-tuning and {probes[1]} % after it."
         )
     old, new = (shown(stage, "knn_accuracy", split) for stage in ("before", "after"))
     gain = values.get(("change", FEATURES, "knn_accuracy_gain", split))
@@ -362,7 +391,7 @@ def _mixing(backbone: Backbone) -> dict[str, Any] | None:
     return {"names": names, "split": split, "before": before, "after": after}
 
 
-def _galleries(backbone: Backbone, pixels: np.ndarray) -> list[dict[str, Any]]:
+def _galleries(backbone: Backbone, pixels: np.ndarray | None) -> list[dict[str, Any]]:
     """Images with their neighbours before and after: test errors, and what changed most."""
     table = backbone.images.reset_index(drop=True)
     galleries = []
@@ -372,13 +401,17 @@ def _galleries(backbone: Backbone, pixels: np.ndarray) -> list[dict[str, Any]]:
         wrong = wrong.sort_values("confidence", ascending=False, kind="stable")
         title = "Test images that the fine-tuned network gets wrong, the surest first"
         galleries.append((title, wrong))
-    gain = table["own_after"] - table["own_before"]
-    changed = table.assign(gain=gain).sort_values(["gain", "overlap"], kind="stable")
-    less, more = changed[changed["gain"] < 0], changed[changed["gain"] > 0][::-1]
-    galleries += [
-        ("Images with fewer neighbours of their class than before", less),
-        ("Images with more neighbours of their class than before", more),
-    ]
+    if "own_before" in table:
+        gain = table["own_after"] - table["own_before"]
+        changed = table.assign(gain=gain).sort_values(["gain", "overlap"], kind="stable")
+        less, more = changed[changed["gain"] < 0], changed[changed["gain"] > 0][::-1]
+        galleries += [
+            ("Images with fewer neighbours of their class than before", less),
+            ("Images with more neighbours of their class than before", more),
+        ]
+    else:
+        others = table[table["overlap"] < 1].sort_values("overlap", kind="stable")
+        galleries.append(("Images with other neighbours than before, most of all first", others))
     return [
         {
             "title": title,
@@ -389,23 +422,34 @@ def _galleries(backbone: Backbone, pixels: np.ndarray) -> list[dict[str, Any]]:
     ]
 
 
-def _card(backbone: Backbone, table: pd.DataFrame, row: int, pixels: np.ndarray) -> dict[str, Any]:
-    """One image of a gallery."""
+def _card(
+    backbone: Backbone, table: pd.DataFrame, row: int, pixels: np.ndarray | None
+) -> dict[str, Any]:
+    """One image of a gallery; without pixels its neighbours are named, not shown."""
     known = table.loc[row]
+
+    def text(column: str, at: int = row) -> str:
+        value = table[column][at] if column in table else None
+        return "" if value is None else str(value)
+
+    def named(at: int) -> dict[str, str]:
+        return {
+            "picture": "" if pixels is None else thumbnail(pixels[at]),
+            "label": text("label", at),
+            "name": text("file", at) or text("id", at),
+        }
+
     return {
-        "picture": thumbnail(pixels[row]),
+        **named(row),
         "id": int(known["id"]),
-        "file": known.get("file") or "",
-        "label": str(known["label"]),
+        "file": text("file"),
         "split": known["split"],
-        "prediction": str(known["prediction"]) if "prediction" in table else "",
-        "own_before": float(known["own_before"]),
-        "own_after": float(known["own_after"]),
+        "prediction": text("prediction"),
+        "overlap": float(known["overlap"]),
+        "own_before": float(known["own_before"]) if "own_before" in table else None,
+        "own_after": float(known["own_after"]) if "own_after" in table else None,
         "neighbors": {
-            stage: [
-                (thumbnail(pixels[other]), str(table["label"][other]))
-                for other in indices[row, :BESIDE]
-            ]
+            stage: [named(int(other)) for other in indices[row, :BESIDE]]
             for stage, indices in backbone.neighbors.items()
         },
     }
@@ -453,14 +497,30 @@ def methods_text(backbones: Sequence[Backbone]) -> str:
         METHODS[name].title for name in METHODS if name in next(iter(first.layouts.values()), {})
     )
     k, n = first.before["k"], len(first.images)
+    features = (
+        f"Features of {n:,} images before and after fine-tuning ({names}) were computed by another "
+        "program. "
+        if _is_given(first)
+        else f"Features of {n:,} images were the pooled outputs of {names} before and after "
+        "fine-tuning. "
+    )
+    spaces = f"in feature space and in two-dimensional layouts ({titles or 'none'}) of all images"
+    parted = (
+        "for test images, whose neighbours are training images, and apart from it for training "
+        "images"
+        if (first.images["split"] == "test").any()
+        else "for all images, whose neighbours are all others"
+    )
+    of_classes = (
+        f"Exact {k}-nearest-neighbour label accuracy was computed {parted}, {spaces}, with "
+        "Wilson's 95 % intervals; gains are paired, with intervals of 2,000 bootstrap resamples "
+        "stratified by class. Linear probes are L2-regularised logistic regressions on "
+        "standardised features (Alain & Bengio 2016). "
+        if "label" in first.images
+        else f"Exact {k} nearest neighbours were computed {spaces}. "
+    )
     return (
-        f"Features of {n:,} images were the pooled outputs of {names} before and after "
-        f"fine-tuning. Exact {k}-nearest-neighbour label accuracy was computed for test images, "
-        "whose neighbours are training images, and apart from it for training images, in feature "
-        f"space and in two-dimensional layouts ({titles or 'none'}) of all images, with Wilson's "
-        "95 % intervals; gains are paired, with intervals of 2,000 bootstrap resamples stratified "
-        "by class. Linear probes are L2-regularised logistic regressions on standardised features "
-        "(Alain & Bengio 2016). Before and after were compared by the overlap of exact "
+        f"{features}{of_classes}Before and after were compared by the overlap of exact "
         "neighbourhoods, debiased linear CKA (Kornblith et al. 2019; Nguyen et al. 2021) and "
         "Procrustes distance (Ding et al. 2021), with jackknife intervals over 20 groups. Groups "
         "that are no class are communities of these neighbourhoods (Louvain algorithm, Blondel et "

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 STEPS = (
     "dataset",
+    "pair",
     "backbone",
     "finetune",
     "features",

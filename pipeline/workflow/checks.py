@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from pipeline.config import Study
+from pipeline.config import Controls, Study
 from pipeline.errors import InputError
 from pipeline.images.dataset import check_source, count_images, resolve_source
 from pipeline.measures.table import COSINE, FEATURES, MEASURES
@@ -14,6 +14,7 @@ from pipeline.methods.registry import METHODS, engine_name
 from pipeline.networks.backbone import NAMED_WEIGHTS
 from pipeline.runtime.log import log
 from pipeline.workflow.commands import split_options
+from pipeline.workflow.compare import examine, locate_compared
 
 
 def locate(study: Study, folder: Path) -> Study:
@@ -24,6 +25,10 @@ def locate(study: Study, folder: Path) -> Study:
     InputError
         A data set or a weights file that is in neither.
     """
+    if study.compare:
+        study = study.model_copy(update={"compare": locate_compared(study.compare, folder)})
+    if study.dataset is None:
+        return study
     source = resolve_source(study.dataset.source, folder)
     backbones = {
         name: backbone.model_copy(update={"weights": _weights(name, backbone.weights, folder)})
@@ -57,17 +62,26 @@ def check_study(study: Study) -> None:
     ------
     InputError
         Controls of a backbone that the study has not; a method that takes more neighbours than the
-        graph has; with `strict`, a parameter that so few images do not allow.
+        graph has; with `strict`, a parameter that so few images do not allow; features of other
+        programs that cannot be compared.
     """
     _check_names(study)
-    check_source(study.dataset.source)
-    images = count_images(study.dataset.source, subset=study.dataset.model_dump()["subset"])
+    if study.dataset is None:
+        assert study.compare is not None
+        images = examine(study.compare).images
+    else:
+        check_source(study.dataset.source)
+        images = count_images(study.dataset.source, subset=study.dataset.model_dump()["subset"])
     for method in study.methods:
         _check_method(study, method, images)
 
 
 def _check_names(study: Study) -> None:
     """Names that refer to other keys, or to measures."""
+    if study.compare and study.controls != Controls():
+        raise InputError(
+            "controls need backbones that can be fine-tuned again: leave them out with compare"
+        )
     for name in study.controls.backbones or []:
         if name not in study.backbones:
             raise InputError(

@@ -15,6 +15,7 @@ class Run(NamedTuple):
     backbone : str
         Its Keras name.
     options : Backbone or MobileNet
+        None for features of other programs.
     seed : int
     shares_before : str
         Name of the run whose model and features before fine-tuning it takes: its own, or, for
@@ -24,7 +25,7 @@ class Run(NamedTuple):
     """
 
     backbone: str
-    options: Backbone | MobileNet
+    options: Backbone | MobileNet | None
     seed: int
     shares_before: str
     control: str = ""
@@ -36,7 +37,8 @@ def runs_of(study: Study) -> dict[str, Run]:
     Controls are fine-tunings of the same backbone by other seeds, of which only the features are
     measured, and the same architecture with random weights, which is not fine-tuned.
     """
-    runs = {name: Run(name, options, study.seed, name) for name, options in study.backbones.items()}
+    options = study.backbones or {}
+    runs = {name: Run(name, options.get(name), study.seed, name) for name in study.names}
     for name in study.controlled:
         main = runs[name]
         for more in range(1, study.controls.seeds):
@@ -44,8 +46,8 @@ def runs_of(study: Study) -> dict[str, Run]:
             runs[f"controls/{name}_seed{seed}"] = main._replace(seed=seed, control="seed")
         if study.controls.random_weights:
             folder = f"controls/{name}_random"
-            options = main.options.model_copy(update={"weights": "random"})
-            runs[folder] = Run(name, options, study.seed, folder, "random")
+            untrained = options[name].model_copy(update={"weights": "random"})
+            runs[folder] = Run(name, untrained, study.seed, folder, "random")
     return runs
 
 

@@ -60,6 +60,10 @@ FILES = {
         "arrays dataset decoding folder labels listing names npz pixels published source splits"
         " subset",
     ),
+    "pair": _modules(
+        "pipeline/images",
+        "columns decoding folder labels listing names npz pair pixels source splits subset tables",
+    ),
     "backbone": _modules("pipeline/networks", "backbone"),
     "finetune": [
         *INFERENCE,

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import TextIO
@@ -34,8 +34,9 @@ def run_study(
     gpus: int = 1,
     dry_run: bool = False,
     arguments: Sequence[str] = (),
+    folder: Path = Path(),
 ) -> None:
-    """Run the workflow of a configuration in this folder, and say where its results are.
+    """Run the workflow of a configuration in a folder, and say where its results are.
 
     Parameters
     ----------
@@ -49,6 +50,8 @@ def run_study(
         Only say what would run.
     arguments : sequence of str
         Further arguments of `snakemake`, such as ``["--keep-going"]``.
+    folder : Path
+        Where results, logs and benchmarks go, and relative paths start; this one by default.
 
     Raises
     ------
@@ -60,6 +63,18 @@ def run_study(
     """
     if cores != "all" and not (cores.isdecimal() and int(cores) > 0):
         raise InputError(f"--cores is {cores!r} but must be all, or an integer of at least 1")
+    with chdir(folder):
+        study, done = _run(config, cores, gpus, dry_run, arguments, folder)
+    if dry_run:
+        print(f"{study.study}: {done}")
+        return
+    print("\n".join([f"{study.study}: {done}. Look at", *_where_to_look(study, folder)]))
+
+
+def _run(
+    config: Path, cores: str, gpus: int, dry_run: bool, arguments: Sequence[str], folder: Path
+) -> tuple[Study, str]:
+    """Run in the working directory; the study, and what was or would be done."""
     study = locate(load_config(config), config.parent)
     check_study(study)
     if not (dry_run or any(each.startswith(ELSEWHERE) for each in arguments)):
@@ -82,13 +97,13 @@ def run_study(
                 config=config,
             )
     if not succeeded:
-        raise InputError(f"{progress.failure or _last_line(log)} (everything is in {log})")
+        said = progress.failure or _last_line(log)
+        raise InputError(f"{said} (everything is in {folder / log})")
     if dry_run:
-        print(f"{study.study}: {progress.plan}")
-        return
+        return study, progress.plan
     minutes = (time.monotonic() - start) / 60
     done = f"done in {minutes:.1f} minutes" if progress.finished else "everything is up to date"
-    print("\n".join([f"{study.study}: {done}. Look at", *_where_to_look(study, results, log)]))
+    return study, done
 
 
 def _snakemake(*arguments: str, config: Path) -> bool:
@@ -140,10 +155,11 @@ def _last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "the workflow failed")
 
 
-def _where_to_look(study: Study, results: Path, log: Path) -> list[str]:
+def _where_to_look(study: Study, folder: Path) -> list[str]:
+    results, log = folder / "results" / study.study, folder / "logs" / study.study / "study.log"
     places = [
         (results / "report.html", "the answer: what fine-tuning did, in numbers and pictures"),
-        *((results / name / "preview.png", "before and after") for name in study.backbones),
+        *((results / name / "preview.png", "before and after") for name in study.names),
         (results / "summary.csv", "a row a layout: test images, and what it keeps of the features"),
         (results / "measures.csv", "every measure of features and layouts, with its interval"),
         (results / "workflow-report.html", "figures, measures and run times on one page"),

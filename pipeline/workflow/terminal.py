@@ -18,6 +18,7 @@ from pipeline.runtime.log import log
 # cores. Only their ratios count.
 MINUTES = {
     "dataset": 0.1,
+    "pair": 0.1,
     "backbone": 0.1,
     "finetune": 5.3,
     "features": 0.6,

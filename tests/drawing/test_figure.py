@@ -897,3 +897,14 @@ def test_other_mistakes_are_one_sentence():
         page_of({("before", "pca"): layout(xy, labels), ("after", "pca"): marker(0)})
     with pytest.raises(InputError, match="png, pdf, svg, not 'jpg'"):
         page_of({("before", "pca"): marker(0)}, file_format="jpg")
+
+
+def test_without_labels_all_points_have_one_colour_and_there_is_no_page_of_classes():
+    xy = blobs(300)[0]
+    unlabelled = FigureLayout(xy, np.zeros(300, int), (), {"total_points": 300})
+    drawn = draw_backbone({("before", "pca"): unlabelled}, width=1000, panel_size=200, dpi=72)
+    assert drawn.classes is None
+    panel = np.asarray(Image.open(io.BytesIO(drawn.panels["before", "pca"])).convert("RGB"))
+    colored = panel[np.ptp(panel.astype(int), axis=2) > 90]
+    assert len(colored) > 500
+    assert near(colored[None], class_colors(1)[0], tolerance=90).all()

@@ -110,3 +110,16 @@ def test_other_images_are_refused(X):
         measure_change(X, X[1:], labels=LABELS)
     with pytest.raises(InputError, match="1 training images"):
         measure_change(X, X, labels=LABELS, split=np.where(np.arange(300), "test", "train"))
+
+
+def test_without_labels_neighbours_and_similarity_are_left(X):
+    Y = X + np.random.default_rng(3).normal(size=X.shape)
+    known = measure_change(X, Y, labels=np.zeros(300, int), split=SPLIT)
+    found = measure_change(X, Y, labels=None, split=SPLIT)
+    assert set(found.images) == {"overlap", "lost", "gained"}
+    assert np.array_equal(found.images["overlap"], known.images["overlap"])
+    assert found.classes == []
+    of_classes = ("knn_accuracy_gain", "own_class_share_gain")
+    assert found.measures == [row for row in known.measures if row["measure"] not in of_classes]
+    with pytest.raises(InputError, match="299 rows but there are 300 rows before"):
+        measure_change(X, Y[1:], labels=None)

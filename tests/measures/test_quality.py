@@ -216,7 +216,8 @@ def test_few_points_have_fewer_neighbours_and_a_sentence():
     both = measure_layouts({"pca": whole, "lle": small}, features=X)  # comparable: one k for both
     assert both["k"] == 5
     alone = measure_layouts({"pca": whole}, features=X, k=5)
-    assert [row for row in both["measures"] if row["space"] == "pca"] == alone["measures"]
+    of_pca = [[row for row in each["measures"] if row["space"] == "pca"] for each in (both, alone)]
+    assert of_pca[0] == of_pca[1]
     assert alone["warnings"] == []
     pair = Laid(np.arange(2), X[:2, :2], np.arange(2))
     assert measure_layouts({"pca": pair}, features=X)["k"] == 1
@@ -322,3 +323,20 @@ def test_what_is_to_know_of_a_probe_is_said(features, monkeypatch):
     ]
     assert "30 of 90" in drawn
     assert "not converge" in unfinished
+
+
+def test_without_labels_all_is_measured_but_classes(features):
+    rows, xy, *_ = layout_of(np.arange(120), 0)
+    with_labels = measure_layouts(
+        {"pca": Laid(rows, xy, np.zeros(120, int), SPLIT)}, features=features
+    )
+    found = measure_layouts({"pca": Laid(rows, xy, None, SPLIT)}, features=features)
+    of_classes = {
+        *("knn_accuracy", "knn_balanced_accuracy", "own_class_share", "majority_baseline"),
+        "cdnv",
+    }
+    rest = [row for row in with_labels["measures"] if row["measure"] not in of_classes]
+    assert found["measures"] == rest  # one class is one stratum, as none is
+    assert {row["measure"] for row in rest} >= {"hubness", "trustworthiness", "r_nx_area"}
+    assert found["mixing"] == {}
+    assert "probe" not in found

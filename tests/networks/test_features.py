@@ -226,3 +226,22 @@ def test_bad_input_is_one_sentence(model):
         extract_features(model, IMAGES[:0])
     with pytest.raises(InputError, match="precision is 'float8' but must be one of auto, float32"):
         extract_features(model, IMAGES, precision="float8")
+
+
+def own_model(shape=(8, 8, 1)):
+    """A network that was not built here, of floats, whose pooled output is its last."""
+    keras.utils.set_random_seed(3)
+    x = keras.Input(shape)
+    maps = keras.layers.Conv2D(5, 3, name="maps")(keras.layers.Rescaling(1 / 255)(x))
+    return keras.Model(x, keras.layers.GlobalAveragePooling2D()(maps))
+
+
+def test_a_model_of_the_users_own_gives_its_output():
+    model, images = own_model(), np.random.default_rng(0).integers(0, 256, (9, 8, 8, 1), "u1")
+    expected = model.predict(images.astype(np.float32), verbose=0)
+    np.testing.assert_allclose(extract_features(model, images).features, expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        extract_features(model, images, layer="maps").features, expected, rtol=1e-5
+    )
+    with pytest.raises(InputError, match="build it for images of one size"):
+        extract_features(own_model((None, None, 1)), images)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.images.pair import NO_LABELS
 from pipeline.measures.change import measure_change
 from pipeline.measures.quality import Laid, measure_layouts
 from pipeline.neighbors.graph import knn_graph
@@ -15,12 +16,13 @@ from pipeline.store import ImageTable, describe_change
 
 N = 240
 HOSTILE = ("<script>alert(1)</script>", "\"quotes\" & 'more'", "猫 🐈")
+SPLIT = np.where(np.arange(N) % 4, "train", "test")
 PNG = b"\x89PNG not really"
 
 
 def found_of(before, after, *, names=HOSTILE, wrong=(), context=None, warnings=(), files=None):
     """A backbone as the steps would describe it, of features before and after."""
-    labels, split = np.arange(N) % 3, np.where(np.arange(N) % 4, "train", "test")
+    labels, split = np.arange(N) % 3, SPLIT
     table = ImageTable(np.arange(N) + 1000, files, split, labels, tuple(names))
     graphs = knn_graph(before, k=30), knn_graph(after, k=30)
     measured = [
@@ -174,7 +176,9 @@ def test_test_errors_are_shown_with_their_neighbours(separated):
     assert page.tags.count("img") > 2 * 13
     without = page_of(separated, pixels=None)
     assert without.tags.count("img") == 1  # the figure
-    assert "gets wrong" not in without.text
+    assert "gets wrong, the surest first (2)" in without.text
+    nearest = ", ".join(str(1000 + row) for row in separated.neighbors["after"][0, :6])
+    assert f"after: {nearest}" in without.text.replace(" ,", ",")
 
 
 def test_what_must_be_read_with_care_is_said(separated):
@@ -242,3 +246,51 @@ def test_many_classes_and_backbones(separated):
     assert page.tags.count("section") == 3
     assert "Before: % of neighbours" in page_of(separated).text
     assert "Before: % of neighbours" not in page_of(many).text
+
+
+def given(before, after, *, labels, split=SPLIT):
+    """Features of another program: no predictions, no training, perhaps no labels."""
+    names = HOSTILE if labels is not None else ()
+    table = ImageTable(np.arange(N), None, split, np.zeros(N, int), names)
+    layout = {"pca": Laid(np.arange(N), before[:, :2], labels, table.parts)}
+    options = {"labels": labels, "split": table.parts}
+    measured = [measure_layouts(layout, features=X, **options) for X in (before, after)]
+    change = measure_change(before, after, **options)
+    images = {"id": table.ids, "split": split}
+    if labels is not None:
+        images["label"] = np.array(HOSTILE, dtype=object)[labels]
+    columns = ("overlap", "own_before", "own_after")
+    images |= {name: change.images[name] for name in columns if name in change.images}
+    graphs = {"before": knn_graph(before, k=30).indices, "after": knn_graph(after, k=30).indices}
+    return Backbone(
+        name="timm",
+        context={"dataset": "cells", "warnings": [] if labels is not None else [NO_LABELS]},
+        before=measured[0],
+        after=measured[1],
+        change=describe_change(change, table),
+        images=pd.DataFrame(images),
+        neighbors=graphs,
+        history=None,
+        preview=PNG,
+    )
+
+
+def test_features_of_another_program_have_no_training():
+    text = page_of(given(blobs(1.5), blobs(9, seed=1), labels=np.arange(N) % 3)).text
+    assert "240 images, 3 classes; features computed by another program" in text
+    assert re.search(r"A linear probe has [\d.]+ \[.*\] % of 60 test images right before", text)
+    assert "fine-tuned network" not in text
+    assert "were computed by another program" in text
+    assert "Claims" in text
+
+
+def test_without_labels_nothing_is_said_of_classes():
+    page = page_of(given(blobs(1.5), blobs(9, seed=1), labels=None), pixels=None)
+    assert page.open == []
+    for words in ("240 images, no labels", "There are no labels", "nearest neighbours"):
+        assert words in page.text
+    definitions = page.text.index("Measures: definitions")
+    for words in ("Claims", "Class by class", "own class", "label accuracy", "linear probe"):
+        assert words not in page.text[:definitions]
+    whole = given(blobs(1.5), blobs(9, seed=1), labels=None, split=np.full(N, "all"))
+    assert "Of an image's 15 nearest neighbours" in page_of(whole).text

@@ -34,7 +34,7 @@ ALLOWED = {
 }
 CHAPTERS = sorted(set(ALLOWED) - SHELL)
 STEPS = {
-    "images": {"dataset"},
+    "images": {"dataset", "pair"},
     "networks": {"backbone", "finetune", "features"},
     "neighbors": {"graph"},
     "methods": {"embed"},

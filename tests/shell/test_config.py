@@ -70,7 +70,8 @@ def refused(config) -> str:
 
 def one_sentence(caught) -> str:
     sentence = str(caught.value)
-    assert caught.value.__suppress_context__, "a traceback would show pydantic's error too"
+    alone = caught.value.__suppress_context__ or caught.value.__context__ is None
+    assert alone, "a traceback would show pydantic's error too"
     assert sentence.isprintable()
     assert len(sentence) < 500
     return sentence
@@ -103,7 +104,7 @@ def one_sentence(caught) -> str:
         ("seed", [0], ["seed", "[0]", "integer"]),
         ("image_size", 96.0, ["image_size", "96.0", "integer"]),
         ("dataset", "mnist", ["dataset", "'mnist'", "a mapping"]),
-        ("dataset", None, ["dataset", "null", "a mapping"]),
+        ("dataset", None, ["'dataset' is missing"]),
         ("dataset.subset", "all", ["dataset.subset", "'all'", "an integer or null"]),
         ("dataset.subset", False, ["dataset.subset", "False", "an integer or null"]),
         ("dataset.source", ["a", "b"], ["dataset.source", "['a', 'b']", "a text"]),
@@ -225,10 +226,37 @@ def test_of_several_mistakes_the_first_is_named_and_the_others_are_counted():
     sentence = refused(wrong)
     assert "seed is -1" in sentence
     assert sentence.endswith("(and 2 more mistakes)")
-    mistyped = {("datset" if key == "dataset" else key): SMALL[key] for key in SMALL}
+    mistyped = {("methds" if key == "methods" else key): SMALL[key] for key in SMALL}
     sentence = refused(mistyped)
-    assert "did you mean dataset?" in sentence
+    assert "did you mean methods?" in sentence
     assert sentence.endswith("(and 1 more mistake)")
+
+
+COMPARE = {"before": "b.npy", "after": "a.csv"}
+
+
+def test_a_study_has_backbones_or_features_of_other_programs():
+    small = {"study": "x", "methods": {"pca": {}}}
+    study = parse_config({**small, "compare": {**COMPARE, "name": "timm"}})
+    assert study.names == ["timm"]
+    assert parse_config({**small, "compare": COMPARE}).names == ["features"]
+    assert parse_config(SMALL).names == ["MobileNet"]
+    assert "dataset and compare cannot both" in refused({**SMALL, "compare": COMPARE})
+    assert "'dataset' is missing at the top level (or `compare`" in refused(small)
+    assert "'backbones' is missing" in refused({**small, "dataset": SMALL["dataset"]})
+    assert "'after' is missing at compare" in refused({**small, "compare": {"before": "b.npy"}})
+    models = {"before_model": "b.keras", "after_model": "a.keras"}
+    of_models = {**small, "dataset": SMALL["dataset"], "compare": models}
+    assert parse_config(of_models).names == ["features"]
+    assert "'dataset' is missing: the models" in refused({**small, "compare": models})
+    assert "backbones and compare cannot both" in refused({**SMALL, "compare": models})
+    assert "before_model and compare.before cannot both" in refused(
+        {**small, "compare": {**COMPARE, **models}}
+    )
+    assert "'after_model' is missing" in refused(
+        {**of_models, "compare": {"before_model": "b.keras"}}
+    )
+    assert "compare.name" in refused({**small, "compare": {**COMPARE, "name": "../x"}})
 
 
 def test_a_sentence_starts_with_the_place_of_the_configuration(tmp_path):

@@ -294,7 +294,7 @@ def edited(name: str, edit: Callable[[pd.DataFrame], pd.DataFrame]) -> Make:
 
 
 TABLES: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
-    "without labels": (lambda table: table.drop(columns="label"), REFUSED),
+    "without labels": (lambda table: table.drop(columns="label"), RIGHT),
     "without a split": (lambda table: table.drop(columns="split"), REFUSED),
     "of fewer images": (lambda table: table[:9], REFUSED),
     "without rows": (lambda table: table[:0], REFUSED),
@@ -336,13 +336,15 @@ def tables() -> Iterator[Case]:
         make = edited("images.parquet", edit)
         for verb in ("embed", "quality", "change"):
             yield Case(verb, f"table {name}", bad, make, expected)
-        if expected == REFUSED:
-            yield Case("finetune", f"table {name}", bad, make, expected, alone=True)
+        if expected == REFUSED or name == "without labels":
+            yield Case("finetune", f"table {name}", bad, make, alone=True)
     layout: dict[str, Value] = {"--layout": "{here}/bad.parquet"}
+    fine = {"without labels": RIGHT}
     for name, edit in {**LAYOUTS, **ROWS}.items():
-        yield Case("quality", f"layout {name}", layout, edited("pca.parquet", edit))
+        expected = fine.get(name, REFUSED)
+        yield Case("quality", f"layout {name}", layout, edited("pca.parquet", edit), expected)
     for name, edit in LAYOUTS.items():
-        expected = EITHER if name == "of one point" else REFUSED
+        expected = {**fine, "of one point": EITHER}.get(name, REFUSED)
         yield Case("figure", f"layout {name}", layout, edited("pca.parquet", edit), expected)
     for column in ("id", "label", "prediction"):
         make = edited("predictions.parquet", lambda table, name=column: table.drop(columns=name))

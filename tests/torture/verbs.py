@@ -15,6 +15,14 @@ CONTEXT = {"backbone": "MobileNet", "image_size": 32, "weights": "random", "warn
 # {base} is the folder of valid files, {here} that of a case. The output is always --out.
 ARGUMENTS: dict[str, dict[str, Value]] = {
     "dataset": {"--source": "digits", "--subset": str(POINTS), "--out": "{here}/images.npy"},
+    "pair": {
+        "--before": "{base}/features.npy",
+        "--after": "{base}/after.npy",
+        "--labels": "{base}/images.parquet",
+        "--features-before": "{here}/before.npy",
+        "--features-after": "{here}/after.npy",
+        "--out": "{here}/images.parquet",
+    },
     "backbone": {
         "--name": "MobileNet",
         "--images": "{base}/images.npy",
@@ -82,6 +90,7 @@ ARGUMENTS: dict[str, dict[str, Value]] = {
 }
 # Options that name a file that is read.
 FILES = {
+    "pair": ["--before", "--after", "--labels"],
     "backbone": ["--images"],
     "finetune": ["--model", "--images", "--table"],
     "features": ["--model", "--images"],

@@ -21,6 +21,7 @@ EXEMPT = (
 )
 STEPS = {
     "dataset": "pipeline.images.dataset",
+    "pair": "pipeline.images.pair",
     "backbone": "pipeline.networks.backbone",
     "finetune": "pipeline.networks.finetune",
     "features": "pipeline.networks.features",

@@ -3,8 +3,8 @@ rule dataset:
         code=sources("dataset"),
     output:
         **artefact("<results>/images.npy"),
-        table="<results>/images.parquet",
-        table_sidecar="<results>/images.parquet.json",
+        table=TABLE,
+        table_sidecar=f"{TABLE}.json",
     log:
         "<logs>/dataset.log",
     benchmark:
@@ -22,3 +22,6 @@ rule dataset:
         ),
     shell:
         verb("dataset", "--table {output.table:q}")
+
+
+IMAGES = [rules.dataset.output.artefact]

@@ -22,7 +22,7 @@ rule embed:
     input:
         features=FEATURES,
         graph=rules.graph.output.artefact,
-        table=rules.dataset.output.table,
+        table=TABLE,
         code=lambda wildcards: sources(f"{wildcards.method}.{RESOURCES.engine(wildcards.method)}"),
     output:
         **artefact("<results>/{backbone}/{stage}/{method}.parquet"),
@@ -57,7 +57,7 @@ rule quality:
         layouts=layouts_of,
         features=FEATURES,
         graph=rules.graph.output.artefact,
-        table=rules.dataset.output.table,
+        table=TABLE,
         code=sources("quality"),
     output:
         **artefact("<results>/{backbone}/{stage}/quality.json"),
@@ -86,8 +86,8 @@ rule change:
         after=FEATURES.replace("{stage}", "after"),
         graph_before=before(rules.graph.output.artefact),
         graph_after=rules.graph.output.artefact.replace("{stage}", "after"),
-        table=rules.dataset.output.table,
-        predictions=rules.features_and_predictions.output.predictions.replace("{stage}", "after"),
+        table=TABLE,
+        predictions=PREDICTIONS,
         code=sources("change"),
     output:
         **artefact("<results>/{backbone}/change.parquet"),
@@ -103,10 +103,11 @@ rule change:
         mem_mb=RESOURCES.change_memory,
     params:
         options=flags(metric=STUDY.metric, seed=STUDY.seed),
+        predictions=lambda wildcards, input: repeated("predictions", input.predictions),
     shell:
         verb(
             "change",
             "--before {input.before:q} --after {input.after:q} --table {input.table:q}"
             " --graph-before {input.graph_before:q} --graph-after {input.graph_after:q}"
-            " --predictions {input.predictions:q} --measures {output.measures:q}",
+            " {params.predictions} --measures {output.measures:q}",
         )

@@ -97,3 +97,13 @@ use rule features as features_and_predictions with:
         head=lambda wildcards, input, output: flags(
             table=input.table, predictions=output.predictions
         ),
+
+
+OF_TRAINING = ["after/history.csv"]
+PREDICTIONS = [rules.features_and_predictions.output.predictions.replace("{stage}", "after")]
+# What begins a study, of which the run times are tabulated.
+BEGINNING = [
+    *IMAGES,
+    *expand([rules.backbone.output.artefact, rules.finetune.output.artefact], backbone=STUDY.names),
+    *expand(FEATURES, backbone=STUDY.names, stage=STAGES),
+]

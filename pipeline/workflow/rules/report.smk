@@ -7,7 +7,7 @@ rule figure:
             allow_missing=True,
         ),
         quality=expand(rules.quality.output.artefact, stage=STAGES, allow_missing=True),
-        predictions=rules.features_and_predictions.output.predictions.replace("{stage}", "after"),
+        predictions=PREDICTIONS,
         code=sources("figure"),
     output:
         **artefact("<results>/{backbone}/figure.png"),
@@ -17,12 +17,14 @@ rule figure:
             category="Before and after",
             labels={"backbone": "{backbone}"},
         ),
-        classes=report(
-            "<results>/{backbone}/classes.png",
-            caption="../captions/classes.rst",
-            category="Before and after",
-            labels={"backbone": "{backbone}, class by class"},
-        ),
+        classes=[
+            report(
+                "<results>/{backbone}/classes.png",
+                caption="../captions/classes.rst",
+                category="Before and after",
+                labels={"backbone": "{backbone}, class by class"},
+            )
+        ][: int(LABELLED)],
         panels=expand(
             "<results>/{backbone}/panels/{stage}_{method}.png",
             stage=STAGES,
@@ -40,19 +42,21 @@ rule figure:
         options=flags(**dict(STUDY.figure)),
         layouts=lambda wildcards, input: repeated("layout", input.layouts),
         quality=lambda wildcards, input: repeated("quality", input.quality),
+        predictions=lambda wildcards, input: repeated("predictions", input.predictions),
+        classes=lambda wildcards, output: repeated("classes", output.classes),
         panels=lambda wildcards, output: os.path.dirname(output.panels[0]),
     shell:
         verb(
             "figure",
-            "{params.layouts} {params.quality} --predictions {input.predictions:q}"
-            " --preview {output.preview:q} --classes {output.classes:q} --panels {params.panels:q}",
+            "{params.layouts} {params.quality} {params.predictions} {params.classes}"
+            " --preview {output.preview:q} --panels {params.panels:q}",
         )
 
 
 rule summary:
     input:
-        quality=expand(rules.quality.output.artefact, backbone=STUDY.backbones, stage=STAGES),
-        change=expand(rules.change.output.measures, backbone=STUDY.backbones),
+        quality=expand(rules.quality.output.artefact, backbone=STUDY.names, stage=STAGES),
+        change=expand(rules.change.output.measures, backbone=STUDY.names),
         controls=MEASURED_CONTROLS,
         code=sources("summary"),
     output:
@@ -80,29 +84,21 @@ rule summary:
 rule runtimes:
     input:
         artefacts=[
-            rules.dataset.output.artefact,
+            *BEGINNING,
             *expand(
-                [rules.backbone.output.artefact, rules.finetune.output.artefact],
-                backbone=STUDY.backbones,
-            ),
-            *expand(
-                [
-                    FEATURES,
-                    rules.graph.output.artefact,
-                    rules.quality.output.artefact,
-                ],
-                backbone=STUDY.backbones,
+                [rules.graph.output.artefact, rules.quality.output.artefact],
+                backbone=STUDY.names,
                 stage=STAGES,
             ),
             *expand(
                 rules.embed.output.artefact,
-                backbone=STUDY.backbones,
+                backbone=STUDY.names,
                 stage=STAGES,
                 method=STUDY.methods,
             ),
             *expand(
                 [rules.change.output.artefact, rules.figure.output.artefact],
-                backbone=STUDY.backbones,
+                backbone=STUDY.names,
             ),
             rules.summary.output.artefact,
             *CONTROLS,
@@ -128,11 +124,11 @@ rule runtimes:
 
 rule report:
     input:
-        figures=expand(rules.figure.output.artefact, backbone=STUDY.backbones),
-        changes=expand(rules.change.output.artefact, backbone=STUDY.backbones),
-        quality=expand(rules.quality.output.artefact, backbone=STUDY.backbones, stage=STAGES),
+        figures=expand(rules.figure.output.artefact, backbone=STUDY.names),
+        changes=expand(rules.change.output.artefact, backbone=STUDY.names),
+        quality=expand(rules.quality.output.artefact, backbone=STUDY.names, stage=STAGES),
         controls=MEASURED_CONTROLS,
-        images=rules.dataset.output.artefact,
+        images=IMAGES,
         runtimes=rules.runtimes.output.artefact,
         code=sources("report"),
     output:
