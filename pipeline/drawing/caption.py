@@ -84,12 +84,9 @@ def describe(
     n_neighbors = next((each["k"] for each in measures.values() if "k" in each), None)
     for context in contexts:
         study |= context
-    labelled = any(
-        row["measure"] == "knn_accuracy"
-        for each in measures.values()
-        for row in each.get("measures", ())
-    )
-    measured = MEASURED if labelled else MEASURED_WITHOUT_LABELS
+    found = {row["measure"] for each in measures.values() for row in each.get("measures", ())}
+    unlabelled = found and "knn_accuracy" not in found
+    measured = MEASURED_WITHOUT_LABELS if unlabelled else MEASURED
     shape = " x ".join(str(side) for side in study.get("image_shape", [])[:2])
     parts = [
         _sentence(study["weights"]) if study.get("weights") else "",

@@ -86,6 +86,9 @@ def test_panels_show_the_measures_under_readable_names():
         "among their 15 nearest training images"
         in describe([AFTER], measures={"after": {"k": 15}})["caption"]
     )
+    unlabelled = {"after": {"k": 15, "measures": [kept]}}
+    assert "2-D kNN" not in (shown := describe([AFTER], measures=unlabelled)["caption"])
+    assert "Under each panel, neighbours kept" in shown
     assert "nearest" not in describe([AFTER])["caption"]
     assert notes(whole, 500, [{**row, "value": None}], "pca") == []
 
