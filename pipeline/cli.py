@@ -255,6 +255,7 @@ def finetune(
             checkpoint=checkpoint,
         )
         made |= {"precision": result.precision, "threads": result.threads, **result.speed}
+        made["training"] = result.training
         before = artefacts.context(model)
         made["context"] = {
             **before,
@@ -659,12 +660,21 @@ def report(
     context: typer.Context,
     results: Annotated[Path, typer.Argument(help="Results of a study: results/<study>.")],
     out: Annotated[Path, typer.Option(help="Page to write, .html.")],
+    tables: Annotated[
+        Path | None,
+        typer.Option(help="Folder for its tables, .csv; default <name of the page>_tables."),
+    ] = None,
+    methods: Annotated[
+        Path | None,
+        typer.Option(help="The paragraph on methods, .txt; default methods.txt beside the page."),
+    ] = None,
     thumbnails: Annotated[
         bool, typer.Option("--thumbnails/--no-thumbnails", help="Show images on the page.")
     ] = True,
 ) -> None:
     """Write the answer of a study as one page that needs no other file and no network."""
     from pipeline.report.page import build_page
+    from pipeline.report.provenance import origin, trace
 
     folders = sorted(path.parent for path in results.glob("*/change.parquet"))
     if not folders:
@@ -672,24 +682,61 @@ def report(
             f"{results} holds no results of a study: give the folder results/<study> of one that "
             "has run"
         )
+    tables = tables or out.parent / f"{out.stem}_tables"
+    methods = methods or out.parent / "methods.txt"
     artefacts.check_output(out, [".html"], inputs=[])
+    artefacts.check_output(methods, [".txt"], option="--methods")
+    artefacts.check_folder(tables, option="--tables")
     inputs = [path / "change.parquet" for path in folders]
     with record("report", context.obj, inputs, {"thumbnails": thumbnails}) as made:
+        pixels = store.load_images(results / "images.npy") if thumbnails else None
+        sidecars = [artefacts.read_sidecar(path) for path in _results(results, folders)]
+        known = [sidecar for sidecar in sidecars if "step" in sidecar]
         page = build_page(
             results.resolve().name,
-            [_of_backbone(folder) for folder in folders],
-            pixels=store.load_images(results / "images.npy") if thumbnails else None,
+            [_of_backbone(folder, pixels) for folder in folders],
             runtimes=store.load_csv(results / "runtimes.csv"),
-            provenance=_provenance(folders),
+            origin=origin(known),
+            trace=trace(known),
+            tables_at=Path(os.path.relpath(tables, out.parent)).as_posix(),
+            methods_at=Path(os.path.relpath(methods, out.parent)).as_posix(),
         )
-    artefacts.write(out, lambda path: path.write_text(page, encoding="utf-8"), made)
+    for name, table in page.tables.items():
+        _write_bytes(tables / f"{name}.csv", table.to_csv(index=False).encode())
+    _write_bytes(methods, f"{page.methods}\n".encode())
+    artefacts.write(out, lambda path: path.write_text(page.html, encoding="utf-8"), made)
 
 
-def _of_backbone(folder: Path) -> Any:
+def _results(results: Path, folders: list[Path]) -> list[Path]:
+    """What the steps of a study wrote, in their order."""
+    paths = [results / "images.npy"]
+    for folder in folders:
+        for stage in ("before", "after"):
+            layouts = artefacts.context(folder / stage / "quality.json").get("layouts", {})
+            names = ("model.keras", "features.npy", "graph.npz")
+            laid_out = (f"{method}.parquet" for method in layouts)
+            paths += [folder / stage / name for name in (*names, *laid_out, "quality.json")]
+        paths += [folder / "change.parquet", folder / "figure.png"]
+    return paths
+
+
+def _of_backbone(folder: Path, pixels: Any) -> Any:
     """What the steps of a study found of one backbone, for its page."""
-    from pipeline.report.page import Backbone
+    from pipeline.report.findings import Backbone
 
     measured = {stage: folder / stage / "quality.json" for stage in ("before", "after")}
+    layouts = {
+        stage: {
+            method: {
+                **layout,
+                "info": artefacts.read_sidecar(folder / stage / f"{method}.parquet").get(
+                    "info", {}
+                ),
+            }
+            for method, layout in artefacts.context(path).get("layouts", {}).items()
+        }
+        for stage, path in measured.items()
+    }
     classes = folder / "classes.png"
     return Backbone(
         name=folder.name,
@@ -704,26 +751,18 @@ def _of_backbone(folder: Path) -> Any:
         history=store.load_csv(folder / "after/history.csv"),
         preview=artefacts.verify(folder / "preview.png").read_bytes(),
         classes=classes.read_bytes() if classes.is_file() else None,
-        layouts={
-            stage: artefacts.context(path).get("layouts", {}) for stage, path in measured.items()
+        layouts=layouts,
+        panels={
+            stage: {
+                method: panel.read_bytes()
+                for method in methods
+                if (panel := folder / "panels" / f"{stage}_{method}.png").is_file()
+            }
+            for stage, methods in layouts.items()
         },
+        training=artefacts.read_sidecar(folder / "after/model.keras").get("training", {}),
+        pixels=pixels,
     )
-
-
-def _provenance(folders: list[Path]) -> dict[str, str]:
-    """Where the numbers come from: of the first backbone's steps."""
-    quality, trained = (
-        artefacts.read_sidecar(folders[0] / "after" / name)
-        for name in ("quality.json", "model.keras")
-    )
-    versions = {**trained.get("versions", {}), **quality.get("versions", {})}
-    devices = dict.fromkeys(str(each["device"]) for each in (trained, quality) if "device" in each)
-    return {
-        "computed": quality.get("created", ""),
-        "device": ", ".join(devices),
-        "fine-tuning": str(trained.get("parameters", "")),
-        "versions": ", ".join(f"{name} {version}" for name, version in sorted(versions.items())),
-    }
 
 
 @app.command()
