@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.report.findings import Backbone
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 420, 118, 12, 8, 26
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 400, 112, 20, 8, 26
 BAR, GAP = 9, 8  # heights
 SHOWN = 20  # classes; of more the first and last half of these, by their gain
 LETTERS = 18  # of a name, at most

@@ -35,7 +35,8 @@ def mixing(found: Backbone) -> dict[str, Any] | None:
         return None
     before, after = (each[split] for each in kept)
     return {
-        **{"names": names, "split": split, "before": before, "after": after},
+        # The last classes have no rows where none of their images is left.
+        **{"names": names[: len(before)], "split": split, "before": before, "after": after},
         "change": [
             [
                 None if old is None or new is None else new - old

@@ -136,6 +136,10 @@ rule report:
             "<results>/report.html", caption="../captions/report.rst", category="Answer"
         ),
         sidecar="<results>/report.html.json",
+        tables=directory("<results>/report_tables"),
+        methods=report(
+            "<results>/methods.txt", caption="../captions/methods.rst", category="Answer"
+        ),
     log:
         "<logs>/report.log",
     benchmark:
@@ -147,4 +151,7 @@ rule report:
         options=flags(no_thumbnails=not STUDY.report.thumbnails),
         results=lambda wildcards, output: os.path.dirname(output.artefact),
     shell:
-        verb("report", "{params.results:q}")
+        verb(
+            "report",
+            "{params.results:q} --tables {output.tables:q} --methods {output.methods:q}",
+        )
