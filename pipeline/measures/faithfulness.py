@@ -19,7 +19,9 @@ EXACT = 20_000  # points up to which ranks are those of all
 QUERIES = 5_000  # points, above, whose ranks are among all
 PAIRS = 10**6  # of random points; all pairs where there are no more
 BINS = 40  # of distances, a side
-FARTHEST = 0.999  # quantile of distances where the last bin ends: one far point spoils no picture
+# Quantile of distances where the last bin ends. A point is in 2 / n of all pairs: one that is far
+# from all others spoils no picture of 200 points or more.
+FARTHEST = 0.99
 
 
 class Sample(NamedTuple):
@@ -172,7 +174,7 @@ def distance_histogram(xy: np.ndarray, sample: Sample) -> dict[str, Any] | None:
     dict or None
         "counts", 40 lists of 40 int, the first of the pairs that are nearest in feature space, each
         from near to far in the layout; "features_to" and "layout_to", where the last bins end,
-        99.9 % quantiles, whose bins hold the longer distances, too. None where all points of one
+        99 % quantiles; the last bins hold the longer distances, too. None where all points of one
         space coincide.
     """
     placed = pair_distances(xy, sample.pairs)

@@ -81,7 +81,7 @@ def _drawn(
         groups.append({"name": name, "short": short, "bars": bars, "y": y + len(splits) * BAR / 2})
         y += len(splits) * BAR + GAP
     return {
-        **{"title": title, "width": WIDTH, "height": y + BOTTOM, "left": LEFT - 6},
+        **{"title": title, "width": WIDTH, "height": y + BOTTOM, "left": LEFT - 8},
         **{"top": TOP - 4, "bottom": y - GAP / 2, "bar": BAR, "zero": x(0)},
         **{
             "groups": groups,

@@ -161,5 +161,6 @@ def _tables(
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows for the template, None where a value is missing."""
+    """Rows for the template, without empty columns, None where a value is missing."""
+    table = table.dropna(axis="columns", how="all")
     return table.astype(object).where(table.notna(), None).to_dict("records")
