@@ -1,6 +1,8 @@
 """Does the page say the answer, warn where it must, and hold nothing from outside unescaped?"""
 
+import base64
 import dataclasses
+import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from synthetic_backbone import HOSTILE, TRAINING, N, blobs, found_of
 
 from pipeline.measures.claims import Evidence
 from pipeline.report import page
+from pipeline.report.bars import class_gains
+from pipeline.report.density import density
+from pipeline.report.glance import glance
 from pipeline.report.headline import headline
 from pipeline.report.provenance import origin, trace
 from pipeline.report.relative import without_folders
@@ -271,6 +277,42 @@ def test_distances_are_drawn_and_labelled(separated):
     shown = [label for label in labels if "distances of 28,680 pairs" in label]
     assert [label.split(" fine-tuning")[0] for label in shown] == ["PCA before", "PCA after"]
     assert all("rank correlation 0." in label for label in shown)
+
+
+def test_a_density_has_features_to_the_right_and_the_layout_upwards():
+    counts = np.zeros((40, 40), int)
+    counts[0, 39], counts[39, 0] = 1, 1000  # near in features and far in the layout; the reverse
+    url = density(counts).removeprefix("data:image/png;base64,")
+    opacity = np.asarray(Image.open(io.BytesIO(base64.b64decode(url))))[..., 3]
+    assert opacity.shape == (40, 40)
+    assert 0 < opacity[0, 0] < opacity[39, 39] == 255
+    assert np.count_nonzero(opacity) == 2
+
+
+def test_of_many_classes_the_largest_and_the_smallest_gains_are_drawn(separated):
+    row = next(row for row in separated.change["classes"] if row["split"] == "test")
+    rows = [{**row, "class": f"c{i}", "accuracy_gain": i / 100} for i in range(50)]
+    many = dataclasses.replace(separated, change={**separated.change, "classes": rows})
+    drawn = class_gains(many)
+    assert [group["name"] for group in drawn["groups"]] == [
+        f"c{i}" for i in (*range(49, 39, -1), *range(9, -1, -1))
+    ]
+    assert "10 smallest of 50 classes" in drawn["title"]
+    widths = [group["bars"][0]["width"] for group in drawn["groups"]]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] == 0  # no gain
+    assert {group["bars"][0]["x"] for group in drawn["groups"]} == {drawn["zero"]}
+
+
+def test_the_glance_shows_the_layouts_of_one_method_at_both_stages(separated):
+    both = dict.fromkeys(("pca", "tsne", "umap"), separated.panels["before"]["pca"])
+    without = {name: both[name] for name in ("pca", "umap")}
+    for after, expected in ((both, "t-SNE"), (without, "UMAP"), ({"lle": both["pca"]}, None)):
+        panels = {"before": both, "after": after}
+        shown = [
+            title for title, _ in glance(dataclasses.replace(separated, panels=panels))["panels"]
+        ]
+        assert shown == ([f"{expected} before", f"{expected} after"] if expected else [])
 
 
 def test_diagnostics_have_what_each_method_says_of_itself():
