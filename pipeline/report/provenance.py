@@ -67,7 +67,10 @@ def origin(sidecars: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         name: version for each in sidecars for name, version in each.get("versions", {}).items()
     }
     found = {
-        "devices": _each(sidecar.get("device") for sidecar in sidecars),
+        "devices": _each(
+            sidecar.get("gpu", {}).get("name") or sidecar.get("device") for sidecar in sidecars
+        ),
+        "CPU threads of training": _each(sidecar.get("threads") for sidecar in sidecars),
         "seeds": _each(sidecar.get("parameters", {}).get("seed") for sidecar in sidecars),
         "precision of training and features": _each(each.get("precision") for each in sidecars),
         "computed": _span(sorted(each["created"] for each in sidecars if "created" in each)),

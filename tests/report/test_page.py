@@ -354,6 +354,16 @@ def test_no_absolute_path_is_on_the_page_or_beside_it():
     assert f"pictures {'ef' * 32}" in text
 
 
+def test_the_origin_has_each_device_seed_and_version_once():
+    on_gpu = {**SIDECAR, "device": "gpu", "gpu": {"name": "NVIDIA H100"}, "threads": 2}
+    found = origin([SIDECAR, SIDECAR, {**on_gpu, "created": "2020-01-02T00:00:00+00:00"}])
+    assert found["devices"] == "cpu, NVIDIA H100"
+    assert found["seeds"] == "7"
+    assert found["CPU threads of training"] == "2"
+    assert found["computed"] == "2020-01-01T00:00:00+00:00 to 2020-01-02T00:00:00+00:00"
+    assert found["versions"] == "numpy 2.0"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
