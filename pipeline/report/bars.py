@@ -10,7 +10,7 @@ from pipeline.report.findings import Backbone
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 400, 112, 20, 8, 26
 BAR, GAP = 9, 8  # heights
 SHOWN = 20  # classes; of more the first and last half of these, by their gain
-LETTERS = 18  # of a name, at most
+LETTERS = 16  # of a name, at most
 
 
 def class_gains(found: Backbone) -> dict[str, Any] | None:
