@@ -347,6 +347,7 @@ def finetune(
             checkpoint=checkpoint,
         )
         made |= {"precision": result.precision, "threads": result.threads, **result.speed}
+        made["training"] = result.training
         before = artefacts.context(model)
         made["context"] = {
             **before,
@@ -788,73 +789,63 @@ def report(
     context: typer.Context,
     results: Annotated[Path, typer.Argument(help="Results of a study: results/<study>.")],
     out: Annotated[Path, typer.Option(help="Page to write, .html.")],
+    tables: Annotated[
+        Path | None,
+        typer.Option(help="Folder for its tables, .csv; default <name of the page>_tables."),
+    ] = None,
+    methods: Annotated[
+        Path | None,
+        typer.Option(help="The paragraph on methods, .txt; default methods.txt beside the page."),
+    ] = None,
     thumbnails: Annotated[
         bool, typer.Option("--thumbnails/--no-thumbnails", help="Show images on the page.")
     ] = True,
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(help="Backbones on the page, in this order; default all, with all controls."),
+    ] = None,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(help="Folders in results/<study>/controls that belong to these backbones."),
+    ] = None,
+    claim: Annotated[
+        list[str] | None,
+        typer.Option(help="A claim of your own as a JSON object, as in a configuration."),
+    ] = None,
 ) -> None:
     """Write the answer of a study as one page that needs no other file and no network."""
     from pipeline.report.page import build_page
+    from pipeline.report.provenance import origin, trace
+    from pipeline.results import own_claims, read_backbone, read_sidecars, result_folders
 
-    pictures = results / "images.npy"
-    folders = sorted(path.parent for path in results.glob("*/change.parquet"))
-    if not folders:
-        raise InputError(
-            f"{results} holds no results of a study: give the folder results/<study> of one that "
-            "has run"
-        )
+    found = result_folders(results, backbones=backbone, controls=control)
+    tables = tables or out.parent / f"{out.stem}_tables"
+    methods = methods or out.parent / "methods.txt"
     artefacts.check_output(out, [".html"], inputs=[])
-    inputs = [path / "change.parquet" for path in folders]
+    artefacts.check_output(methods, [".txt"], option="--methods")
+    artefacts.check_folder(tables, option="--tables")
+    claims = own_claims([parse_params(text) for text in claim or []])
+    inputs = [folder / "change.parquet" for folder in found]
     with record("report", context.obj, inputs, {"thumbnails": thumbnails}) as made:
+        pictures = results / "images.npy"
+        pixels = store.load_images(pictures) if thumbnails and pictures.is_file() else None
+        sidecars = read_sidecars(results, found)
         page = build_page(
             results.resolve().name,
-            [_of_backbone(folder) for folder in folders],
-            pixels=store.load_images(pictures) if thumbnails and pictures.is_file() else None,
+            [
+                read_backbone(folder, controlled_by, pixels=pixels, claims=claims)
+                for folder, controlled_by in found.items()
+            ],
             runtimes=store.load_csv(results / "runtimes.csv"),
-            provenance=_provenance(folders),
+            origin=origin(sidecars),
+            trace=trace(sidecars),
+            tables_at=Path(os.path.relpath(tables, out.parent)).as_posix(),
+            methods_at=Path(os.path.relpath(methods, out.parent)).as_posix(),
         )
-    artefacts.write(out, lambda path: path.write_text(page, encoding="utf-8"), made)
-
-
-def _of_backbone(folder: Path) -> Any:
-    """What the steps of a study found of one backbone, for its page."""
-    from pipeline.report.page import Backbone
-
-    measured = {stage: folder / stage / "quality.json" for stage in ("before", "after")}
-    classes, history = folder / "classes.png", folder / "after/history.csv"
-    return Backbone(
-        name=folder.name,
-        context=artefacts.context(measured["after"]),
-        before=store.load_measures(measured["before"]),
-        after=store.load_measures(measured["after"]),
-        change=store.load_measures(folder / "change.json"),
-        images=store.load_change(folder / "change.parquet"),
-        neighbors={
-            stage: store.load_graph(folder / stage / "graph.npz").indices for stage in measured
-        },
-        history=store.load_csv(history) if history.is_file() else None,
-        preview=artefacts.verify(folder / "preview.png").read_bytes(),
-        classes=classes.read_bytes() if classes.is_file() else None,
-        layouts={
-            stage: artefacts.context(path).get("layouts", {}) for stage, path in measured.items()
-        },
-    )
-
-
-def _provenance(folders: list[Path]) -> dict[str, str]:
-    """Where the numbers come from: of the first backbone's steps."""
-    quality, trained = (
-        artefacts.read_sidecar(folders[0] / "after" / name)
-        for name in ("quality.json", "model.keras")
-    )
-    versions = {**trained.get("versions", {}), **quality.get("versions", {})}
-    devices = dict.fromkeys(str(each["device"]) for each in (trained, quality) if "device" in each)
-    said = {
-        "computed": quality.get("created", ""),
-        "device": ", ".join(devices),
-        "fine-tuning": str(trained.get("parameters", "")),
-        "versions": ", ".join(f"{name} {version}" for name, version in sorted(versions.items())),
-    }
-    return {name: value for name, value in said.items() if value}
+    for name, table in page.tables.items():
+        _write_bytes(tables / f"{name}.csv", table.to_csv(index=False).encode())
+    _write_bytes(methods, f"{page.methods}\n".encode())
+    artefacts.write(out, lambda path: path.write_text(page.html, encoding="utf-8"), made)
 
 
 @app.command()

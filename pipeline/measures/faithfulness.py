@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -18,6 +18,10 @@ from pipeline.neighbors.tiles import strips
 EXACT = 20_000  # points up to which ranks are those of all
 QUERIES = 5_000  # points, above, whose ranks are among all
 PAIRS = 10**6  # of random points; all pairs where there are no more
+BINS = 40  # of distances, a side
+# Quantile of distances where the last bin ends. A point is in 2 / n of all pairs: one that is far
+# from all others spoils no picture of 200 points or more.
+FARTHEST = 0.99
 
 
 class Sample(NamedTuple):
@@ -153,3 +157,42 @@ def distance_measures(xy: np.ndarray, sample: Sample) -> dict[str, float]:
         else float(spearmanr(placed, sample.distances).statistic),
         "stress_1": float(np.sqrt(max(1 - cosine**2, 0.0))) if squares else np.nan,
     }
+
+
+def distance_histogram(xy: np.ndarray, sample: Sample) -> dict[str, Any] | None:
+    """Shepard diagram as counts: distances of the pairs in feature space against the layout.
+
+    Shepard (1962, Psychometrika 27, 219-246).
+
+    Parameters
+    ----------
+    xy : (n, 2) array
+    sample : Sample
+
+    Returns
+    -------
+    dict or None
+        "counts", 40 lists of 40 int, the first of the pairs that are nearest in feature space, each
+        from near to far in the layout; "features_to" and "layout_to", where the last bins end,
+        99 % quantiles; the last bins hold the longer distances, too. None where all points of one
+        space coincide.
+    """
+    placed = pair_distances(xy, sample.pairs)
+    ends = [_end(distances) for distances in (sample.distances, placed)]
+    if not all(ends):
+        return None
+    columns = [
+        np.minimum((distances / end * BINS).astype(np.int64), BINS - 1)
+        for distances, end in zip((sample.distances, placed), ends, strict=True)
+    ]
+    counts = np.bincount(columns[0] * BINS + columns[1], minlength=BINS**2)
+    return {
+        "counts": counts.reshape(BINS, BINS).tolist(),
+        "features_to": ends[0],
+        "layout_to": ends[1],
+    }
+
+
+def _end(distances: np.ndarray) -> float:
+    """The upper end of a histogram's axis; 0 where all distances are."""
+    return float(np.quantile(distances, FARTHEST)) or float(distances.max())

@@ -10,7 +10,12 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.measures import intervals
 from pipeline.measures.classes import class_measures, majority_baseline, mixing_matrix, parts
-from pipeline.measures.faithfulness import distance_measures, draw_sample, rank_measures
+from pipeline.measures.faithfulness import (
+    distance_histogram,
+    distance_measures,
+    draw_sample,
+    rank_measures,
+)
 from pipeline.measures.intervals import Estimate
 from pipeline.measures.overlap import area, co_ranking, neighbors_kept, r_nx
 from pipeline.measures.probe import linear_probe, probe_problem
@@ -104,8 +109,9 @@ def measure_layouts(
         `pipeline.measures.table`), value, low and high (the 95 % interval, None where there is
         none); "mixing": by space and split the
         matrix of `mixing_matrix`, up to 100 classes; "r_nx": the curve of each layout, from one
-        neighbour to the width of the graph; "probe": what `linear_probe` returns, where
-        labels and split allow one; "warnings": sentences on the result.
+        neighbour to the width of the graph; "distances": of each layout what `distance_histogram`
+        returns, features_to in the unit of the features; "probe": what `linear_probe` returns,
+        where labels and split allow one; "warnings": sentences on the result.
 
     Raises
     ------
@@ -114,7 +120,7 @@ def measure_layouts(
         twice, features or coordinates that are not finite numbers, a graph that is none, a layout
         of one point.
     """
-    X = scale_features(features).values
+    X, exponent = scale_features(features)
     layouts = {name: _checked(name, laid, len(X)) for name, laid in layouts.items()}
     if labels is not None:
         labels = np.asarray(labels)
@@ -156,6 +162,10 @@ def measure_layouts(
     result: dict[str, Any] = {
         **{"k": k, "measures": found.rows},
         **{"mixing": found.mixing, "r_nx": found.curves},
+        "distances": {
+            name: {**each, "features_to": _unscaled(each["features_to"], exponent)}
+            for name, each in found.histograms.items()
+        },
     }
     if labels is not None and split is not None:
         if problem := probe_problem(labels, np.asarray(split)):
@@ -177,6 +187,7 @@ class _Found:
         self.k, self.seed, self.device = k, seed, device
         self.curves: dict[str, list[float]] = {}
         self.warnings: list[str] = []
+        self.histograms: dict[str, dict[str, Any]] = {}
         self.rows: list[dict[str, Any]] = []
         self.mixing: dict[str, dict[str, list[list[float | None]]]] = {}
 
@@ -260,6 +271,8 @@ class _Found:
                 self.add(name, "all", "r_nx_area", area(curve))
             for measure, value in distance_measures(laid.xy, sample).items():
                 self.add(name, "all", measure, value)
+            if histogram := distance_histogram(laid.xy, sample):
+                self.histograms[name] = histogram
         if 2 * self.k < len(X):
             spaces = {name: (laid.xy, near[name]) for name, laid in layouts.items()}
             options: Any = {"k": self.k, "seed": self.seed, "device": self.device}
@@ -267,6 +280,12 @@ class _Found:
             for name, measures in found.items():
                 for measure, estimate in measures.items():
                     self.add(name, "all", measure, estimate)
+
+
+def _unscaled(distance: float, exponent: int) -> float | None:
+    """A distance in the unit of the features; None beyond float64."""
+    with np.errstate(over="ignore"):
+        return defined(np.ldexp(distance, exponent))
 
 
 def _of_the_same_rows(layouts: Mapping[str, Laid]) -> list[dict[str, Laid]]:

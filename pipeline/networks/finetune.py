@@ -53,6 +53,9 @@ class FinetuneResult:
         where there are more), "validation", "test" (None without a test split). The accuracy of the
         history is that of the steps of an epoch, while the network changes and its BatchNorm takes
         each batch's own statistics.
+    training : dict of str to dict
+        Of each phase, "head" and "full", that was trained: "images", "batch_size", "epochs" and
+        "steps" of the optimiser, those of the epochs whose weights were not kept included.
     speed : dict
         The rates of `pipeline.networks.flops.speed` in the median epoch of phase 2, a training step
         being three times the arithmetic of the forward pass; empty where there was no phase 2.
@@ -68,6 +71,7 @@ class FinetuneResult:
     model: keras.Model
     history: list[dict[str, Any]]
     accuracy: dict[str, float | None]
+    training: dict[str, dict[str, int]]
     speed: dict[str, float]
     precision: str
     threads: int
@@ -138,6 +142,9 @@ def finetune(
         model=keras.Model(model.input, model.output, name=model.name),  # without the optimiser
         history=state.history,
         accuracy=accuracy,
+        training={
+            name: phase for name in ("head", "full") if (phase := run.taken(name)) is not None
+        },
         speed=_speed(model, state.rows("full"), precision),
         precision=precision,
         threads=thread_count(),
@@ -261,6 +268,23 @@ class _Run:
         self, model: keras.Model, data: Any, phase: Phase, validate: Callable[[], Scores]
     ) -> None:
         train(model, data, phase, validate=validate, state=self.state)
+
+    def taken(self, phase: str) -> dict[str, int] | None:
+        """What a phase took: images, batch size, epochs and steps; None if it was left out."""
+        of_phase = {
+            "head": (head_schedule, self.rows.head),
+            "full": (network_schedule, self.rows.train),
+        }
+        schedule_of, rows = of_phase[phase]
+        if not (epochs := len(self.state.rows(phase))):
+            return None
+        schedule = schedule_of(self.recipe, len(rows))
+        return {
+            "images": len(rows),
+            "batch_size": schedule.batch_size,
+            "epochs": epochs,
+            "steps": epochs * schedule.batches,
+        }
 
     def adapt_batch_norm(self) -> None:
         """Recompute the running statistics, unless they are frozen."""

@@ -50,6 +50,28 @@ def groups_section(
     return {"summary": _summary(change["communities"]), "groups": groups}
 
 
+def group_rows(change: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row a group, for a table: its stages and its classes each as one text, all else a number.
+
+    Parameters
+    ----------
+    change : mapping
+        What `pipeline.store.describe_change` returned.
+    """
+    numbers = (
+        *("size", "majority_share", "own_class_elsewhere", "jaccard"),
+        *("test_images", "test_errors", "test_accuracy", "all_test_errors"),
+    )
+    return [
+        {
+            "stages": " and ".join(group["stages"]),
+            **{name: group[name] for name in numbers},
+            "classes": "; ".join(f"{each['class']}: {each['images']}" for each in group["classes"]),
+        }
+        for group in change.get("groups", [])
+    ]
+
+
 def _member(
     known: pd.Series, missed: bool, picture: Callable[[int], str] | None, row: int
 ) -> dict[str, Any]:

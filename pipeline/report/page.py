@@ -1,532 +1,183 @@
-"""Page: the answer of a study in one self-contained HTML file, verdict first."""
+"""Page: the answer of a study in one self-contained HTML file, verdict first.
+
+A section of a backbone is a function of its findings in `SECTIONS` and a partial of the same name
+in templates/sections; tables that it shows are in `pipeline.report.tables`.
+"""
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
-import numpy as np
-
-from pipeline.measures.accuracy import below_probe
-from pipeline.measures.claims import Verdict, judge
-from pipeline.measures.evidence import Evidence, percent
-from pipeline.measures.intervals import Estimate, share
-from pipeline.measures.table import COSINE, FEATURES, MEASURES
-from pipeline.methods.registry import METHODS
+from pipeline.measures.claims import Verdict
+from pipeline.measures.claims_over_backbones import judge_together
+from pipeline.measures.table import MEASURES
 from pipeline.report import plots
-from pipeline.report.groups import group_alarms, groups_section
+from pipeline.report.alarms import alarms
+from pipeline.report.density import distance_plots
+from pipeline.report.diagnostics import diagnostics
+from pipeline.report.findings import Backbone
+from pipeline.report.galleries import data_url, galleries, picture_of
+from pipeline.report.glance import glance
+from pipeline.report.groups import groups_section
+from pipeline.report.headline import facts, headline
+from pipeline.report.methods_text import methods_text
+from pipeline.report.mixing import classes_section
+from pipeline.report.tables import before_after, controls, definitions, tables_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = 18  # images of a gallery
-BESIDE = 6  # neighbours of each, before and after
-THUMBNAIL = 48  # pixels of the longer side at most
-MIXED = 20  # classes up to which a matrix is shown
-HUB, HUB_K = 0.05, 10  # a neighbour of more than this share of all, and of 10 k, is said
-UNSAID = 0.02  # changes of accuracy up to this are too small to speak of opposite ones
+# In the order of the page; a section whose function returns nothing is left out.
+SECTIONS: dict[str, Callable[[Backbone], Any]] = {
+    "glance": glance,
+    "claims": lambda found: found.verdicts,
+    "controls": controls,
+    "layouts": lambda found: {
+        "preview": data_url(found.preview),
+        "classes": data_url(found.classes) if found.classes else None,
+    },
+    "measures": lambda found: before_after(found.evidence),
+    "classes": classes_section,
+    "groups": lambda found: groups_section(found.change, found.images, picture_of(found)),
+    "galleries": galleries,
+    "curves": lambda found: [
+        None if found.history is None else plots.training_curves(found.history),
+        *(
+            plots.r_nx_curves(measured.get("r_nx", {}), title=f"R_NX {stage} fine-tuning")
+            for stage, measured in found.measured.items()
+        ),
+    ],
+    "distances": distance_plots,
+    "diagnostics": diagnostics,
+}
 
 
-@dataclass(frozen=True)
-class Backbone:
-    """What the steps found of one backbone.
+class Page(NamedTuple):
+    """A page, and what lies beside it.
 
     Attributes
     ----------
-    name : str
-    context : mapping
-        Of its layouts after fine-tuning: dataset, weights, image_size, accuracy, warnings ...
-    before, after : mapping
-        What `measure_layouts` returned.
-    change : mapping
-        What `pipeline.store.describe_change` returned.
-    images : DataFrame
-        The table of `pipeline.store.save_change`; without labels it has no column label.
-    neighbors : mapping of stage to (n, >= BESIDE) int array
-        Of the exact graphs.
-    history : DataFrame, optional
-        Epochs of fine-tuning; None for features that other programs computed.
-    preview, classes : bytes
-        PNG of the figure and of its second page.
-    layouts : mapping of stage to mapping
-        Contexts of the layouts, by method.
+    html : str
+    tables : dict of str to DataFrame
+        By the name of their CSV file, without its ending.
+    methods : str
+        The paragraph on methods.
     """
 
-    name: str
-    context: Mapping[str, Any]
-    before: Mapping[str, Any]
-    after: Mapping[str, Any]
-    change: Mapping[str, Any]
-    images: pd.DataFrame
-    neighbors: Mapping[str, np.ndarray]
-    history: pd.DataFrame | None
-    preview: bytes
-    classes: bytes | None = None
-    layouts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    html: str
+    tables: dict[str, pd.DataFrame]
+    methods: str
 
 
 def build_page(
     study: str,
     backbones: Sequence[Backbone],
     *,
-    pixels: np.ndarray | None,
     runtimes: pd.DataFrame | None = None,
-    provenance: Mapping[str, Any] | None = None,
-) -> str:
+    origin: Mapping[str, str] | None = None,
+    trace: Sequence[Mapping[str, Any]] = (),
+    tables_at: str = "report_tables",
+    methods_at: str = "methods.txt",
+) -> Page:
     """Write the page of a study.
 
     Parameters
     ----------
     study : str
     backbones : sequence of Backbone
-    pixels : (n, h, w, c) uint8 array, optional
-        The images, for thumbnails; without them there are none.
     runtimes : DataFrame, optional
         Of `tabulate_runtimes`.
-    provenance : mapping, optional
-        Names and values to state: versions, seed, device.
+    origin, trace : mapping, sequence of mapping
+        Of `pipeline.report.provenance`.
+    tables_at, methods_at : str
+        Where the tables' folder and the paragraph will lie, relative to the page.
 
     Returns
     -------
-    str
+    Page
         HTML that needs no other file and no network; everything from outside is escaped.
     """
+    together = _together(backbones)
+    tables = _tables(backbones, together, runtimes, trace)
+
+    def csv(name: str) -> str | None:
+        """The link to a table; None where there is none."""
+        return quote(f"{tables_at}/{name}.csv") if name in tables else None
+
+    methods = methods_text(backbones)
+    environment = _environment()
+    environment.globals |= {"measures": MEASURES, "csv": csv, "methods_at": quote(methods_at)}
+    html = environment.get_template("page.html").render(
+        study=study,
+        backbones=[_content(each) for each in backbones],
+        together=together,
+        runtimes=None if runtimes is None else _records(runtimes),
+        origin=origin or {},
+        trace=trace,
+        methods=methods,
+    )
+    return Page(html, tables, methods)
+
+
+def _together(backbones: Sequence[Backbone]) -> list[Verdict]:
+    """Verdicts over all backbones: random weights say nothing of pre-trained ones."""
+    return judge_together(
+        {found.name: found.evidence for found in backbones if found.labelled and not found.random}
+    )
+
+
+def _environment() -> Any:
     from jinja2 import Environment, PackageLoader
 
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("pipeline.report", "templates"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"measures": MEASURES, "percent": percent}
-    return environment.get_template("page.html").render(
-        study=study,
-        backbones=[_section(each, pixels) for each in backbones],
-        runtimes=None if runtimes is None else runtimes.fillna("").to_dict("records"),
-        provenance=provenance or {},
-        methods=methods_text(backbones),
-    )
 
 
-def _section(backbone: Backbone, pixels: np.ndarray | None) -> dict[str, Any]:
+def _content(found: Backbone) -> dict[str, Any]:
     """What the template shows of one backbone."""
-    evidence = Evidence(
-        backbone.before["measures"], backbone.after["measures"], backbone.change["measures"]
-    )
-    labelled = "label" in backbone.images
-    verdicts = judge(evidence) if labelled else []
+    sections = {name: section(found) for name, section in SECTIONS.items()}
     return {
-        "name": backbone.name,
-        "context": backbone.context,
-        "subtitle": subtitle(backbone),
-        "labelled": labelled,
-        "headline": headline(backbone),
-        "alarms": alarms(backbone, verdicts),
-        "verdicts": verdicts,
-        "preview": _data_url(backbone.preview),
-        "classes_page": _data_url(backbone.classes) if backbone.classes else None,
-        "table": before_after(evidence),
-        "by_class": backbone.change["classes"],
-        "mixing": _mixing(backbone),
-        "groups": groups_section(
-            backbone.change,
-            backbone.images,
-            None if pixels is None else lambda row: thumbnail(pixels[row]),
-        ),
-        "galleries": _galleries(backbone, pixels),
-        "curves": [
-            None if backbone.history is None else plots.training_curves(backbone.history),
-            *(
-                plots.r_nx_curves(measured.get("r_nx", {}), title=f"R_NX {stage} fine-tuning")
-                for stage, measured in (("before", backbone.before), ("after", backbone.after))
-            ),
-        ],
-        "diagnostics": _diagnostics(backbone),
+        "name": found.name,
+        "context": found.context,
+        "labelled": found.labelled,
+        "facts": facts(found),
+        "headline": headline(found),
+        "alarms": alarms(found),
+        "sections": {name: content for name, content in sections.items() if content},
     }
 
 
-def subtitle(backbone: Backbone) -> str:
-    """What was compared: how many images and classes, and the network as far as it is known."""
-    context = backbone.context
-    classes = "no labels"
-    if "label" in backbone.images:
-        classes = f"{context.get('classes') or backbone.images['label'].nunique()} classes"
-    said = [f"{len(backbone.images):,} images, {classes}"]
-    if _is_given(backbone):
-        said.append("features computed by another program")
-    if weights := context.get("weights"):
-        size = context.get("image_size")
-        said.append(f"{weights}{f', seen at {size} pixels' if size else ''}")
-    return "; ".join(said)
+def _tables(
+    backbones: Sequence[Backbone],
+    together: Sequence[Verdict],
+    runtimes: pd.DataFrame | None,
+    trace: Sequence[Mapping[str, Any]],
+) -> dict[str, pd.DataFrame]:
+    """All tables: of each backbone under its name, and of the study."""
+    import pandas as pd
 
-
-def _is_given(backbone: Backbone) -> bool:
-    """Whether another program computed the features: no image was seen here."""
-    return backbone.history is None and "image_shape" not in backbone.context
-
-
-def headline(backbone: Backbone) -> list[str]:
-    """The verdict in plain sentences with numbers, each of which can be defended."""
-    values = {
-        (stage, row["space"], row["measure"], row["split"]): row
-        for stage, measured in (
-            ("before", backbone.before),
-            ("after", backbone.after),
-            ("change", backbone.change),
-        )
-        for row in measured["measures"]
-        if row["value"] is not None
+    tables = {
+        f"{found.name}_{name}": table
+        for found in backbones
+        for name, table in tables_of(found).items()
     }
-
-    def shown(stage: str, measure: str, split: str) -> str | None:
-        row = values.get((stage, FEATURES, measure, split))
-        if row is None or row["low"] is None:
-            return None
-        return percent(Estimate(row["value"], row["low"], row["high"]))
-
-    split = "test" if ("change", FEATURES, "neighbors_overlap", "test") in values else "all"
-    of, judges = {"test": ("test images", "training images"), "all": ("images", "others")}[split]
-    sentences = []
-    tested = _tested(backbone)
-    probe = (backbone.before.get("probe") or {}).get("test_accuracy")
-    if tested is not None and probe is not None:
-        n = backbone.before["probe"]["n_test"]
-        first = share(round(probe * n), n)
-        sentences.append(
-            f"Accuracy on {n:,} test images: {percent(first)} % by a linear probe of the untouched "
-            f"features, {percent(tested)} % by the fine-tuned network."
-        )
-    probes = [shown(stage, "linear_probe", "test") for stage in ("before", "after")]
-    if tested is None and all(probes):
-        sentences.append(
-            f"A linear probe has {probes[0]} % of {backbone.before['probe']['n_test']:,} test "
-            f"images right before fine-tuning and {probes[1]} % after it."
-        )
-    old, new = (shown(stage, "knn_accuracy", split) for stage in ("before", "after"))
-    gain = values.get(("change", FEATURES, "knn_accuracy_gain", split))
-    if old and new and gain:
-        estimate = Estimate(gain["value"], gain["low"], gain["high"])
-        sentences.append(
-            f"In feature space the {backbone.before['k']} nearest {judges} name the class "
-            f"of {old} % of {of} before and {new} % after, a gain of "
-            f"{percent(estimate, sign=True)} points."
-        )
-    kept = values.get(("change", FEATURES, "neighbors_overlap", split))
-    chance = values.get(("change", FEATURES, "overlap_by_chance", "all"))
-    cka = values.get(("change", FEATURES, "cka", "all"))
-    if kept and chance:
-        sentence = (
-            f"Of an image's {backbone.change['k']} nearest neighbours {100 * kept['value']:.1f} % "
-            f"are the same after fine-tuning (by chance {100 * chance['value']:.2g} %)"
-        )
-        if cka is not None:
-            sentence += f"; debiased CKA of before and after is {cka['value']:.2f}"
-            if cka["low"] is not None:
-                sentence += f" [{cka['low']:.2f}, {cka['high']:.2f}]"
-        sentences.append(sentence + ".")
-    return sentences
+    if together:
+        tables["claims_over_backbones"] = pd.DataFrame([each._asdict() for each in together])
+    tables["definitions"] = pd.DataFrame(definitions())
+    if runtimes is not None:
+        tables["runtimes"] = runtimes
+    if trace:
+        tables["provenance"] = pd.DataFrame(trace)
+    return tables
 
 
-def _tested(backbone: Backbone) -> Estimate | None:
-    """The accuracy of the fine-tuned network on test images, from its predictions."""
-    table = backbone.images
-    if "prediction" not in table or not (test := table["split"] == "test").any():
-        return None
-    right = table["prediction"].astype(str) == table["label"].astype(str)
-    return share(int(right[test].sum()), int(test.sum()))
-
-
-def alarms(backbone: Backbone, verdicts: Sequence[Verdict]) -> list[str]:
-    """Why the numbers must be read with care, the gravest first."""
-    found = []
-    if "random" in str(backbone.context.get("weights", "")):
-        found.append("The weights are random: nothing here is about pre-trained features.")
-    tested, probe = _tested(backbone), backbone.before.get("probe") or {}
-    below = below_probe(
-        tested.value if tested else None, probe.get("test_accuracy"), probe.get("n_test")
-    )
-    if below:
-        found.append(f"{below[0].upper()}{below[1:]}.")
-    gains = {
-        (row["measure"], row["split"]): row
-        for row in backbone.change["measures"]
-        if row["low"] is not None
-    }
-    test, train = (gains.get(("knn_accuracy_gain", split)) for split in ("test", "train"))
-    if test and train and test["low"] <= 0 < train["low"]:
-        found.append(
-            "Training images gained in feature space, test images did not: what the layouts show "
-            "of training images is memory."
-        )
-    found += group_alarms(backbone.change)
-    found += _disagreements(backbone)
-    for stage, measured in (("before", backbone.before), ("after", backbone.after)):
-        for row in measured["measures"]:
-            limit = max(HUB * len(backbone.images), HUB_K * measured["k"])
-            if row["measure"] == "largest_hub" and row["value"] > limit:
-                found.append(
-                    f"{stage.capitalize()} fine-tuning one image is among the {measured['k']} "
-                    f"nearest of {row['value']:,.0f} of {len(backbone.images):,} (a hub): "
-                    "Euclidean neighbours say little there; compare those of the cosine."
-                )
-    cka = {
-        row["measure"]: row["value"]
-        for row in backbone.change["measures"]
-        if row["measure"].startswith("cka")
-    }
-    if None not in (cka.get("cka"), cka.get("cka_without_largest")) and (
-        abs(cka["cka"] - cka["cka_without_largest"]) > 0.1
-    ):
-        found.append(
-            f"Ten images carry much of the CKA: {cka['cka']:.2f} with and "
-            f"{cka['cka_without_largest']:.2f} without them (ids "
-            f"{', '.join(map(str, backbone.change['outliers']))})."
-        )
-    return [*found, *_warnings(backbone)]
-
-
-def _disagreements(backbone: Backbone) -> list[str]:
-    """Methods in whose layouts test images gain while their features lose, or the reverse."""
-
-    def accuracies(measured: Mapping[str, Any]) -> dict[str, float]:
-        return {
-            row["space"]: row["value"]
-            for row in measured["measures"]
-            if row["measure"] == "knn_accuracy" and row["split"] in ("test", "all")
-        }
-
-    before, after = accuracies(backbone.before), accuracies(backbone.after)
-    gains = {space: after[space] - before[space] for space in before if space in after}
-    own = gains.pop(FEATURES, 0.0)
-    gains.pop(COSINE, None)
-    opposite = [
-        METHODS[method].title
-        for method, gain in gains.items()
-        if method in METHODS and gain * own < 0 and min(abs(gain), abs(own)) > UNSAID
-    ]
-    if not opposite:
-        return []
-    return [
-        f"The layouts by {', '.join(opposite)} say the opposite of the features, whose k-NN "
-        f"accuracy changed by {100 * own:+.1f} points: believe the features."
-    ]
-
-
-def _warnings(backbone: Backbone) -> list[str]:
-    """All sentences of all steps, each once."""
-    said = [
-        *(backbone.context.get("warnings") or []),
-        *(
-            sentence
-            for layouts in backbone.layouts.values()
-            for layout in layouts.values()
-            for sentence in layout.get("warnings") or []
-        ),
-        *(backbone.before.get("warnings") or []),
-        *(backbone.after.get("warnings") or []),
-        *(backbone.change.get("warnings") or []),
-    ]
-    return [f"{each[0].upper()}{each[1:].rstrip('.')}." for each in dict.fromkeys(said) if each]
-
-
-def before_after(evidence: Evidence) -> list[dict[str, Any]]:
-    """Every measure before and after, a row a space, split and measure.
-
-    Returns
-    -------
-    list of dict
-        space, split, measure, title, before, after (rows of measures), arrow ("better", "worse",
-        "open" where the intervals overlap; "rises" or "falls" of a measure without interval; "").
-    """
-    after = {(row["space"], row["split"], row["measure"]): row for row in evidence.after}
-    rows = []
-    for old in evidence.before:
-        key = old["space"], old["split"], old["measure"]
-        if (new := after.get(key)) is None or old["measure"] == "majority_baseline":
-            continue
-        measure = MEASURES[old["measure"]]
-        rows.append(
-            {
-                "space": METHODS[key[0]].title if key[0] in METHODS else key[0],
-                "split": key[1],
-                "measure": key[2],
-                "title": measure.title,
-                "before": old,
-                "after": new,
-                "arrow": _arrow(old, new, measure.better),
-            }
-        )
-    return rows
-
-
-def _arrow(old: Mapping[str, Any], new: Mapping[str, Any], better: str) -> str:
-    """What may be said of a change: with intervals whether it is for the better, else its sign."""
-    if old["value"] is None or new["value"] is None or old["value"] == new["value"]:
-        return ""
-    rises = new["value"] > old["value"]
-    if None in (old["low"], new["low"]) or not better:
-        return "rises" if rises else "falls"
-    if old["low"] <= new["high"] and new["low"] <= old["high"]:
-        return "open"
-    return "better" if rises == (better == "higher") else "worse"
-
-
-def _mixing(backbone: Backbone) -> dict[str, Any] | None:
-    """The matrices of the neighbours' classes in feature space, test images where there are any."""
-    names = backbone.before.get("classes") or []
-    matrices = [
-        each.get("mixing", {}).get(FEATURES, {}) for each in (backbone.before, backbone.after)
-    ]
-    split = "test" if all("test" in each for each in matrices) else "all"
-    if not 1 < len(names) <= MIXED or not all(split in each for each in matrices):
-        return None
-    before, after = (
-        [[0.0 if share is None else share for share in row] for row in each[split]]
-        for each in matrices
-    )
-    return {"names": names, "split": split, "before": before, "after": after}
-
-
-def _galleries(backbone: Backbone, pixels: np.ndarray | None) -> list[dict[str, Any]]:
-    """Images with their neighbours before and after: test errors, and what changed most."""
-    table = backbone.images.reset_index(drop=True)
-    galleries = []
-    if "prediction" in table:
-        missed = table["prediction"].astype(str) != table["label"].astype(str)
-        wrong = table[missed & (table["split"] == "test")]
-        wrong = wrong.sort_values("confidence", ascending=False, kind="stable")
-        title = "Test images that the fine-tuned network gets wrong, the surest first"
-        galleries.append((title, wrong))
-    if "own_before" in table:
-        gain = table["own_after"] - table["own_before"]
-        changed = table.assign(gain=gain).sort_values(["gain", "overlap"], kind="stable")
-        less, more = changed[changed["gain"] < 0], changed[changed["gain"] > 0][::-1]
-        galleries += [
-            ("Images with fewer neighbours of their class than before", less),
-            ("Images with more neighbours of their class than before", more),
-        ]
-    else:
-        others = table[table["overlap"] < 1].sort_values("overlap", kind="stable")
-        galleries.append(("Images with other neighbours than before, most of all first", others))
-    return [
-        {
-            "title": title,
-            "total": len(rows),
-            "images": [_card(backbone, table, row, pixels) for row in rows.index[:SHOWN]],
-        }
-        for title, rows in galleries
-    ]
-
-
-def _card(
-    backbone: Backbone, table: pd.DataFrame, row: int, pixels: np.ndarray | None
-) -> dict[str, Any]:
-    """One image of a gallery; without pixels its neighbours are named, not shown."""
-    known = table.loc[row]
-
-    def text(column: str, at: int = row) -> str:
-        value = table[column][at] if column in table else None
-        return "" if value is None else str(value)
-
-    def named(at: int) -> dict[str, str]:
-        return {
-            "picture": "" if pixels is None else thumbnail(pixels[at]),
-            "label": text("label", at),
-            "name": text("file", at) or text("id", at),
-        }
-
-    return {
-        **named(row),
-        "id": int(known["id"]),
-        "file": text("file"),
-        "split": known["split"],
-        "prediction": text("prediction"),
-        "overlap": float(known["overlap"]),
-        "own_before": float(known["own_before"]) if "own_before" in table else None,
-        "own_after": float(known["own_after"]) if "own_after" in table else None,
-        "neighbors": {
-            stage: [named(int(other)) for other in indices[row, :BESIDE]]
-            for stage, indices in backbone.neighbors.items()
-        },
-    }
-
-
-def thumbnail(image: np.ndarray) -> str:
-    """An image (h, w, 1 or 3) uint8 as a data URL, small ones as they are."""
-    from PIL import Image
-
-    picture = Image.fromarray(image.squeeze(axis=2) if image.shape[2] == 1 else image)
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    picture.save(buffer, "png", optimize=True)
-    return _data_url(buffer.getvalue())
-
-
-def _data_url(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def _diagnostics(backbone: Backbone) -> list[dict[str, Any]]:
-    """A row a layout: who computed it, of how many points, and what it had to say."""
-    return [
-        {
-            "stage": stage,
-            "method": METHODS[method].title if method in METHODS else method,
-            "engine": layout.get("engine") or "",
-            "points": layout.get("points"),
-            "converged": {True: "yes", False: "NO"}.get(layout.get("converged"), "not iterative"),
-            "components": layout.get("components") or "",
-            "warnings": "; ".join(layout.get("warnings") or []),
-        }
-        for stage, layouts in backbone.layouts.items()
-        for method, layout in layouts.items()
-    ]
-
-
-def methods_text(backbones: Sequence[Backbone]) -> str:
-    """A paragraph for the methods section of a paper, with citations."""
-    if not backbones:
-        return ""
-    first = backbones[0]
-    names = ", ".join(each.name for each in backbones)
-    titles = ", ".join(
-        METHODS[name].title for name in METHODS if name in next(iter(first.layouts.values()), {})
-    )
-    k, n = first.before["k"], len(first.images)
-    features = (
-        f"Features of {n:,} images before and after fine-tuning ({names}) were computed by another "
-        "program. "
-        if _is_given(first)
-        else f"Features of {n:,} images were the pooled outputs of {names} before and after "
-        "fine-tuning. "
-    )
-    spaces = f"in feature space and in two-dimensional layouts ({titles or 'none'}) of all images"
-    parted = (
-        "for test images, whose neighbours are training images, and apart from it for training "
-        "images"
-        if (first.images["split"] == "test").any()
-        else "for all images, whose neighbours are all others"
-    )
-    of_classes = (
-        f"Exact {k}-nearest-neighbour label accuracy was computed {parted}, {spaces}, with "
-        "Wilson's 95 % intervals; gains are paired, with intervals of 2,000 bootstrap resamples "
-        "stratified by class. Linear probes are L2-regularised logistic regressions on "
-        "standardised features (Alain & Bengio 2016). "
-        if "label" in first.images
-        else f"Exact {k} nearest neighbours were computed {spaces}. "
-    )
-    return (
-        f"{features}{of_classes}Before and after were compared by the overlap of exact "
-        "neighbourhoods, debiased linear CKA (Kornblith et al. 2019; Nguyen et al. 2021) and "
-        "Procrustes distance (Ding et al. 2021), with jackknife intervals over 20 groups. Groups "
-        "that are no class are communities of these neighbourhoods (Louvain algorithm, Blondel et "
-        "al. 2008) of which no class has half, though elsewhere images of their classes lie among "
-        "their own; the intrinsic dimension is that of TwoNN (Facco et al. 2017). Layouts "
-        "are described by neighbours kept (Lee & Verleysen 2009), R_NX (Lee et al. 2015), "
-        "trustworthiness and continuity (Venna & Kaski 2001) and stress-1 (Kruskal 1964). "
-        "Computed with Tunescope."
-    )
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows for the template, without empty columns, None where a value is missing."""
+    table = table.dropna(axis="columns", how="all")
+    return table.astype(object).where(table.notna(), None).to_dict("records")

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shlex
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ __all__ = [
     "artefact",
     "content_digest",
     "flags",
-    "repeated",
     "split_options",
     "subset_options",
     "verb",
@@ -49,25 +47,21 @@ def artefact(path: str) -> dict[str, str]:
 def flags(**options: Any) -> str:
     """Command-line flags for `options`: None and False are left out, a dict becomes JSON.
 
-    All is quoted.
+    A list repeats its flag once before each entry. All is quoted.
 
-    >>> flags(source="my images", subset=None, batch_size=512)
-    "--source 'my images' --batch-size 512"
+    >>> flags(source="my images", subset=None, layout=["a", "b"])
+    "--source 'my images' --layout a --layout b"
     """
     words = []
     for name, value in options.items():
-        if value is None or value is False:
-            continue
-        words.append(f"--{name.replace('_', '-')}")
-        if value is not True:
-            text = json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)
-            words.append(shlex.quote(text))
+        for each in value if isinstance(value, list | tuple) else [value]:
+            if each is None or each is False:
+                continue
+            words.append(f"--{name.replace('_', '-')}")
+            if each is not True:
+                text = json.dumps(each, sort_keys=True) if isinstance(each, dict) else str(each)
+                words.append(shlex.quote(text))
     return " ".join(words)
-
-
-def repeated(flag: str, paths: Iterable[str]) -> str:
-    """The flag once before each path."""
-    return " ".join(f"--{flag} {shlex.quote(str(path))}" for path in paths)
 
 
 def split_options(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,11 @@ def _engine(folder: str, names: str, *more: list[str]) -> list[str]:
     return sum(more, [*EMBED, *_modules(f"pipeline/methods/{folder}", names)])
 
 
+def _templates(names: str) -> list[str]:
+    """Files of the page's template."""
+    return [f"pipeline/report/templates/{name}" for name in names.split()]
+
+
 def _solvers(names: str) -> list[str]:
     """Files of the shared eigensolvers."""
     return _modules("pipeline/methods/solvers", names)
@@ -143,10 +148,25 @@ FILES = {
     ],
     "runtimes": _modules("pipeline/report", "runtimes"),
     "report": [
-        *_modules("pipeline/measures", "accuracy claims evidence intervals table"),
-        *_modules("pipeline/report", "groups page plots"),
-        "pipeline/report/templates/groups.html",
-        "pipeline/report/templates/page.html",
+        *_modules(
+            "pipeline/measures",
+            "accuracy claims claims_over_backbones evidence intervals own_claims table",
+        ),
+        *_modules(
+            "pipeline/report",
+            "alarms bars controls density diagnostics findings galleries glance groups headline"
+            " methods_text mixing page plots provenance relative tables",
+        ),
+        *_templates(
+            "definitions.html macros.html methods.html page.html provenance.html runtimes.html"
+            " script.js style.css"
+        ),
+        *_templates(
+            "sections/claims.html sections/classes.html sections/controls.html"
+            " sections/curves.html sections/diagnostics.html sections/distances.html"
+            " sections/galleries.html sections/glance.html sections/groups.html"
+            " sections/layouts.html sections/measures.html"
+        ),
     ],
 }
 

@@ -8,6 +8,7 @@ from sklearn.manifold import trustworthiness as sklearns
 
 from pipeline.measures import faithfulness
 from pipeline.measures.faithfulness import (
+    distance_histogram,
     distance_measures,
     draw_sample,
     pair_distances,
@@ -116,3 +117,42 @@ def test_distances_that_are_all_equal_correlate_with_nothing(X):
     perfect = distance_measures(7 * X, draw_sample(X, LABELS))
     assert perfect["distance_correlation"] == pytest.approx(1)
     assert perfect["stress_1"] == pytest.approx(0, abs=1e-7)
+
+
+def test_the_histogram_of_distances_counts_every_pair_where_it_lies(X):
+    sample = draw_sample(X, LABELS)
+    xy = X[:, :2]
+    found = distance_histogram(xy, sample)
+    counts = np.array(found["counts"])
+    assert counts.shape == (40, 40)
+    assert counts.sum() == len(sample.distances)
+    placed = pdist(xy)
+    ends = found["features_to"], found["layout_to"]
+    assert ends == pytest.approx([np.quantile(pdist(X), 0.99), np.quantile(placed, 0.99)])
+    edges = [np.r_[np.linspace(0, end, 41)[:-1], np.inf] for end in ends]
+    expected, *_ = np.histogram2d(pdist(X), placed, bins=edges)
+    assert np.abs(counts - expected).sum() <= 4  # pairs on the edge of a bin
+
+
+def test_the_histogram_of_a_layout_that_is_the_features_is_its_diagonal(X):
+    plane = X[:, :2]
+    found = distance_histogram(3 * plane, draw_sample(plane, LABELS))
+    counts = np.array(found["counts"])
+    near = np.abs(np.subtract.outer(np.arange(40), np.arange(40))) <= 1  # rounding at edges
+    assert np.trace(counts) > 0.99 * counts.sum()
+    assert counts[~near].sum() == 0
+    assert found["layout_to"] == pytest.approx(3 * found["features_to"])
+
+
+def test_one_far_point_does_not_flatten_the_histogram():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(300, 2))
+    points[0] = 1e6
+    sample = draw_sample(rng.normal(size=(300, 6)), np.zeros(300, int))
+    counts = np.array(distance_histogram(points, sample)["counts"])
+    assert counts[:, 5:].sum() > 0.8 * counts.sum()
+
+
+def test_points_in_one_place_have_no_histogram(X):
+    assert distance_histogram(np.ones((len(X), 2)), draw_sample(X, LABELS)) is None
+    assert distance_histogram(X[:, :2], draw_sample(np.ones_like(X), LABELS)) is None

@@ -267,7 +267,17 @@ def test_the_unit_of_the_features_does_not_matter(features, exponent):
     given = {"labels": np.arange(120) % 3, "split": SPLIT}
     layouts = {"pca": layout_of(np.arange(120), 0), "mds": layout_of(np.arange(60), 0)}
     expected = measure_layouts(layouts, features=X, **given)
+    for histogram in expected["distances"].values():  # but for its axis, which has the unit
+        histogram["features_to"] = np.ldexp(histogram["features_to"], exponent)
     assert measure_layouts(layouts, features=np.ldexp(X, exponent), **given) == expected
+
+
+def test_distances_beyond_all_numbers_have_no_end_that_json_could_not_hold(features):
+    X = features.astype(np.float64)
+    X *= np.finfo(np.float64).max / abs(X).max()
+    found = measure_layouts({"pca": layout_of(np.arange(120), 0)}, features=X)["distances"]["pca"]
+    assert found["features_to"] is None
+    assert np.sum(found["counts"]) == 120 * 119 / 2
 
 
 # ---- the intrinsic dimension of the features

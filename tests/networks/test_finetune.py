@@ -1,6 +1,7 @@
 """Does fine-tuning learn from the training split alone, and is its result what it reports?"""
 
 import itertools
+import math
 
 import keras
 import numpy as np
@@ -261,6 +262,12 @@ def test_early_stopping_keeps_the_best_epoch(digits, tmp_path, monkeypatch, on_d
     assert len(result.history) == 4
     for best, weight in zip(kept[1], result.model.get_weights(), strict=True):
         np.testing.assert_array_equal(best, weight)
+    assert list(result.training) == ["full"]
+    taken = result.training["full"]
+    assert (taken["batch_size"], taken["epochs"]) == (32, 4)
+    assert taken["steps"] == 4 * math.ceil(taken["images"] / 32)
+    _, labels, split = (each[:300] for each in digits)
+    assert taken["images"] == len(validation_split(labels, split, 10, 0.1, 0)[0])
 
 
 # --- precision, data ------------------------------------------------------------------------------

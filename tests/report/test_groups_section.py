@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from pipeline.measures.change import measure_change
-from pipeline.report.groups import MEMBERS, group_alarms, groups_section
-from pipeline.report.page import Backbone, build_page
+from pipeline.report.findings import Backbone
+from pipeline.report.groups import MEMBERS, group_alarms, group_rows, groups_section
+from pipeline.report.page import build_page
 from pipeline.store import ImageTable, describe_change
 
 N = 400
@@ -58,8 +59,9 @@ def page_of(change, pixels=None):
         neighbors=dict.fromkeys(("before", "after"), np.zeros((N, 15), int)),
         history=pd.DataFrame({"accuracy": [0.5, 0.9], "val_accuracy": [0.4, 0.8]}),
         preview=b"\x89PNG not really",
+        pixels=pixels,
     )
-    return build_page("signs", [backbone], pixels=pixels)
+    return build_page("signs", [backbone]).html
 
 
 def section_of(page):
@@ -130,6 +132,13 @@ def test_names_of_classes_and_files_stay_text(change):
     html, _ = section_of(page_of(change, pixels))
     assert "&lt;script&gt;alert(1)&lt;/script&gt; (15)" in html
     assert "&lt;img src=x onerror=alert(70)&gt;.png" in html
-    assert set(re.findall(r"<(\w+)", html)) == {"h3", "h4", "p", "div", "img", "strong", "br"}
+    assert set(re.findall(r"<(\w+)", html)) == {"h3", "h4", "p", "div", "img", "strong", "br", "a"}
     assert html.count('src="data:image/png;base64,') == html.count("<img") == MEMBERS
     assert "<img" not in section_of(page_of(change))[0]
+
+
+def test_the_table_has_a_row_a_group(change):
+    (row,) = group_rows(change)
+    assert (row["stages"], row["size"], row["test_errors"]) == ("before and after", 58, 2)
+    assert row["classes"].startswith("<script>alert(1)</script>: 15; ")
+    assert group_rows({"groups": []}) == []

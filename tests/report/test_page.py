@@ -1,78 +1,27 @@
 """Does the page say the answer, warn where it must, and hold nothing from outside unescaped?"""
 
+import base64
+import dataclasses
+import io
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from synthetic_backbone import HOSTILE, TRAINING, N, blobs, found_of
 
-from pipeline.images.pair import NO_LABELS
-from pipeline.measures.change import measure_change
-from pipeline.measures.quality import Laid, measure_layouts
-from pipeline.neighbors.graph import knn_graph
-from pipeline.report.page import Backbone, before_after, build_page, headline
-from pipeline.store import ImageTable, describe_change
-
-N = 240
-HOSTILE = ("<script>alert(1)</script>", "\"quotes\" & 'more'", "猫 🐈")
-SPLIT = np.where(np.arange(N) % 4, "train", "test")
-PNG = b"\x89PNG not really"
-
-
-def found_of(before, after, *, names=HOSTILE, wrong=(), context=None, warnings=(), files=None):
-    """A backbone as the steps would describe it, of features before and after."""
-    labels, split = np.arange(N) % 3, SPLIT
-    table = ImageTable(np.arange(N) + 1000, files, split, labels, tuple(names))
-    graphs = knn_graph(before, k=30), knn_graph(after, k=30)
-    measured = [
-        {
-            **measure_layouts(
-                {"pca": Laid(np.arange(N), X[:, :2], labels)},
-                features=X,
-                graph=graph,
-                labels=labels,
-                split=split,
-            ),
-            "classes": list(names),
-        }
-        for X, graph in zip((before, after), graphs, strict=True)
-    ]
-    change = measure_change(before, after, labels=labels, split=split, graphs=graphs)
-    predicted = labels.copy()
-    predicted[list(wrong)] = (predicted[list(wrong)] + 1) % 3
-    as_names = np.array(names, dtype=object)
-    images = pd.DataFrame(
-        {
-            **{"id": table.ids, "split": split, "label": as_names[labels]},
-            **({} if files is None else {"file": files}),
-            **{key: change.images[key] for key in ("overlap", "own_before", "own_after")},
-            **{"prediction": as_names[predicted], "confidence": np.linspace(0.5, 1, N)},
-        }
-    )
-    layouts = {"pca": {"engine": "sklearn", "points": N, "warnings": list(warnings)}}
-    return Backbone(
-        name="MobileNet",
-        context={
-            **{"dataset": "cells", "images": N, "classes": 3, "weights": "ImageNet weights"},
-            **(context or {}),
-        },
-        before=measured[0],
-        after=measured[1],
-        change=describe_change(change, table),
-        images=images,
-        neighbors={
-            stage: graph.indices for stage, graph in zip(("before", "after"), graphs, strict=True)
-        },
-        history=pd.DataFrame({"accuracy": [0.5, 0.9], "val_accuracy": [0.4, 0.8]}),
-        preview=PNG,
-        layouts={"before": layouts, "after": layouts},
-    )
-
-
-def blobs(distance, seed=0):
-    X = np.random.default_rng(seed).normal(size=(N, 6))
-    return X + distance * np.eye(6)[np.arange(N) % 3]
+from pipeline.measures.evidence import Evidence
+from pipeline.report import page
+from pipeline.report.bars import class_gains
+from pipeline.report.density import density
+from pipeline.report.glance import glance
+from pipeline.report.headline import headline
+from pipeline.report.provenance import origin, trace
+from pipeline.report.relative import without_folders
+from pipeline.report.tables import before_after
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +29,10 @@ def separated():
     return found_of(blobs(1.5), blobs(9, seed=1), wrong=[0, 4])
 
 
-PIXELS = np.random.default_rng(0).integers(0, 256, (N, 9, 7, 3), dtype=np.uint8)
-
-
 class Reader(HTMLParser):
     """The page as a browser takes it apart."""
 
-    VOID = ("meta", "img", "br", "line", "polyline")
+    VOID = ("meta", "img", "br", "line", "polyline", "rect")
 
     def __init__(self, page):
         super().__init__()
@@ -113,13 +59,12 @@ class Reader(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
-def page_of(*backbones, **options):
-    options = {"pixels": PIXELS, **options}
-    return Reader(build_page("signs", backbones, **options))
+def opened(*backbones, **options):
+    return Reader(page.build_page("signs", backbones, **options).html)
 
 
 def test_the_answer_comes_first(separated):
-    text = page_of(separated).text
+    text = opened(separated).text
     sentences = headline(separated)
     assert len(sentences) == 3
     start = text.index("signs: what fine-tuning did")
@@ -135,17 +80,19 @@ def test_the_answer_comes_first(separated):
 
 
 def test_the_page_is_whole_and_asks_for_nothing(separated):
-    page = page_of(separated)
-    assert page.open == []
-    assert page.tags.count("script") == 1
-    for tag, name, value in page.attributes:
-        if name in ("src", "href"):
+    read = opened(separated)
+    assert read.open == []
+    assert read.tags.count("script") == 1
+    for tag, name, value in read.attributes:
+        if name == "src":
             assert value.startswith("data:image/png;base64,"), (tag, value)
-    html = build_page("signs", [separated], pixels=PIXELS)
+        if name == "href":
+            assert re.fullmatch(r"report_tables/\w+\.csv|methods\.txt", value), (tag, value)
+    html = page.build_page("signs", [separated]).html
     assert "http:" not in html
     assert "https:" not in html
     assert html.isascii() or 'charset="utf-8"' in html
-    assert build_page("signs", [separated], pixels=PIXELS) == html
+    assert page.build_page("signs", [separated]).html == html
 
 
 def test_names_from_outside_stay_text(separated):
@@ -158,24 +105,24 @@ def test_names_from_outside_stay_text(separated):
         context={"dataset": "</title><script>", "weights": "<b>weights"},
         warnings=["<i>pca</i> did not converge"],
     )
-    page = page_of(hostile, provenance={"<u>": "</table>"})
-    assert page.open == []
-    assert page.tags.count("script") == 1
-    assert not {"b", "u"} & set(page.tags)
+    read = opened(hostile, origin={"<u>": "</table>"})
+    assert read.open == []
+    assert read.tags.count("script") == 1
+    assert not {"b", "u"} & set(read.tags)
     for name in HOSTILE:
-        assert name in page.text
-    assert "<img src=x onerror=alert(0)>.png" in page.text
-    assert "<i>pca</i> did not converge" in page.text
+        assert name in read.text
+    assert "<img src=x onerror=alert(0)>.png" in read.text
+    assert "<i>pca</i> did not converge" in read.text
 
 
 def test_test_errors_are_shown_with_their_neighbours(separated):
-    page = page_of(separated)
-    assert "gets wrong, the surest first (2)" in page.text
-    assert "taken for" in page.text
-    assert "image 1000, test" in page.text
-    assert page.tags.count("img") > 2 * 13
-    without = page_of(separated, pixels=None)
-    assert without.tags.count("img") == 1  # the figure
+    read = opened(separated)
+    assert "gets wrong, the surest first (2)" in read.text
+    assert "taken for" in read.text
+    assert "image 1000, test" in read.text
+    assert read.tags.count("img") > 2 * 13
+    without = opened(dataclasses.replace(separated, pixels=None))
+    assert without.tags.count("img") == 2 + 2 + 2  # figures, panels, Shepard diagrams
     assert "gets wrong, the surest first (2)" in without.text
     nearest = ", ".join(str(1000 + row) for row in separated.neighbors["after"][0, :6])
     assert f"after: {nearest}" in without.text.replace(" ,", ",")
@@ -183,15 +130,15 @@ def test_test_errors_are_shown_with_their_neighbours(separated):
 
 def test_what_must_be_read_with_care_is_said(separated):
     care = "Read with care"
-    assert care not in page_of(separated).text
+    assert care not in opened(separated).text
     warned = found_of(
         blobs(9), blobs(9), wrong=range(0, N, 4), context={"weights": "random weights"}
     )
-    text = page_of(warned).text
+    text = opened(warned).text
     assert "The weights are random" in text
     assert "Fine-tuning ended below a linear probe of the features before it" in text
     warned = found_of(blobs(1.5), blobs(9, seed=1), warnings=["PCA has one axis"])
-    assert "PCA has one axis." in page_of(warned).text
+    assert "PCA has one axis." in opened(warned).text
 
 
 def test_memory_hubs_and_outliers_are_named():
@@ -200,17 +147,16 @@ def test_memory_hubs_and_outliers_are_named():
     train = np.arange(N) % 4 > 0
     after[train] += 30 * np.eye(6)[np.arange(N) % 3][train]
     assert (
-        "what the layouts show of training images is memory"
-        in page_of(found_of(before, after)).text
+        "what the layouts show of training images is memory" in opened(found_of(before, after)).text
     )
     outliers = blobs(1)
     outliers[[3, 50, 99]] += 1000
-    text = page_of(found_of(outliers, blobs(1, seed=1) + (outliers - blobs(1)))).text
+    text = opened(found_of(outliers, blobs(1, seed=1) + (outliers - blobs(1)))).text
     assert "Ten images carry much of the CKA" in text
     assert "1003" in text
     far = np.random.default_rng(0).normal(size=(N, 300))
     far[7] = 0  # the centre is near to all in many dimensions
-    assert "(a hub)" in page_of(found_of(far, far)).text
+    assert "(a hub)" in opened(found_of(far, far)).text
 
 
 def test_layouts_that_say_the_opposite_of_the_features_are_named():
@@ -223,12 +169,10 @@ def test_layouts_that_say_the_opposite_of_the_features_are_named():
     found.before["measures"][:] = [
         {**row, "value": 0.5} if row["space"] == "pca" else row for row in found.before["measures"]
     ]
-    assert "The layouts by PCA say the opposite of the features" in page_of(found).text
+    assert "The layouts by PCA say the opposite of the features" in opened(found).text
 
 
 def test_arrows_follow_the_direction_of_the_measure_and_overlap_is_open(separated):
-    from pipeline.measures.evidence import Evidence
-
     evidence = Evidence(separated.before["measures"], separated.after["measures"], [])
     arrows = {(r["space"], r["measure"], r["split"]): r["arrow"] for r in before_after(evidence)}
     assert arrows["features", "knn_accuracy", "test"] == "better"
@@ -240,57 +184,203 @@ def test_arrows_follow_the_direction_of_the_measure_and_overlap_is_open(separate
 
 def test_many_classes_and_backbones(separated):
     names = tuple(f"class {i}" for i in range(30))
-    many = found_of(blobs(2), blobs(3, seed=1), names=names)
-    page = page_of(separated, many)
-    assert page.open == []
-    assert page.tags.count("section") == 3
-    assert "Before: % of neighbours" in page_of(separated).text
-    assert "Before: % of neighbours" not in page_of(many).text
+    many = found_of(blobs(2), blobs(3, seed=1), names=names, n_classes=30)
+    read = opened(separated, many)
+    assert read.open == []
+    assert read.tags.count("section") == 3
+    assert "Before: % of neighbours" in opened(separated).text
+    text = opened(many).text
+    assert "Before: % of neighbours" not in text
+    assert "Classes that still touch" in text
+    assert re.search(r"class \d+ and class \d+", text)
 
 
-def given(before, after, *, labels, split=SPLIT):
-    """Features of another program: no predictions, no training, perhaps no labels."""
-    names = HOSTILE if labels is not None else ()
-    table = ImageTable(np.arange(N), None, split, np.zeros(N, int), names)
-    layout = {"pca": Laid(np.arange(N), before[:, :2], labels, table.parts)}
-    options = {"labels": labels, "split": table.parts}
-    measured = [measure_layouts(layout, features=X, **options) for X in (before, after)]
-    change = measure_change(before, after, **options)
-    images = {"id": table.ids, "split": split}
-    if labels is not None:
-        images["label"] = np.array(HOSTILE, dtype=object)[labels]
-    columns = ("overlap", "own_before", "own_after")
-    images |= {name: change.images[name] for name in columns if name in change.images}
-    graphs = {"before": knn_graph(before, k=30).indices, "after": knn_graph(after, k=30).indices}
-    return Backbone(
-        name="timm",
-        context={"dataset": "cells", "warnings": [] if labels is not None else [NO_LABELS]},
-        before=measured[0],
-        after=measured[1],
-        change=describe_change(change, table),
-        images=pd.DataFrame(images),
-        neighbors=graphs,
-        history=None,
-        preview=PNG,
-    )
+def test_a_class_that_has_lost_all_its_images(separated):
+    found = found_of(blobs(2), blobs(3, seed=1), names=("cat", "dog", "elk", "newt"))
+    read = opened(found)
+    assert "newt" not in read.text
+    assert "elk and dog" in read.text
 
 
-def test_features_of_another_program_have_no_training():
-    text = page_of(given(blobs(1.5), blobs(9, seed=1), labels=np.arange(N) % 3)).text
-    assert "240 images, 3 classes; features computed by another program" in text
-    assert re.search(r"A linear probe has [\d.]+ \[.*\] % of 60 test images right before", text)
-    assert "fine-tuned network" not in text
-    assert "were computed by another program" in text
-    assert "Claims" in text
+def test_what_was_trained_heads_the_page(separated):
+    facts = opened(separated).text
+    assert "240 images (180 training, 60 test) · 3 classes · batches of 16, 220 optimiser" in facts
+    assert "head alone first: 55 steps" in facts
 
 
-def test_without_labels_nothing_is_said_of_classes():
-    page = page_of(given(blobs(1.5), blobs(9, seed=1), labels=None), pixels=None)
-    assert page.open == []
-    for words in ("240 images, no labels", "There are no labels", "nearest neighbours"):
-        assert words in page.text
-    definitions = page.text.index("Measures: definitions")
-    for words in ("Claims", "Class by class", "own class", "label accuracy", "linear probe"):
-        assert words not in page.text[:definitions]
-    whole = given(blobs(1.5), blobs(9, seed=1), labels=None, split=np.full(N, "all"))
-    assert "Of an image's 15 nearest neighbours" in page_of(whole).text
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [
+        (TRAINING, None),
+        ({"full": {**TRAINING["full"], "steps": 99}}, "trained for 99 optimiser steps only"),
+        ({"full": {**TRAINING["full"], "steps": 100}}, None),
+        ({"head": TRAINING["head"]}, "Only the head was trained"),
+        ({}, None),  # not known
+    ],
+)
+def test_few_optimiser_steps_are_an_alarm(separated, training, said):
+    text = opened(dataclasses.replace(separated, training=training)).text
+    alarmed = "optimiser steps only" in text or "Only the head" in text
+    assert alarmed == (said is not None)
+    assert said is None or said in text
+
+
+def test_class_gains_are_those_of_the_table(separated):
+    read = opened(separated)
+    labels = [value for tag, name, value in read.attributes if name == "aria-label"]
+    [gains] = [label for label in labels if label.startswith("Gain of k-NN accuracy")]
+    for row in separated.change["classes"]:
+        shown = f"{row['class']}, {row['split']}: {100 * row['accuracy_gain']:+.1f} ["
+        assert shown in gains
+
+
+def test_the_pairs_of_classes_that_parted_and_that_touch():
+    before, after = blobs(9), blobs(9, seed=1)
+    classes = np.arange(N) % 3
+    before[classes == 1] -= 9 * (np.eye(6)[1] - np.eye(6)[0])  # on class 0, until fine-tuning
+    after[classes == 2] -= 9 * (np.eye(6)[2] - np.eye(6)[1])  # on class 1, from then on
+    found = found_of(before, after, names=("cat", "dog", "elk"))
+    tables = page.build_page("pets", [found]).tables
+    pairs = tables["MobileNet_class_pairs"].set_index(["first", "second"])
+    parted, met = pairs.loc[("dog", "cat")], pairs.loc[("elk", "dog")]
+    assert parted["before"] == pytest.approx(0.5, abs=0.1)
+    assert parted["after"] == 0
+    assert met["before"] == 0
+    assert met["after"] == pytest.approx(0.5, abs=0.1)
+    assert list(pairs.index[[0, -1]]) == [("dog", "cat"), ("elk", "dog")]
+    mixing = tables["MobileNet_mixing"].set_index(["class", "neighbours_of"])
+    kept = found.before["mixing"]["features"]["test"]
+    assert mixing.loc[("dog", "cat"), "before"] == kept[1][0]
+    assert parted["before"] == pytest.approx((kept[1][0] + kept[0][1]) / 2)
+    assert (mixing["change"] == mixing["after"] - mixing["before"]).all()
+    text = opened(found).text
+    places = [text.index(each) for each in ("that parted most", "dog and cat", "that still touch")]
+    assert places == sorted(places)
+
+
+def test_every_table_is_beside_the_page(separated):
+    runtimes = pd.DataFrame({"step": ["graph"], "seconds": [2.5], "peak_mb": [100]})
+    built = page.build_page("signs", [separated], runtimes=runtimes, tables_at="a b/t")
+    links = {
+        value for tag, name, value in Reader(built.html).attributes if (tag, name) == ("a", "href")
+    }
+    assert links == {f"a%20b/t/{name}.csv" for name in built.tables} | {"methods.txt"}
+    assert len(built.tables["MobileNet_errors"]) == 2
+    assert len(built.tables["MobileNet_images"]) == N
+    measures = built.tables["MobileNet_measures"]
+    assert list(measures.columns[4:7]) == ["before", "before_low", "before_high"]
+    assert built.methods in Reader(built.html).text
+    assert "220 in batches of 16 (MobileNet)" in built.methods
+
+
+def test_distances_are_drawn_and_labelled(separated):
+    read = opened(separated)
+    labels = [value for tag, name, value in read.attributes if (tag, name) == ("img", "alt")]
+    shown = [label for label in labels if "distances of 28,680 pairs" in label]
+    assert [label.split(" fine-tuning")[0] for label in shown] == ["PCA before", "PCA after"]
+    assert all("rank correlation 0." in label for label in shown)
+
+
+def test_a_density_has_features_to_the_right_and_the_layout_upwards():
+    counts = np.zeros((40, 40), int)
+    counts[0, 39], counts[39, 0] = 1, 1000  # near in features and far in the layout; the reverse
+    url = density(counts).removeprefix("data:image/png;base64,")
+    opacity = np.asarray(Image.open(io.BytesIO(base64.b64decode(url))))[..., 3]
+    assert opacity.shape == (40, 40)
+    assert 0 < opacity[0, 0] < opacity[39, 39] == 255
+    assert np.count_nonzero(opacity) == 2
+
+
+def test_of_many_classes_the_largest_and_the_smallest_gains_are_drawn(separated):
+    row = next(row for row in separated.change["classes"] if row["split"] == "test")
+    rows = [{**row, "class": f"c{i}", "accuracy_gain": i / 100} for i in range(50)]
+    many = dataclasses.replace(separated, change={**separated.change, "classes": rows})
+    drawn = class_gains(many)
+    assert [group["name"] for group in drawn["groups"]] == [
+        f"c{i}" for i in (*range(49, 39, -1), *range(9, -1, -1))
+    ]
+    assert "10 smallest of 50 classes" in drawn["title"]
+    widths = [group["bars"][0]["width"] for group in drawn["groups"]]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] == 0  # no gain
+    assert {group["bars"][0]["x"] for group in drawn["groups"]} == {drawn["zero"]}
+
+
+def test_the_glance_shows_the_layouts_of_one_method_at_both_stages(separated):
+    both = dict.fromkeys(("pca", "tsne", "umap"), separated.panels["before"]["pca"])
+    without = {name: both[name] for name in ("pca", "umap")}
+    for after, expected in ((both, "t-SNE"), (without, "UMAP"), ({"lle": both["pca"]}, None)):
+        panels = {"before": both, "after": after}
+        shown = [
+            title for title, _ in glance(dataclasses.replace(separated, panels=panels))["panels"]
+        ]
+        assert shown == ([f"{expected} before", f"{expected} after"] if expected else [])
+
+
+def test_diagnostics_have_what_each_method_says_of_itself():
+    info = {"converged": True, "eigen_residual": 1.25e-7, "seconds_eigen": 3.0, "n_iter": 10}
+    found = found_of(blobs(2), blobs(3, seed=1), info={**info, "eigenvalues": [2.0, 1.0]})
+    row = page.build_page("signs", [found]).tables["MobileNet_diagnostics"].iloc[0]
+    assert row["numbers"] == "eigen residual 1.25e-07; eigenvalues 2, 1"
+    assert row["iterations"] == 10
+
+
+SIDECAR = {
+    "step": "embed",
+    "device": "cpu",
+    "parameters": {"seed": 7, "method": "pca", "subset": None, "weights": "/home/ann/w.keras"},
+    "inputs": {"/home/ann/results/features.npy": "ab" * 32},
+    "sha256": "cd" * 32,
+    "created": "2020-01-01T00:00:00+00:00",
+    "versions": {"numpy": "2.0"},
+    "provenance": {"files": {"/home/ann/pictures": "ef" * 32}},
+    "context": {"backbone": "MobileNet", "stage": "after", "method": "pca"},
+}
+
+
+def test_no_absolute_path_is_on_the_page_or_beside_it():
+    warned = "/home/ann/pictures/odd.png lies beside the class folders (C:\\pets\\a.png)"
+    found = found_of(blobs(2), blobs(3, seed=1), warnings=[warned])
+    made = {"origin": origin([SIDECAR]), "trace": trace([SIDECAR])}
+    built = page.build_page("signs", [found], **made)
+    everything = [built.html, built.methods]
+    everything += [table.to_csv() for table in built.tables.values()]
+    for text in everything:
+        assert "/home" not in text
+        assert "ann" not in text.replace("scanned", "").replace("channel", "").split()
+        assert "C:" not in text
+    text = Reader(built.html).text
+    assert "Odd.png lies beside the class folders (a.png)." in text
+    assert '{"method": "pca", "weights": "w.keras"}' in text
+    assert f"features.npy {'ab' * 32}" in built.tables["provenance"]["inputs"][0]
+    assert f"pictures {'ef' * 32}" in text
+
+
+def test_the_origin_has_each_device_seed_and_version_once():
+    on_gpu = {**SIDECAR, "device": "gpu", "gpu": {"name": "NVIDIA H100"}, "threads": 2}
+    found = origin([SIDECAR, SIDECAR, {**on_gpu, "created": "2020-01-02T00:00:00+00:00"}])
+    assert found["devices"] == "cpu, NVIDIA H100"
+    assert found["seeds"] == "7"
+    assert found["CPU threads of training"] == "2"
+    assert found["computed"] == "2020-01-01T00:00:00+00:00 to 2020-01-02T00:00:00+00:00"
+    assert found["versions"] == "numpy 2.0"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/home/ann/cells.npz", "cells.npz"),
+        ("~/cells.npz and ~ann/x", "cells.npz and ~ann/x"),
+        ("(/data/a/b.png, /b.png)", "(b.png, b.png)"),
+        ("cells/cat/1.png, 3 / 4, and/or, </i>", "cells/cat/1.png, 3 / 4, and/or, </i>"),
+        ("'D:\\pets\\cat.png'", "'cat.png'"),
+        ({"a": ["/b/c", 1, None]}, {"a": ["c", 1, None]}),
+    ],
+)
+def test_paths_lose_their_folders(text, expected):
+    assert without_folders(text) == expected
+
+
+def test_every_section_is_a_function_and_a_partial():
+    folder = Path(page.__file__).parent / "templates/sections"
+    assert {path.stem for path in folder.iterdir()} == set(page.SECTIONS)

@@ -11,7 +11,7 @@ import pipeline
 
 PIPELINE = Path(pipeline.__file__).parent
 KERNELS = Path(kernels.__file__).parent
-SHELL = {"__init__", "__main__", "artefacts", "cli", "config", "errors", "store"}
+SHELL = {"__init__", "__main__", "artefacts", "cli", "config", "errors", "results", "store"}
 
 # What the modules of a chapter may import besides their own chapter: chapters, or single modules.
 EVERYBODY = {"errors", "runtime"}

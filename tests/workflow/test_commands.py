@@ -3,7 +3,7 @@
 import os
 import shlex
 
-from pipeline.workflow.commands import content_digest, flags, repeated, split_options
+from pipeline.workflow.commands import content_digest, flags, split_options
 
 
 def test_flags_quote_and_leave_out():
@@ -12,8 +12,9 @@ def test_flags_quote_and_leave_out():
     )
 
 
-def test_repeated_quotes_each_path():
-    assert shlex.split(repeated("layout", ["a b", "c'd"])) == ["--layout", "a b", "--layout", "c'd"]
+def test_a_list_repeats_its_flag_and_quotes_each_entry():
+    assert shlex.split(flags(layout=["a b", "c'd"])) == ["--layout", "a b", "--layout", "c'd"]
+    assert flags(layout=[]) == ""
 
 
 def test_options_of_a_method_are_parted():

@@ -1,9 +1,11 @@
 """Does a study run whole with few words, and does the workflow re-run only what it must?"""
 
+import html
 import os
 import re
 import subprocess
 import sys
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -172,10 +174,26 @@ def test_newer_code_with_the_same_content_re_runs_nothing(study):
     assert planned(study) == {}
 
 
-def test_the_report_shows_the_figure(study):
+def test_the_report_shows_the_figure_and_the_answer(study):
     page = (study / "results/tiny/workflow-report.html").read_text()
-    assert "preview.png" in page
-    assert "summary.csv" in page
+    for name in ("preview.png", "summary.csv", "report.html", "methods.txt"):
+        assert name in page
+
+
+def test_the_answer_has_its_tables_beside_it_and_no_absolute_path(study):
+    results = study / "results/tiny"
+    page = (results / "report.html").read_text()
+    links = {unquote(link) for link in re.findall(r'href="([^"]+)"', page)}
+    written = {path.relative_to(results).as_posix() for path in results.glob("report_tables/*.csv")}
+    assert links == written | {"methods.txt"}
+    assert "report_tables/MobileNet_class_pairs.csv" in links
+    assert (results / "methods.txt").read_text().strip() in html.unescape(page)
+    for path in (results / "report.html", *results.glob("report_tables/*.csv")):
+        assert str(study) not in path.read_text()
+    assert re.search(r"batches of 32, 1?\d optimiser steps", page)
+    assert "optimiser steps only" in page
+    assert "Isomap before fine-tuning: distances of 4,950 pairs" in page
+    assert "eigen residual" in page
 
 
 def test_a_wrong_configuration_is_one_sentence(study):

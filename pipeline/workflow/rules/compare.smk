@@ -24,7 +24,7 @@ rule pair:
         options=lambda wildcards: flags(  # a function: braces in a path are no wildcards
             **STUDY.compare.model_dump(exclude_none=True), dataset=STUDY.study
         ),
-        pictures=lambda wildcards, output: repeated("pictures", output.pictures),
+        pictures=lambda wildcards, output: flags(pictures=output.pictures),
     shell:
         verb(
             "pair",

@@ -70,9 +70,7 @@ rule quality:
         gpu=RESOURCES.gpu,
         mem_mb=RESOURCES.quality_memory,
     params:
-        options=lambda wildcards, input: repeated("layout", input.layouts)
-        + " "
-        + flags(metric=STUDY.metric),
+        options=lambda wildcards, input: flags(layout=input.layouts, metric=STUDY.metric),
     shell:
         verb(
             "quality",
@@ -103,7 +101,7 @@ rule change:
         mem_mb=RESOURCES.change_memory,
     params:
         options=flags(metric=STUDY.metric, seed=STUDY.seed),
-        predictions=lambda wildcards, input: repeated("predictions", input.predictions),
+        predictions=lambda wildcards, input: flags(predictions=input.predictions),
     shell:
         verb(
             "change",

@@ -40,15 +40,15 @@ rule figure:
         mem_mb=4000,
     params:
         options=flags(**dict(STUDY.figure)),
-        layouts=lambda wildcards, input: repeated("layout", input.layouts),
-        quality=lambda wildcards, input: repeated("quality", input.quality),
-        predictions=lambda wildcards, input: repeated("predictions", input.predictions),
-        classes=lambda wildcards, output: repeated("classes", output.classes),
+        inputs=lambda wildcards, input: flags(
+            layout=input.layouts, quality=input.quality, predictions=input.predictions
+        ),
+        classes=lambda wildcards, output: flags(classes=output.classes),
         panels=lambda wildcards, output: os.path.dirname(output.panels[0]),
     shell:
         verb(
             "figure",
-            "{params.layouts} {params.quality} {params.predictions} {params.classes}"
+            "{params.inputs} {params.classes}"
             " --preview {output.preview:q} --panels {params.panels:q}",
         )
 
@@ -74,11 +74,11 @@ rule summary:
     resources:
         mem_mb=1000,
     params:
-        options=lambda wildcards, input: repeated("quality", input.quality),
-        controls=lambda wildcards, input: repeated("control", input.controls),
-        change=lambda wildcards, input: repeated("change", input.change),
+        options=lambda wildcards, input: flags(
+            quality=input.quality, change=input.change, control=input.controls
+        ),
     shell:
-        verb("summary", "{params.change} {params.controls} --measures {output.measures:q}")
+        verb("summary", "--measures {output.measures:q}")
 
 
 rule runtimes:
@@ -117,7 +117,7 @@ rule runtimes:
     resources:
         mem_mb=1000,
     params:
-        options=lambda wildcards, input: repeated("artefact", input.artefacts),
+        options=lambda wildcards, input: flags(artefact=input.artefacts),
     shell:
         verb("runtimes")
 
@@ -136,6 +136,10 @@ rule report:
             "<results>/report.html", caption="../captions/report.rst", category="Answer"
         ),
         sidecar="<results>/report.html.json",
+        tables=directory("<results>/report_tables"),
+        methods=report(
+            "<results>/methods.txt", caption="../captions/methods.rst", category="Answer"
+        ),
     log:
         "<logs>/report.log",
     benchmark:
@@ -144,7 +148,15 @@ rule report:
     resources:
         mem_mb=2000,
     params:
-        options=flags(no_thumbnails=not STUDY.report.thumbnails),
+        options=flags(
+            no_thumbnails=not STUDY.report.thumbnails,
+            backbone=STUDY.names,
+            control=[os.path.basename(run) for run in RUNS if RUNS[run].control],
+            claim=[claim.model_dump() for claim in STUDY.claims],
+        ),
         results=lambda wildcards, output: os.path.dirname(output.artefact),
     shell:
-        verb("report", "{params.results:q}")
+        verb(
+            "report",
+            "{params.results:q} --tables {output.tables:q} --methods {output.methods:q}",
+        )

@@ -1,0 +1,169 @@
+"""The results of a study: which files its folder holds, read for the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import artefacts, store
+from pipeline.config import Claim
+from pipeline.errors import InputError
+from pipeline.measures.evidence import OtherRun
+from pipeline.measures.own_claims import OwnClaim
+from pipeline.measures.table import MEASURES
+from pipeline.report.controls import Controls
+from pipeline.report.findings import STAGES, Backbone
+from pipeline.runtime.validation import validate
+
+
+def result_folders(
+    results: Path, *, backbones: Sequence[str] | None, controls: Sequence[str] | None
+) -> dict[Path, list[Path]]:
+    """The folder of each backbone, and those of its controls.
+
+    Parameters
+    ----------
+    results : Path
+        results/<study>, which may hold more than the study has now.
+    backbones, controls : sequence of str, optional
+        Names of folders, the second in `results`/controls; default all.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    names = backbones or sorted(path.parent.name for path in results.glob("*/change.parquet"))
+    folders = [results / name for name in names]
+    if not folders or not all((folder / "change.parquet").is_file() for folder in folders):
+        raise InputError(
+            f"{results} holds no results of {' and '.join(names) or 'a study'}: give the folder "
+            "results/<study> of one that has run"
+        )
+    given = controls or []
+    if backbones is None and controls is None:
+        given = sorted(path.name for path in (results / "controls").glob("*"))
+    return {
+        folder: [
+            results / "controls" / name for name in given if name.rpartition("_")[0] == folder.name
+        ]
+        for folder in folders
+    }
+
+
+def read_sidecars(results: Path, folders: Mapping[Path, Sequence[Path]]) -> list[dict[str, Any]]:
+    """How everything that a page is about was made, in the order of the steps."""
+    paths = [results / "images.npy", results / "images.parquet"]
+    for folder in folders:
+        for stage in STAGES:
+            layouts = artefacts.context(folder / stage / "quality.json").get("layouts", {})
+            names = ("model.keras", "features.npy", "graph.npz")
+            laid_out = (f"{method}.parquet" for method in layouts)
+            paths += [folder / stage / name for name in (*names, *laid_out, "quality.json")]
+        paths += [folder / "change.parquet", folder / "figure.png"]
+    sidecars = [artefacts.read_sidecar(path) for path in paths]
+    return [sidecar for sidecar in sidecars if "step" in sidecar]
+
+
+def own_claims(given: Sequence[Mapping[str, Any]]) -> list[OwnClaim]:
+    """Claims of a configuration, checked.
+
+    Raises
+    ------
+    InputError
+        A wrong key or value, or a measure that there is not.
+    """
+    claims = [OwnClaim(**validate(Claim, each, source="--claim").model_dump()) for each in given]
+    for claim in claims:
+        if claim.measure not in MEASURES:
+            raise InputError(
+                f"--claim: measure is {claim.measure!r} but must be one of {', '.join(MEASURES)}"
+            )
+    return claims
+
+
+def read_backbone(
+    folder: Path,
+    controls: Sequence[Path],
+    *,
+    pixels: np.ndarray | None,
+    claims: Sequence[OwnClaim] = (),
+) -> Backbone:
+    """What the steps of a study found of one backbone.
+
+    Parameters
+    ----------
+    folder : Path
+        results/<study>/<backbone>.
+    controls : sequence of Path
+        Folders of its controls, named <backbone>_seed<n> or <backbone>_random.
+    pixels : (n, h, w, c) uint8 array, optional
+    claims : sequence of OwnClaim
+    """
+    measured = {stage: folder / stage / "quality.json" for stage in STAGES}
+    layouts = {stage: _layouts(path) for stage, path in measured.items()}
+    classes, history = folder / "classes.png", folder / "after/history.csv"
+    return Backbone(
+        name=folder.name,
+        context=artefacts.context(measured["after"]),
+        before=store.load_measures(measured["before"]),
+        after=store.load_measures(measured["after"]),
+        change=store.load_measures(folder / "change.json"),
+        images=store.load_change(folder / "change.parquet"),
+        neighbors={
+            stage: store.load_graph(folder / stage / "graph.npz").indices for stage in measured
+        },
+        history=store.load_csv(history) if history.is_file() else None,
+        preview=artefacts.verify(folder / "preview.png").read_bytes(),
+        classes=classes.read_bytes() if classes.is_file() else None,
+        layouts=layouts,
+        panels={stage: _panels(folder, stage, methods) for stage, methods in layouts.items()},
+        training=artefacts.read_sidecar(folder / "after/model.keras").get("training", {}),
+        pixels=pixels,
+        controls=_read_controls(controls),
+        own_claims=claims,
+    )
+
+
+def _layouts(quality: Path) -> dict[str, dict[str, Any]]:
+    """Contexts of the layouts of a stage, with what their methods say of themselves."""
+    return {
+        method: {
+            **layout,
+            "info": artefacts.read_sidecar(quality.parent / f"{method}.parquet").get("info", {}),
+        }
+        for method, layout in artefacts.context(quality).get("layouts", {}).items()
+    }
+
+
+def _panels(folder: Path, stage: str, methods: Mapping[str, Any]) -> dict[str, bytes]:
+    """PNG of each layout of a stage alone."""
+    return {
+        method: panel.read_bytes()
+        for method in methods
+        if (panel := folder / "panels" / f"{stage}_{method}.png").is_file()
+    }
+
+
+def _read_controls(folders: Sequence[Path]) -> Controls:
+    """What was measured of the controls of a backbone."""
+    seeds = [folder for folder in folders if not folder.name.endswith("_random")]
+    others, accuracies = [], []
+    for folder in seeds:
+        quality = folder / "after/quality.json"
+        others.append(
+            OtherRun(
+                store.load_measures(quality)["measures"],
+                store.load_measures(folder / "change.json")["measures"],
+            )
+        )
+        accuracies.append((artefacts.context(quality).get("accuracy") or {}).get("test"))
+    floor = [folder / "before/quality.json" for folder in folders if folder not in seeds]
+    return Controls(
+        others,
+        [accuracy for accuracy in accuracies if accuracy is not None],
+        store.load_measures(floor[0])["measures"] if floor else None,
+    )
