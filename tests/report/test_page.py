@@ -13,9 +13,11 @@ import pytest
 from PIL import Image
 from synthetic_backbone import HOSTILE, TRAINING, N, blobs, found_of
 
-from pipeline.measures.evidence import Evidence
+from pipeline.measures.evidence import Evidence, OtherRun
+from pipeline.measures.own_claims import OwnClaim
 from pipeline.report import page
 from pipeline.report.bars import class_gains
+from pipeline.report.controls import Controls
 from pipeline.report.density import density
 from pipeline.report.glance import glance
 from pipeline.report.headline import headline
@@ -384,3 +386,38 @@ def test_paths_lose_their_folders(text, expected):
 def test_every_section_is_a_function_and_a_partial():
     folder = Path(page.__file__).parent / "templates/sections"
     assert {path.stem for path in folder.iterdir()} == set(page.SECTIONS)
+
+
+def test_controls_other_seeds_and_claims_of_ones_own_are_on_the_page(separated):
+    evidence = separated.evidence
+    controls = Controls([OtherRun(evidence.after, evidence.change)], [0.9], evidence.before)
+    own = OwnClaim("The probe is <good>.", "linear_probe", "above", 0.5)
+    found = dataclasses.replace(separated, controls=controls, own_claims=[own])
+    text = opened(found).text
+    assert "range of 2 runs" in text
+    assert "(by another seed 90.0 %)" in text
+    assert "no better than those in features of random weights" in text  # the floor is before
+    assert "The probe is <good>." in text
+    assert "linear probe (features, after) above 0.5" in text
+    tables = page.build_page("signs", [found]).tables
+    assert "range of 2 runs" not in opened(separated).text
+    assert {"k-NN accuracy", "CKA"} <= set(tables["MobileNet_controls"]["title"])
+    assert "within the range of 2 fine-tunings" in page.build_page("signs", [found]).methods
+
+
+def test_claims_over_all_are_of_pre_trained_backbones(separated):
+    other = dataclasses.replace(separated, name="VGG16")
+    assert "Over all backbones" not in opened(separated).text
+    text = opened(separated, other).text
+    assert text.index("Over all backbones") < text.index("MobileNet on cells")
+    assert "supported: MobileNet, VGG16" in text
+    random = dataclasses.replace(other, context={**other.context, "weights": "random weights"})
+    assert "Over all backbones" not in opened(separated, random).text
+
+
+def test_the_cosine_is_named(separated):
+    found = dataclasses.replace(separated, context={**separated.context, "metric": "cosine"})
+    text = opened(found).text
+    assert "distances of the cosine" in text
+    assert "15 nearest training images (by the cosine) name" in text
+    assert "scaled to unit length" in page.build_page("signs", [found]).methods
