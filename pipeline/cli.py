@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WORKFLOWS = ("study", "demo")
 # The others need no GPU.
-ON_DEVICE = ("finetune", "features", "graph", "embed", "quality", "change")
+ON_DEVICE = ("finetune", "features", "graph", "embed", "quality", "change", "depth")
 
 app = typer.Typer(
     name="tunescope",
@@ -509,6 +509,47 @@ def change(
 
 
 @app.command()
+def depth(
+    context: typer.Context,
+    before: Annotated[Path, typer.Option(help="Model before fine-tuning, .keras.")],
+    after: Annotated[Path, typer.Option(help="The same model after it, .keras.")],
+    images: Images,
+    table: Table,
+    out: Annotated[Path, typer.Option(help="Measures of each block to write, .json.")],
+    n_neighbors: Annotated[int, typer.Option(min=1, help="Neighbours that count.")] = 15,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images per batch; default what suits the device.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Compare the features of each block of a network before and after fine-tuning."""
+    from pipeline.measures.depth import measure_depth
+    from pipeline.networks.blocks import pooled_blocks, shared_blocks
+
+    inputs = [before, after, images, table]
+    artefacts.check_output(out, [".json"], inputs=inputs)
+    artefacts.check_same_images(images, table)
+    options: dict[str, Any] = {"n_neighbors": n_neighbors, "batch_size": batch_size, "seed": seed}
+    with record("depth", context.obj, inputs, options) as made:
+        pixels = store.load_images(images)
+        known = store.load_table(table, points=len(pixels))
+        models = [store.load_model(path) for path in (before, after)]
+        layers = shared_blocks(*models)
+        found = measure_depth(
+            layers,
+            pooled_blocks(*models, layers, pixels, batch_size=batch_size),
+            labels=known.labels,
+            split=known.split,
+            k=n_neighbors,
+            seed=seed,
+        )
+        for sentence in found["warnings"]:
+            log.warning(f"depth: {sentence}")
+        made["context"] = {**artefacts.shared_context([before, after]), "stage": "change"}
+    store.save_json(out, found, made)
+
+
+@app.command()
 def figure(
     context: typer.Context,
     layout: Annotated[list[Path], typer.Option(help="Layouts of one backbone; repeat for each.")],
@@ -634,6 +675,9 @@ def summary(
     change: Annotated[
         list[Path] | None, typer.Option(help="Measures of `tunescope change`; repeat for each.")
     ] = None,
+    depth: Annotated[
+        list[Path] | None, typer.Option(help="Measures of `tunescope depth`; repeat for each.")
+    ] = None,
     measures: Annotated[
         Path | None, typer.Option(help="Table of all measures, .csv: one row each.")
     ] = None,
@@ -641,13 +685,14 @@ def summary(
     """Tabulate the measures of a study as CSV."""
     from pipeline.report.summary import summarize, tabulate_measures
 
-    inputs = [*quality, *(change or [])]
+    compared = [*(change or []), *(depth or [])]
+    inputs = [*quality, *compared]
     artefacts.check_output(out, [".csv"], inputs=inputs)
     if measures:
         artefacts.check_output(measures, [".csv"], inputs=inputs, option="--measures")
     with record("summary", context.obj, inputs, {}) as made:
         measured = [(artefacts.context(path), store.load_measures(path)) for path in quality]
-        changed = [(artefacts.context(path), store.load_measures(path)) for path in change or []]
+        changed = [(artefacts.context(path), store.load_measures(path)) for path in compared]
         table = summarize(measured)
     if measures:
         store.save_csv(measures, tabulate_measures([*measured, *changed]), made)
@@ -704,10 +749,20 @@ def _of_backbone(folder: Path) -> Any:
         history=store.load_csv(folder / "after/history.csv"),
         preview=artefacts.verify(folder / "preview.png").read_bytes(),
         classes=classes.read_bytes() if classes.is_file() else None,
+        depth=_depth_profile(folder),
         layouts={
             stage: artefacts.context(path).get("layouts", {}) for stage, path in measured.items()
         },
     )
+
+
+def _depth_profile(folder: Path) -> Any:
+    """The depth profile of a backbone, if the study has one; one of other networks is refused."""
+    path = folder / "depth.json"
+    if not path.is_file():
+        return None
+    artefacts.check_made_from(path, folder / "after/model.keras")
+    return store.load_measures(path)
 
 
 def _provenance(folders: list[Path]) -> dict[str, str]:

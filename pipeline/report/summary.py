@@ -131,8 +131,8 @@ def tabulate_measures(measured: Iterable[Measured]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns dataset, backbone, weights, stage; space ("features", "features, cosine" or a
-        method), split ("test", "train" or "all"), measure, value, low and high, the ends of the 95
+        Columns dataset, backbone, weights, stage; space ("features", "features, cosine",
+        "features of" a layer, or a method), split ("test", "train" or "all"), measure, value, low and high, the ends of the 95
         % interval, empty where there is none.
     """
     import pandas as pd
@@ -141,7 +141,8 @@ def tabulate_measures(measured: Iterable[Measured]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                **{key: context.get(key) for key in (*OF_A_BACKBONE, "stage")},
+                **{key: context.get(key) for key in OF_A_BACKBONE},
+                "stage": row.get("stage", context.get("stage")),  # rows of `measure_depth` have it
                 **{column: row.get(column) for column in columns},
             }
             for context, measures in measured

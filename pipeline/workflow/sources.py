@@ -124,6 +124,16 @@ FILES = {
         "pipeline/neighbors/nearest_among.py",
         *_modules("pipeline/measures", "change classes intervals overlap similarity table votes"),
     ],
+    "depth": [
+        *INFERENCE,
+        *GRAPH,
+        "pipeline/images/subset.py",
+        "pipeline/networks/blocks.py",
+        *_modules(
+            "pipeline/measures",
+            "classes depth intervals overlap probe similarity table votes",
+        ),
+    ],
     "figure": [
         *_modules("pipeline/measures", "accuracy intervals table"),
         *_modules(
@@ -138,7 +148,8 @@ FILES = {
     "runtimes": _modules("pipeline/report", "runtimes"),
     "report": [
         *_modules("pipeline/measures", "accuracy claims intervals table"),
-        *_modules("pipeline/report", "page plots"),
+        *_modules("pipeline/report", "depth page plots"),
+        "pipeline/report/templates/depth.html",
         "pipeline/report/templates/page.html",
     ],
 }

@@ -53,6 +53,7 @@ rule summary:
     input:
         quality=expand(rules.quality.output.artefact, backbone=STUDY.backbones, stage=STAGES),
         change=expand(rules.change.output.measures, backbone=STUDY.backbones),
+        depth=DEPTH,
         code=sources("summary"),
     output:
         artefact=report(
@@ -71,8 +72,9 @@ rule summary:
     params:
         options=lambda wildcards, input: repeated("quality", input.quality),
         change=lambda wildcards, input: repeated("change", input.change),
+        depth=lambda wildcards, input: repeated("depth", input.depth),
     shell:
-        verb("summary", "{params.change} --measures {output.measures:q}")
+        verb("summary", "{params.change} {params.depth} --measures {output.measures:q}")
 
 
 rule runtimes:
@@ -102,6 +104,7 @@ rule runtimes:
                 [rules.change.output.artefact, rules.figure.output.artefact],
                 backbone=STUDY.backbones,
             ),
+            *DEPTH,
             rules.summary.output.artefact,
         ],
         code=sources("runtimes"),
@@ -128,6 +131,7 @@ rule report:
         figures=expand(rules.figure.output.artefact, backbone=STUDY.backbones),
         changes=expand(rules.change.output.artefact, backbone=STUDY.backbones),
         quality=expand(rules.quality.output.artefact, backbone=STUDY.backbones, stage=STAGES),
+        depth=DEPTH,
         images=rules.dataset.output.artefact,
         runtimes=rules.runtimes.output.artefact,
         code=sources("report"),
