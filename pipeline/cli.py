@@ -533,11 +533,11 @@ def depth(
     with record("depth", context.obj, inputs, options) as made:
         pixels = store.load_images(images)
         known = store.load_table(table, points=len(pixels))
-        models = [store.load_model(path) for path in (before, after)]
-        layers = shared_blocks(*models)
+        first, second = (store.load_model(path) for path in (before, after))
+        layers = shared_blocks(first, second)
         found = measure_depth(
             layers,
-            pooled_blocks(*models, layers, pixels, batch_size=batch_size),
+            pooled_blocks(first, second, layers, pixels, batch_size=batch_size),
             labels=known.labels,
             split=known.split,
             k=n_neighbors,
@@ -757,11 +757,15 @@ def _of_backbone(folder: Path) -> Any:
 
 
 def _depth_profile(folder: Path) -> Any:
-    """The depth profile of a backbone, if the study has one; one of other networks is refused."""
+    """The depth profile of a backbone, if the study has one of its networks."""
     path = folder / "depth.json"
     if not path.is_file():
         return None
-    artefacts.check_made_from(path, folder / "after/model.keras")
+    try:
+        artefacts.check_made_from(path, folder / "after/model.keras")
+    except InputError as error:  # left from before `depth: false` and another fine-tuning
+        log.warning(f"report: no depth profile: {error}")
+        return None
     return store.load_measures(path)
 
 

@@ -177,10 +177,9 @@ class _Block:
 
     def left_out(self, groups: Sequence[np.ndarray]) -> list[float | None]:
         """CKA of the sample without each of its groups."""
-        whole = pair_sums(*self.kept, np.concatenate(groups), self.shifts)
-        return [
-            cka(without(whole, pair_sums(*self.kept, group, self.shifts))) for group in groups
-        ]
+        X, Y = self.kept
+        whole = pair_sums(X, Y, np.concatenate(groups), self.shifts)
+        return [cka(without(whole, pair_sums(X, Y, group, self.shifts))) for group in groups]
 
     def neighbors(
         self, labels: np.ndarray, split: np.ndarray | None, *, k: int, seed: int
@@ -199,9 +198,7 @@ class _Block:
         ]
         return [*rows, self.row("all", "overlap_by_chance", k / (len(labels) - 1))]
 
-    def probes(
-        self, labels: np.ndarray, split: np.ndarray, *, seed: int
-    ) -> list[dict[str, Any]]:
+    def probes(self, labels: np.ndarray, split: np.ndarray, *, seed: int) -> list[dict[str, Any]]:
         """Linear probes of the sample before and after, of both splits."""
         rows = []
         for stage, F in zip(("before", "after"), self.kept, strict=True):

@@ -69,8 +69,8 @@ def block_layers(model: keras.Model) -> list[str]:
 
     Those of `BLOCKS` for its architectures. Of any other network, of the layers that every path
     from input to output crosses (which none within a residual block is), from the first with
-    weights on, the last of each size of the feature map, padding left out; and the layer "features", if there is one
-    that does more than pool the last of these.
+    weights on, the last of each size of the feature map, padding left out; and the layer
+    "features", if there is one that does more than pool the last of these.
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ from pipeline.measures.intervals import Estimate, share
 from pipeline.measures.table import COSINE, FEATURES, MEASURES
 from pipeline.methods.registry import METHODS
 from pipeline.report import plots
+from pipeline.report.depth import depth_section, depth_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +52,8 @@ class Backbone:
         PNG of the figure and of its second page.
     layouts : mapping of stage to mapping
         Contexts of the layouts, by method.
+    depth : mapping, optional
+        What `measure_depth` returned.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Backbone:
     preview: bytes
     classes: bytes | None = None
     layouts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    depth: Mapping[str, Any] | None = None
 
 
 def build_page(
@@ -113,7 +117,10 @@ def build_page(
 def _section(backbone: Backbone, pixels: np.ndarray | None) -> dict[str, Any]:
     """What the template shows of one backbone."""
     evidence = Evidence(
-        backbone.before["measures"], backbone.after["measures"], backbone.change["measures"]
+        backbone.before["measures"],
+        backbone.after["measures"],
+        backbone.change["measures"],
+        (backbone.depth or {}).get("measures", ()),
     )
     verdicts = judge(evidence)
     return {
@@ -125,6 +132,7 @@ def _section(backbone: Backbone, pixels: np.ndarray | None) -> dict[str, Any]:
         "preview": _data_url(backbone.preview),
         "classes_page": _data_url(backbone.classes) if backbone.classes else None,
         "table": before_after(evidence),
+        "depth": depth_section(backbone.depth),
         "by_class": backbone.change["classes"],
         "mixing": _mixing(backbone),
         "galleries": _galleries(backbone, pixels) if pixels is not None else [],
@@ -292,6 +300,7 @@ def _warnings(backbone: Backbone) -> list[str]:
         *(backbone.before.get("warnings") or []),
         *(backbone.after.get("warnings") or []),
         *(backbone.change.get("warnings") or []),
+        *((backbone.depth or {}).get("warnings") or []),
     ]
     return [f"{each[0].upper()}{each[1:].rstrip('.')}." for each in dict.fromkeys(said) if each]
 
@@ -454,7 +463,8 @@ def methods_text(backbones: Sequence[Backbone]) -> str:
         "by class. Linear probes are L2-regularised logistic regressions on standardised features "
         "(Alain & Bengio 2016). Before and after were compared by the overlap of exact "
         "neighbourhoods, debiased linear CKA (Kornblith et al. 2019; Nguyen et al. 2021) and "
-        "Procrustes distance (Ding et al. 2021), with jackknife intervals over 20 groups. Layouts "
+        "Procrustes distance (Ding et al. 2021), with jackknife intervals over 20 groups. "
+        f"{depth_text(first.depth)}Layouts "
         "are described by neighbours kept (Lee & Verleysen 2009), R_NX (Lee et al. 2015), "
         "trustworthiness and continuity (Venna & Kaski 2001) and stress-1 (Kruskal 1964). "
         "Computed with Tunescope."

@@ -132,8 +132,8 @@ def tabulate_measures(measured: Iterable[Measured]) -> pd.DataFrame:
     -------
     DataFrame
         Columns dataset, backbone, weights, stage; space ("features", "features, cosine",
-        "features of" a layer, or a method), split ("test", "train" or "all"), measure, value, low and high, the ends of the 95
-        % interval, empty where there is none.
+        "features of" a layer, or a method), split ("test", "train" or "all"), measure, value, low
+        and high, the ends of the 95 % interval, empty where there is none.
     """
     import pandas as pd
 

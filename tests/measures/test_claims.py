@@ -13,7 +13,7 @@ from pipeline.measures.claims import (
     judge,
 )
 from pipeline.measures.intervals import Estimate, share
-from pipeline.measures.table import FEATURES, row_of
+from pipeline.measures.table import FEATURES, row_of, space_of
 
 BEFORE = {FEATURES: 0.6, "pca": 0.3, "mds": 0.3, "lle": 0.3, "tsne": 0.5, "isomap": 0.4}
 AFTER = {FEATURES: 0.97, "pca": 0.8, "mds": 0.85, "lle": 0.7, "tsne": 0.96, "isomap": 0.93}
@@ -50,9 +50,9 @@ def test_newcombes_interval_is_that_of_his_paper():
 
 def test_a_clear_case_and_its_mirror():
     before, after = accuracies(BEFORE, probe=0.8), accuracies(AFTER, probe=0.97)
-    assert answers(before, after, gains(0.37, 0.37, margin=0.005)) == [SUPPORTED] * 6
+    assert answers(before, after, gains(0.37, 0.37, margin=0.005))[:6] == [SUPPORTED] * 6
     flipped = answers(after, before, gains(-0.37, 0.3))
-    assert flipped == [NOT_SUPPORTED] * 3 + [SUPPORTED] + [NOT_SUPPORTED] * 2
+    assert flipped[:6] == [NOT_SUPPORTED] * 3 + [SUPPORTED] + [NOT_SUPPORTED] * 2
 
 
 def test_identical_features_are_inconclusive_in_every_change():
@@ -70,7 +70,7 @@ def test_few_images_leave_all_open():
     few = {"n": 12}
     before, after = accuracies(BEFORE, probe=0.8, **few), accuracies(AFTER, probe=0.9, **few)
     found = answers(before, after, gains(0.37, 0.37, margin=0.4))
-    assert found[1:] == [INCONCLUSIVE] * 5
+    assert found[1:6] == [INCONCLUSIVE] * 5
 
 
 def test_one_method_that_loses_refutes_every_and_one_other_that_is_better_refutes_most():
@@ -95,3 +95,39 @@ def test_what_was_not_measured_is_not_applicable():
     found = answers(some, accuracies({"pca": 0.7}), [])
     assert found[2] == SUPPORTED
     assert found[3] == NOT_APPLICABLE
+
+
+def profile(*values, margin=0.01):
+    """Rows of a depth profile with these CKAs, from the input to the output."""
+    rows = [
+        row_of(space_of(f"layer {i}"), "all", "cka", Estimate(c, c - margin, c + margin))
+        for i, c in enumerate(values)
+    ]
+    for i, c in enumerate(values[:-1]):
+        above = c - (1 + values[-1]) / 2
+        estimate = Estimate(above, above - margin, above + margin)
+        rows.append(row_of(space_of(f"layer {i}"), "all", "cka_above_halfway", estimate))
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("values", "margin", "answer"),
+    [
+        ((1, 0.99, 0.97, 0.9, 0.6, 0.3), 0.01, SUPPORTED),
+        ((0.9, 0.6, 0.5, 0.4, 0.3, 0.3), 0.01, NOT_SUPPORTED),  # lost near the input
+        ((1, 0.3, 0.97, 0.9, 0.9, 0.3), 0.01, NOT_SUPPORTED),  # in one early block
+        ((1, 0.99, 0.97, 0.66, 0.6, 0.3), 0.02, INCONCLUSIVE),
+        ((1, 1, 1, 1), 0.0, INCONCLUSIVE),  # nothing changed
+        ((1, 1, 1, 0.2, 0.3, 0.3), 0.01, NOT_SUPPORTED),  # the fourth of six is early
+        ((1, 1, 1, 0.9, 0.2, 0.3), 0.01, SUPPORTED),  # the fifth is not
+    ],
+)
+def test_a_change_near_the_output_spares_the_first_two_thirds(values, margin, answer):
+    verdict = judge(Evidence([], [], [], profile(*values, margin=margin)))[6]
+    assert verdict.answer == answer
+    assert f"{values[-1]:.3f} in block {len(values)}" in verdict.numbers
+
+
+def test_an_undefined_profile_decides_nothing():
+    rows = [row_of(space_of(f"layer {i}"), "all", "cka", None) for i in range(3)]
+    assert judge(Evidence([], [], [], rows))[6].answer == NOT_APPLICABLE

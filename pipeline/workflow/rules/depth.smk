@@ -25,6 +25,4 @@ rule depth:
         )
 
 
-DEPTH = (
-    expand(rules.depth.output.artefact, backbone=STUDY.backbones) if STUDY.depth else []
-)
+DEPTH = expand(rules.depth.output.artefact, backbone=STUDY.backbones) if STUDY.depth else []
