@@ -140,7 +140,7 @@ def test_the_interval_by_the_sample_holds_the_value_of_many_more_images():
         widths.append(found["high"] - found["low"])
     assert 0.88 <= np.mean(held) <= 1
     whole = similarity(X, Y).cka
-    assert np.mean(widths) < 2 * (whole.high - whole.low)
+    assert np.mean(widths) < 1.5 * (whole.high - whole.low)
 
 
 def test_constant_features_and_few_images_have_no_cka():
