@@ -97,7 +97,9 @@ def measure_depth(
     for block in blocks:
         measures += block.neighbors(labels, split, k=k, seed=seed)
         if split is not None and not problem:
-            measures += block.probes(labels, split, seed=seed)
+            probes, remarks = block.probes(labels, split, seed=seed)
+            measures += probes
+            warnings += remarks
         block.kept.clear()
         progress.update()
     progress.close()
@@ -198,16 +200,22 @@ class _Block:
         ]
         return [*rows, self.row("all", "overlap_by_chance", k / (len(labels) - 1))]
 
-    def probes(self, labels: np.ndarray, split: np.ndarray, *, seed: int) -> list[dict[str, Any]]:
-        """Linear probes of the sample before and after, of both splits."""
-        rows = []
+    def probes(
+        self, labels: np.ndarray, split: np.ndarray, *, seed: int
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        """Linear probes of the sample before and after, of both splits, and remarks on them."""
+        rows, remarks = [], []
         for stage, F in zip(("before", "after"), self.kept, strict=True):
             found = linear_probe(F, labels, split, seed=seed)
             for name in ("test", "train"):
                 count = found[f"n_{name}"]
                 value = intervals.share(round(found[f"{name}_accuracy"] * count), count)
                 rows.append({**self.row(name, "linear_probe", value), "stage": stage})
-        return rows
+            if not found["converged"]:
+                remarks.append(
+                    f"the linear probe of {self.layer} did not converge {stage} fine-tuning"
+                )
+        return rows, remarks
 
 
 def _similarities(blocks: Sequence[_Block], n: int, seed: int) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 280, 44, 632, 12, 246
 
 Key = tuple[str, str]  # measure and stage
 CURVES: list[tuple[str, Key, str]] = [  # name, values, dashes
-    ("CKA of before and after", ("cka", ""), ""),
+    ("CKA", ("cka", ""), ""),
     ("neighbours in common", ("neighbors_overlap", ""), ""),
     ("linear probe before", ("linear_probe", "before"), "6 4"),
     ("linear probe after", ("linear_probe", "after"), ""),

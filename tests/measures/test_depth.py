@@ -7,9 +7,10 @@ from scipy.stats import ortho_group
 from pipeline.errors import InputError
 from pipeline.measures import depth as module
 from pipeline.measures.depth import measure_depth
+from pipeline.measures.intervals import Z
 from pipeline.measures.overlap import neighbors_kept
 from pipeline.measures.probe import linear_probe
-from pipeline.measures.similarity import similarity
+from pipeline.measures.similarity import GROUPS, cka, pair_sums, similarity, standard_error
 from pipeline.neighbors.graph import knn_graph
 
 N = 330
@@ -107,13 +108,21 @@ def test_independent_features_are_like_nothing():
 def test_halfway_lies_between_nothing_changed_and_the_last_block():
     X = features(20, 0)
     noise = np.random.default_rng(5).normal(size=X.shape).astype(np.float32)
-    profile = measured((X, X + 0.1 * noise), (X, X + 1.5 * noise), (X, noise))
+    others = [X + 0.1 * noise, X + 1.5 * noise, noise]
+    profile = measured(*((X, Y) for Y in others))
     values = [row(profile, layer, "cka")["value"] for layer in range(3)]
+    zeros = np.zeros(20), np.zeros(20)
+    without_a_group = [
+        [cka(pair_sums(X, Y, np.setdiff1d(np.arange(N), group), zeros)) for Y in others]
+        for group in np.array_split(np.random.default_rng(0).permutation(N), GROUPS)
+    ]
     assert values[0] > 0.9 > values[1] > values[2]
     for layer in (0, 1):
         found = row(profile, layer, "cka_above_halfway")
         assert found["value"] == pytest.approx(values[layer] - (1 + values[2]) / 2)
-        assert found["low"] < found["value"] < found["high"]
+        half = Z * standard_error([own[layer] - (1 + own[2]) / 2 for own in without_a_group])
+        assert found["high"] - found["value"] == pytest.approx(half, rel=1e-6)
+        assert found["value"] - found["low"] == pytest.approx(half, rel=1e-6)
     assert not any(
         each["space"] == "features of layer 2"
         for each in profile["measures"]
@@ -163,6 +172,15 @@ def test_without_a_test_split_there_is_no_probe():
     assert not any(each["measure"] == "linear_probe" for each in profile["measures"])
     assert profile["warnings"] == [
         "no linear probe of a block: there is no test image for a linear probe"
+    ]
+
+
+def test_a_probe_that_does_not_converge_is_said(monkeypatch):
+    monkeypatch.setattr("pipeline.measures.probe.MAX_ITER", 1)
+    X = features(9, 0)
+    assert measured((X, X))["warnings"] == [
+        "the linear probe of layer 0 did not converge before fine-tuning",
+        "the linear probe of layer 0 did not converge after fine-tuning",
     ]
 
 
