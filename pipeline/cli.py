@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WORKFLOWS = ("study", "demo", "compare")
 # The others need no GPU.
-ON_DEVICE = ("finetune", "features", "graph", "embed", "quality", "change")
+ON_DEVICE = ("finetune", "features", "graph", "embed", "quality", "change", "depth")
 
 app = typer.Typer(
     name="tunescope",
@@ -634,6 +634,57 @@ def change(
 
 
 @app.command()
+def depth(
+    context: typer.Context,
+    before: Annotated[Path, typer.Option(help="Model before fine-tuning, .keras.")],
+    after: Annotated[Path, typer.Option(help="The same model after it, .keras.")],
+    images: Images,
+    table: Table,
+    out: Annotated[Path, typer.Option(help="Measures of each block to write, .json.")],
+    n_neighbors: Annotated[int, typer.Option(min=1, help="Neighbours that count.")] = 15,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images per batch; default what suits the device.")
+    ] = None,
+    metric: Metric = "euclidean",
+    seed: Seed = 0,
+) -> None:
+    """Compare the features of each block of a network before and after fine-tuning."""
+    from pipeline.measures.depth import measure_depth
+    from pipeline.networks.blocks import pooled_blocks, shared_blocks
+
+    inputs = [before, after, images, table]
+    artefacts.check_output(out, [".json"], inputs=inputs)
+    artefacts.check_same_images(images, table)
+    options: dict[str, Any] = {
+        **{"n_neighbors": n_neighbors, "batch_size": batch_size},
+        **{"metric": metric, "seed": seed},
+    }
+    with record("depth", context.obj, inputs, options) as made:
+        pixels = store.load_images(images)
+        known = store.load_table(table, points=len(pixels))
+        first, second = (store.load_model(path) for path in (before, after))
+        layers = shared_blocks(first, second)
+        found = measure_depth(
+            layers,
+            pooled_blocks(first, second, layers, pixels, batch_size=batch_size),
+            labels=known.labels,
+            split=known.split,
+            k=n_neighbors,
+            cosine=metric == "cosine",
+            seed=seed,
+        )
+        for sentence in found["warnings"]:
+            log.warning(f"depth: {sentence}")
+        made["context"] = {
+            **artefacts.shared_context([before, after]),
+            "seed": artefacts.context(after).get("seed"),
+            "metric": metric,
+            "stage": "change",
+        }
+    store.save_json(out, found, made)
+
+
+@app.command()
 def figure(
     context: typer.Context,
     layout: Annotated[list[Path], typer.Option(help="Layouts of one backbone; repeat for each.")],
@@ -765,6 +816,9 @@ def summary(
         list[Path] | None,
         typer.Option(help="Measures of controls, for the table of all; repeat for each."),
     ] = None,
+    depth: Annotated[
+        list[Path] | None, typer.Option(help="Measures of `tunescope depth`; repeat for each.")
+    ] = None,
     measures: Annotated[
         Path | None, typer.Option(help="Table of all measures, .csv: one row each.")
     ] = None,
@@ -772,7 +826,7 @@ def summary(
     """Tabulate the measures of a study as CSV."""
     from pipeline.report.summary import summarize, tabulate_measures
 
-    inputs = [*quality, *(change or []), *(control or [])]
+    inputs = [*quality, *(change or []), *(depth or []), *(control or [])]
     artefacts.check_output(out, [".csv"], inputs=inputs)
     if measures:
         artefacts.check_output(measures, [".csv"], inputs=inputs, option="--measures")

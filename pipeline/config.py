@@ -384,6 +384,9 @@ class Study(StrictModel):
     graph: Graph = Graph()
     methods: Annotated[dict[str, dict[str, Any]], _checked_by(_Methods, _in_order)]
     """The layouts to compute, each with its parameters; {} for the defaults."""
+    depth: bool = True
+    """Whether features are compared before and after fine-tuning in each block of a network, too:
+    one more pass of the images through both."""
     figure: Figure = Figure()
     controls: Controls = Controls()
     claims: list[Claim] = Field([])

@@ -16,6 +16,7 @@ from pipeline.measures.own_claims import OwnClaim
 from pipeline.measures.table import MEASURES
 from pipeline.report.controls import Controls
 from pipeline.report.findings import STAGES, Backbone
+from pipeline.runtime.log import log
 from pipeline.runtime.validation import validate
 
 
@@ -63,7 +64,7 @@ def read_sidecars(results: Path, folders: Mapping[Path, Sequence[Path]]) -> list
             names = ("model.keras", "features.npy", "graph.npz")
             laid_out = (f"{method}.parquet" for method in layouts)
             paths += [folder / stage / name for name in (*names, *laid_out, "quality.json")]
-        paths += [folder / "change.parquet", folder / "figure.png"]
+        paths += [folder / name for name in ("change.parquet", "depth.json", "figure.png")]
     sidecars = [artefacts.read_sidecar(path) for path in paths]
     return [sidecar for sidecar in sidecars if "step" in sidecar]
 
@@ -123,9 +124,23 @@ def read_backbone(
         panels={stage: _panels(folder, stage, methods) for stage, methods in layouts.items()},
         training=artefacts.read_sidecar(folder / "after/model.keras").get("training", {}),
         pixels=pixels,
+        depth=_depth_profile(folder),
         controls=_read_controls(controls),
         own_claims=claims,
     )
+
+
+def _depth_profile(folder: Path) -> Any:
+    """The depth profile of a backbone, if the study has one of its networks."""
+    path = folder / "depth.json"
+    if not path.is_file():
+        return None
+    try:
+        artefacts.check_made_from(path, folder / "after/model.keras")
+    except InputError as error:  # left from before `depth: false` and another fine-tuning
+        log.warning(f"report: no depth profile: {error}")
+        return None
+    return store.load_measures(path)
 
 
 def _layouts(quality: Path) -> dict[str, dict[str, Any]]:

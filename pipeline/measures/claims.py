@@ -214,6 +214,36 @@ def _test_gains_as_much(evidence: Evidence) -> Decision:
     return NOT_SUPPORTED if apart and agree else INCONCLUSIVE, numbers
 
 
+def _near_the_output(evidence: Evidence) -> Decision:
+    """By the blocks of the first two thirds, none of which may be below halfway.
+
+    Halfway lies between 1, where nothing changed, and the CKA of the last block.
+    """
+    cka = {row["space"]: row["value"] for row in evidence.depth if row["measure"] == "cka"}
+    above = {
+        row["space"]: Estimate(*(row[key] for key in ("value", "low", "high")))
+        for row in evidence.depth
+        if row["measure"] == "cka_above_halfway" and row["low"] is not None
+    }
+    blocks = list(cka)  # from the input to the output
+    early = blocks[: 2 * len(blocks) // 3]
+    if not early or not set(early) <= set(above) or cka[blocks[-1]] is None:
+        return None
+    least = min(early, key=lambda space: above[space].value)
+    shown = [early[0], least, blocks[-1]]
+    numbers = "CKA " + ", ".join(
+        f"{cka[space]:.3f} in block {blocks.index(space) + 1}" for space in dict.fromkeys(shown)
+    )
+    found = above[least]
+    numbers += (
+        f"; block {blocks.index(least) + 1} {found.value:+.3f} [{found.low:+.3f}, "
+        f"{found.high:+.3f}] from halfway"
+    )
+    if all(above[space].low > 0 for space in early):
+        return SUPPORTED, numbers
+    return (NOT_SUPPORTED if any(above[s].high < 0 for s in early) else INCONCLUSIVE), numbers
+
+
 CLAIMS: list[tuple[str, str, Callable[[Evidence], Decision]]] = [
     (
         "Before fine-tuning the classes overlap.",
@@ -257,5 +287,10 @@ CLAIMS: list[tuple[str, str, Callable[[Evidence], Decision]]] = [
         f"90 % interval of the difference of their gains, and all runs, within "
         f"{100 * AS_MUCH:.0f} points of 0",
         _test_gains_as_much,
+    ),
+    (
+        "The change lies near the output.",
+        "of the blocks of the first two thirds none has lost half as much CKA as the last",
+        _near_the_output,
     ),
 ]

@@ -36,12 +36,15 @@ class Evidence(NamedTuple):
         Rows as of `measure_layouts` and `measure_change`.
     others : sequence of OtherRun
         Its fine-tunings by other seeds.
+    depth : sequence of mapping
+        Rows as of `measure_depth`.
     """
 
     before: Rows
     after: Rows
     change: Rows
     others: Sequence[OtherRun] = ()
+    depth: Rows = ()
 
     def runs(self) -> Iterator[Evidence]:
         """The fine-tuning itself, then those by other seeds."""

@@ -89,8 +89,20 @@ def _resampled_means(scores: np.ndarray, size: int, rng: np.random.Generator) ->
     return means
 
 
+def standard_error(left_out: Sequence[float | None]) -> float:
+    """By a jackknife, of values without one group each; NaN where one is undefined.
+
+    Efron & Tibshirani (1993, chapter 11).
+    """
+    if None in left_out:
+        return float("nan")
+    known = np.array(left_out, dtype=np.float64)
+    count = len(known)
+    return float(np.sqrt((count - 1) / count * np.square(known - known.mean()).sum()))
+
+
 def jackknife(value: float | None, left_out: Sequence[float | None]) -> Estimate | None:
-    """A value and 1.96 standard errors on either side (Efron & Tibshirani, 1993, chapter 11).
+    """A value and 1.96 `standard_error` on either side.
 
     Parameters
     ----------
@@ -104,11 +116,7 @@ def jackknife(value: float | None, left_out: Sequence[float | None]) -> Estimate
     Estimate or None
         The ends are NaN where a value without some group is undefined.
     """
-    known = [each for each in left_out if each is not None]
-    if value is None or len(known) < len(left_out):
-        return None if value is None else Estimate(value, np.nan, np.nan)
-    count = len(known)
-    error = float(
-        np.sqrt((count - 1) / count * np.square(np.subtract(known, np.mean(known))).sum())
-    )
+    if value is None:
+        return None
+    error = standard_error(left_out)
     return Estimate(value, value - Z * error, value + Z * error)

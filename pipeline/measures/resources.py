@@ -1,5 +1,7 @@
 """Memory that the steps of this chapter need."""
 
+from collections.abc import Sequence
+
 
 def quality_memory(n: int, d: int) -> int:
     """Bytes of `measure_layouts`: features in float64 and normalised, tiles of ranks."""
@@ -9,3 +11,14 @@ def quality_memory(n: int, d: int) -> int:
 def change_memory(n: int, d: int) -> int:
     """Bytes of `measure_change`: two feature sets, scaled, and products of features."""
     return int(20 * n * d + 12 * 8 * d**2 + 2000 * n + 200e6)
+
+
+def depth_memory(n: int, widths: Sequence[int]) -> int:
+    """Bytes of `measure_depth` and of the networks that it is fed by.
+
+    Sums of products of all blocks; the sample; what a chunk, a graph and a probe of the widest
+    block take; TensorFlow, two networks and their feature maps.
+    """
+    m, widest = min(n, 10_000), max(widths)
+    products = 24 * sum(width**2 for width in widths) + 72 * widest**2
+    return int(products + 8 * m * sum(widths) + 24 * m * widest + 16 * 2048 * sum(widths) + 3e9)

@@ -39,6 +39,11 @@ class Sums(NamedTuple):
     bx: np.ndarray
     ay: np.ndarray
 
+    def with_(self, other: Sums) -> Sums:
+        """The sums over the rows of both, which have none in common."""
+        pairs: Any = zip(self, other, strict=True)
+        return Sums(*(mine + theirs for mine, theirs in pairs))
+
     def without(self, other: Sums) -> Sums:
         """The sums over the rows that are not those of the other, a part of them."""
         pairs: Any = zip(self, other, strict=True)
@@ -74,6 +79,28 @@ def sums(X: np.ndarray, Y: np.ndarray, rows: np.ndarray, shifts: tuple) -> Sums:
         bx += squares[1] @ first
         ay += squares[0] @ second
     return Sums(len(rows), product, x, y, a, b, ab, bx, ay)
+
+
+def pair_sums(X: np.ndarray, Y: np.ndarray, rows: np.ndarray, shifts: tuple) -> dict[str, Sums]:
+    """`sums` of X with Y, of X with itself and of Y with itself: what CKA is made of.
+
+    Parameters
+    ----------
+    X, Y, rows, shifts
+        As of `sums`.
+
+    Returns
+    -------
+    dict
+        "xy", "xx" and "yy".
+    """
+    pairs = {"xy": (X, Y, shifts), "xx": (X, X, shifts[:1] * 2), "yy": (Y, Y, shifts[1:] * 2)}
+    return {name: sums(A, B, rows, shift) for name, (A, B, shift) in pairs.items()}
+
+
+def without(whole: dict[str, Sums], part: dict[str, Sums]) -> dict[str, Sums]:
+    """`pair_sums` over the rows of the whole that are not those of a part of it."""
+    return {name: whole[name].without(part[name]) for name in whole}
 
 
 def hsic(s: Sums) -> float:
@@ -151,21 +178,15 @@ def similarity(X: np.ndarray, Y: np.ndarray, *, seed: int = 0) -> Similarity:
         return Similarity(None, None, largest, None, None)
     order = rng.permutation(n)
     groups = np.array_split(order, GROUPS)
-    pairs = {"xy": (X, Y, shifts), "xx": (X, X, shifts[:1] * 2), "yy": (Y, Y, shifts[1:] * 2)}
-    whole = {name: sums(A, B, order, shift) for name, (A, B, shift) in pairs.items()}
+    whole = pair_sums(X, Y, order, shifts)
     left_out = []
     for group in groups:  # whose sums are not kept
-        rest = {
-            name: whole[name].without(sums(A, B, group, shift))
-            for name, (A, B, shift) in pairs.items()
-        }
-        left_out.append((_cka(rest), _procrustes(rest)))
-    few = {name: sums(A, B, largest, shift) for name, (A, B, shift) in pairs.items()}
-    without = {name: whole[name].without(few[name]) for name in pairs}
+        rest = without(whole, pair_sums(X, Y, group, shifts))
+        left_out.append((cka(rest), _procrustes(rest)))
     permuted = sums(X, Y[rng.permutation(n)], np.arange(n), shifts)
     return Similarity(
-        jackknife(_cka(whole), [each for each, _ in left_out]),
-        _cka(without),
+        jackknife(cka(whole), [each for each, _ in left_out]),
+        cka(without(whole, pair_sums(X, Y, largest, shifts))),
         largest,
         jackknife(_procrustes(whole), [each for _, each in left_out]),
         _procrustes({**whole, "xy": permuted}),
@@ -181,8 +202,8 @@ def _squared_lengths(X: np.ndarray, shift: np.ndarray) -> np.ndarray:
     return lengths
 
 
-def _cka(s: dict[str, Sums]) -> float | None:
-    """Of sums of the three pairs; None where no variance is left after debiasing."""
+def cka(s: dict[str, Sums]) -> float | None:
+    """Debiased CKA of `pair_sums`; None where no variance is left after debiasing."""
     first, second = hsic(s["xx"]), hsic(s["yy"])
     return None if min(first, second) <= 0 else hsic(s["xy"]) / float(np.sqrt(first * second))
 

@@ -22,6 +22,11 @@ METRICS = {  # what to say of a study's metric
 }
 
 
+def space_of(layer: str) -> str:
+    """The space of the pooled output of a layer within the network."""
+    return f"features of {layer}"
+
+
 class Measure(NamedTuple):
     """How to read a measure."""
 
@@ -150,6 +155,12 @@ MEASURES_OF_CHANGE: dict[str, Measure] = {
     "cka_without_largest": Measure(
         "CKA without ten rows", "", "those of largest squared length before times after"
     ),
+    "cka_above_halfway": Measure(
+        "CKA above halfway",
+        "",
+        "CKA of a block less the mean of 1 and that of the last block: above 0 where less than "
+        "half of what fine-tuning did to the last block has been done; paired jackknife",
+    ),
     "procrustes": Measure(
         "Procrustes distance",
         "",
@@ -167,7 +178,7 @@ def row_of(space: str, split: str, measure: str, value: Estimate | float | None)
     Parameters
     ----------
     space : str
-        `FEATURES`, `COSINE` or a method.
+        `FEATURES`, `COSINE`, `space_of` a layer, or a method.
     split : str
         "test", "train" or "all".
     measure : str

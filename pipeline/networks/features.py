@@ -168,7 +168,22 @@ def tap(model: keras.Model, *layers: str) -> keras.Model:
             )
         else:
             output = model.get_layer(layer).output
-        if output.ndim == 4:
-            output = keras.layers.GlobalAveragePooling2D(dtype="float32", name=FEATURES)(output)
-        outputs.append(output)
+        outputs.append(pool(output, name=FEATURES))
     return keras.Model(model.input, outputs)
+
+
+def pool(output: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
+    """Average a feature map (n, h, w, d) over its positions, in float32; all else stays as it is.
+
+    Parameters
+    ----------
+    output : KerasTensor
+        Of a layer.
+    name : str
+        Of the layer that averages.
+    """
+    import keras
+
+    if output.ndim != 4:
+        return output
+    return keras.layers.GlobalAveragePooling2D(dtype="float32", name=name)(output)

@@ -145,7 +145,7 @@ def _warnings(found: Backbone) -> Iterator[str]:
     contexts = [
         found.context,
         *(layout for layouts in found.layouts.values() for layout in layouts.values()),
-        *(found.before, found.after, found.change),
+        *(found.before, found.after, found.change, found.depth or {}),
     ]
     said = (sentence for each in contexts for sentence in each.get("warnings") or [] if sentence)
     for sentence in dict.fromkeys(said):

@@ -50,6 +50,8 @@ class Backbone:
         As of `FinetuneResult`: images, batch_size, epochs, steps.
     pixels : (n, h, w, c) uint8 array, optional
         The images, for thumbnails; without them there are none.
+    depth : mapping, optional
+        What `measure_depth` returned.
     controls : Controls
         Fine-tunings by other seeds, and random weights.
     own_claims : sequence of OwnClaim
@@ -70,6 +72,7 @@ class Backbone:
     panels: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     training: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     pixels: np.ndarray | None = None
+    depth: Mapping[str, Any] | None = None
     controls: Controls = field(default_factory=Controls)
     own_claims: Sequence[OwnClaim] = ()
 
@@ -81,6 +84,7 @@ class Backbone:
             self.after["measures"],
             self.change["measures"],
             self.controls.others,
+            (self.depth or {}).get("measures", ()),
         )
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.methods.registry import METHODS
+from pipeline.report.depth import depth_text
 from pipeline.report.findings import Backbone
 
 
@@ -20,6 +21,7 @@ def methods_text(backbones: Sequence[Backbone]) -> str:
         "Before and after were compared by the overlap of exact "
         "neighbourhoods, debiased linear CKA (Kornblith et al. 2019; Nguyen et al. 2021) and "
         "Procrustes distance (Ding et al. 2021), with jackknife intervals over 20 groups.",
+        *depth_text(first.depth),
         "The intrinsic dimension is that of TwoNN (Facco et al. 2017).",
         "Layouts are described by neighbours kept (Lee & Verleysen 2009), R_NX (Lee et al. 2015), "
         "trustworthiness and continuity (Venna & Kaski 2001), stress-1 (Kruskal 1964) and Shepard "

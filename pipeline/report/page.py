@@ -16,6 +16,7 @@ from pipeline.measures.table import MEASURES
 from pipeline.report import plots
 from pipeline.report.alarms import alarms
 from pipeline.report.density import distance_plots
+from pipeline.report.depth import depth_section
 from pipeline.report.diagnostics import diagnostics
 from pipeline.report.findings import Backbone
 from pipeline.report.galleries import data_url, galleries, picture_of
@@ -39,6 +40,7 @@ SECTIONS: dict[str, Callable[[Backbone], Any]] = {
         "classes": data_url(found.classes) if found.classes else None,
     },
     "measures": lambda found: before_after(found.evidence),
+    "depth": lambda found: depth_section(found.depth),
     "classes": classes_section,
     "groups": lambda found: groups_section(found.change, found.images, picture_of(found)),
     "galleries": galleries,

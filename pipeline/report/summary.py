@@ -134,8 +134,9 @@ def tabulate_measures(measured: Iterable[Measured]) -> pd.DataFrame:
     -------
     DataFrame
         Columns dataset, backbone, weights, seed (of fine-tuning), stage, metric; space
-        ("features", "features, cosine" or a method), split ("test", "train" or "all"), measure,
-        value, low and high, the ends of the 95 % interval, empty where there is none.
+        ("features", "features, cosine", "features of" a layer, or a method), split ("test", "train"
+        or "all"), measure, value, low and high, the ends of the 95 % interval, empty where there is
+        none.
     """
     import pandas as pd
 
@@ -144,6 +145,8 @@ def tabulate_measures(measured: Iterable[Measured]) -> pd.DataFrame:
         [
             {
                 **{key: context.get(key) for key in SHARED},
+                # Rows of `measure_depth` have a stage of their own.
+                **({"stage": row["stage"]} if "stage" in row else {}),
                 **{column: row.get(column) for column in columns},
             }
             for context, measures in measured

@@ -109,6 +109,7 @@ TABLES: dict[str, Callable[[Backbone], Sequence[Mapping[str, Any]] | pd.DataFram
     "errors": test_errors,
     "images": most_changed,
     "training": lambda found: [] if found.history is None else found.history,
+    "depth": lambda found: (found.depth or {}).get("measures", []),
     "controls": lambda found: controls(found).get("rows", []),
     "groups": lambda found: group_rows(found.change),
     "r_nx": _r_nx,

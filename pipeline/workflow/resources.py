@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import Study
-from pipeline.measures.resources import change_memory, quality_memory
+from pipeline.measures.resources import change_memory, depth_memory, quality_memory
 from pipeline.methods.embed import adapt
 from pipeline.methods.engine import Engine
 from pipeline.methods.registry import METHODS, engine_name
 from pipeline.neighbors.graph import memory_needed
+from pipeline.networks.blocks import BLOCKS
 from pipeline.runtime.device import planned_device
 from pipeline.workflow.commands import split_options
 
@@ -77,6 +78,13 @@ class StudyResources:
         """Megabytes of before against after."""
         return _megabytes(change_memory(*shape(input.after)))
 
+    def depth_memory(self, wildcards: Any, input: Any) -> int:
+        """Megabytes of the depth profile of a backbone."""
+        n, *_ = shape(input.images)
+        alpha = max(self._study.backbones[wildcards.backbone].alpha, 1)  # outputs do not shrink
+        widths = [math.ceil(alpha * width) for width in BLOCKS[wildcards.backbone].values()]
+        return _megabytes(depth_memory(n, widths))
+
     def embed_threads(self, wildcards: Any, input: Any) -> int:
         """Cores of a layout: one where more would idle, so that several are computed at a time."""
         engine, n, d, params = self._embed(wildcards.method, input)
@@ -108,8 +116,8 @@ class StudyResources:
         return engine, n, d, params
 
 
-def shape(features: str) -> tuple[int, int]:
-    """Points and features of a file, (1, 1) as long as it is not there.
+def shape(features: str) -> tuple[int, ...]:
+    """Points and features of a file, or the shape of images, (1, 1) as long as it is not there.
 
     Snakemake asks once more when the input of a job is there.
     """

@@ -135,6 +135,16 @@ FILES = {
             "pipeline/measures", "change classes groups intervals overlap similarity table votes"
         ),
     ],
+    "depth": [
+        *INFERENCE,
+        *GRAPH,
+        "pipeline/images/subset.py",
+        "pipeline/networks/blocks.py",
+        *_modules(
+            "pipeline/measures",
+            "classes depth intervals overlap probe similarity table votes",
+        ),
+    ],
     "figure": [
         *_modules("pipeline/measures", "accuracy intervals table"),
         *_modules(
@@ -154,8 +164,8 @@ FILES = {
         ),
         *_modules(
             "pipeline/report",
-            "alarms bars controls density diagnostics findings galleries glance groups headline"
-            " methods_text mixing page plots provenance relative tables",
+            "alarms bars controls density depth diagnostics findings galleries glance groups"
+            " headline methods_text mixing page plots provenance relative tables",
         ),
         *_templates(
             "definitions.html macros.html methods.html page.html provenance.html runtimes.html"
@@ -163,9 +173,9 @@ FILES = {
         ),
         *_templates(
             "sections/claims.html sections/classes.html sections/controls.html"
-            " sections/curves.html sections/diagnostics.html sections/distances.html"
-            " sections/galleries.html sections/glance.html sections/groups.html"
-            " sections/layouts.html sections/measures.html"
+            " sections/curves.html sections/depth.html sections/diagnostics.html"
+            " sections/distances.html sections/galleries.html sections/glance.html"
+            " sections/groups.html sections/layouts.html sections/measures.html"
         ),
     ],
 }

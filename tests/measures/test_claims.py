@@ -15,7 +15,7 @@ from pipeline.measures.evidence import (
 )
 from pipeline.measures.intervals import Estimate, share
 from pipeline.measures.own_claims import OwnClaim, judge_own
-from pipeline.measures.table import FEATURES, row_of
+from pipeline.measures.table import FEATURES, row_of, space_of
 
 BEFORE = {FEATURES: 0.6, "pca": 0.3, "mds": 0.3, "lle": 0.3, "tsne": 0.5, "isomap": 0.4}
 AFTER = {FEATURES: 0.97, "pca": 0.8, "mds": 0.85, "lle": 0.7, "tsne": 0.96, "isomap": 0.93}
@@ -31,6 +31,7 @@ DISTINCT = "After fine-tuning, t-SNE and Isomap are the most distinct"
 LESS_COMPACT = "PCA and MDS improve, but stay less compact"
 SEPARABLE = "The features become more linearly separable"
 AS_MUCH = "Test images gain as much as training images"
+NEAR_OUTPUT = "The change lies near the output"
 LLE_VARIES = "LLE varies most across backbones"
 
 
@@ -64,8 +65,8 @@ def answer(claim, *evidence, **more):
     return pick(judge(Evidence(*evidence, **more)), claim).answer
 
 
-def answers(*evidence):
-    return {verdict.claim: verdict.answer for verdict in judge(Evidence(*evidence))}
+def answers(*evidence, **more):
+    return {verdict.claim: verdict.answer for verdict in judge(Evidence(*evidence, **more))}
 
 
 CLEAR_BEFORE = accuracies(BEFORE, probe=0.8, loose=LOOSE)
@@ -81,7 +82,8 @@ def test_newcombes_interval_is_that_of_his_paper():
 
 
 def test_a_clear_case_supports_every_claim():
-    found = answers(CLEAR_BEFORE, CLEAR_AFTER, gains(0.37, 0.37, margin=0.005))
+    depth = profile(1, 0.99, 0.3)
+    found = answers(CLEAR_BEFORE, CLEAR_AFTER, gains(0.37, 0.37, margin=0.005), depth=depth)
     assert set(found.values()) == {SUPPORTED}
     assert len(found) == len(CLAIMS)
 
@@ -110,7 +112,8 @@ def test_identical_features_are_inconclusive_in_every_change():
 def test_few_images_leave_all_open():
     before = accuracies(BEFORE, probe=0.8, loose=TIGHT, n=12)
     after = accuracies(AFTER, probe=0.9, loose={name: v - 0.1 for name, v in TIGHT.items()}, n=12)
-    found = answers(before, after, gains(0.37, 0.37, margin=0.4))
+    depth = profile(0.9, 0.6, 0.3, margin=0.4)
+    found = answers(before, after, gains(0.37, 0.37, margin=0.4), depth=depth)
     found.pop(next(claim for claim in found if claim.startswith(OVERLAP)))
     assert set(found.values()) == {INCONCLUSIVE}
 
@@ -222,3 +225,40 @@ def test_an_own_claim_of_a_number_without_interval_and_of_one_that_is_not_there(
     assert judge_own(claim, Evidence([], rows, [])).answer == NOT_SUPPORTED
     assert judge_own(claim._replace(split="train"), Evidence([], rows, [])).answer == SUPPORTED
     assert judge_own(claim, Evidence(rows, [], [])).answer == NOT_APPLICABLE
+
+
+def profile(*values, margin=0.01):
+    """Rows of a depth profile with these CKAs, from the input to the output."""
+    rows = [
+        row_of(space_of(f"layer {i}"), "all", "cka", Estimate(c, c - margin, c + margin))
+        for i, c in enumerate(values)
+    ]
+    for i, c in enumerate(values[:-1]):
+        above = c - (1 + values[-1]) / 2
+        estimate = Estimate(above, above - margin, above + margin)
+        rows.append(row_of(space_of(f"layer {i}"), "all", "cka_above_halfway", estimate))
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("values", "margin", "expected"),
+    [
+        ((1, 0.99, 0.97, 0.9, 0.6, 0.3), 0.01, SUPPORTED),
+        ((0.9, 0.6, 0.5, 0.4, 0.3, 0.3), 0.01, NOT_SUPPORTED),  # lost near the input
+        ((1, 0.3, 0.97, 0.9, 0.9, 0.3), 0.01, NOT_SUPPORTED),  # in one early block
+        ((1, 0.99, 0.97, 0.66, 0.6, 0.3), 0.02, INCONCLUSIVE),
+        ((1, 1, 1, 1), 0.0, INCONCLUSIVE),  # nothing changed
+        ((1, 1, 1, 0.2, 0.3, 0.3), 0.01, NOT_SUPPORTED),  # the fourth of six is early
+        ((1, 1, 1, 0.9, 0.2, 0.3), 0.01, SUPPORTED),  # the fifth is not
+    ],
+)
+def test_a_change_near_the_output_spares_the_first_two_thirds(values, margin, expected):
+    found = Evidence([], [], [], depth=profile(*values, margin=margin))
+    verdict = pick(judge(found), NEAR_OUTPUT)
+    assert verdict.answer == expected
+    assert f"{values[-1]:.3f} in block {len(values)}" in verdict.numbers
+
+
+def test_an_undefined_profile_decides_nothing():
+    rows = [row_of(space_of(f"layer {i}"), "all", "cka", None) for i in range(3)]
+    assert answer(NEAR_OUTPUT, [], [], [], depth=rows) == NOT_APPLICABLE

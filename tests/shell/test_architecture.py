@@ -38,7 +38,7 @@ STEPS = {
     "networks": {"backbone", "finetune", "features"},
     "neighbors": {"graph"},
     "methods": {"embed"},
-    "measures": {"quality", "change"},
+    "measures": {"quality", "change", "depth"},
     "drawing": {"figure"},
     "report": {"summary", "runtimes", "report"},
 }

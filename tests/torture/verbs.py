@@ -72,6 +72,13 @@ ARGUMENTS: dict[str, dict[str, Value]] = {
         "--measures": "{here}/change.json",
         "--out": "{here}/change.parquet",
     },
+    "depth": {
+        "--before": "{base}/model.keras",
+        "--after": "{base}/model.keras",
+        "--images": "{base}/images.npy",
+        "--table": "{base}/images.parquet",
+        "--out": "{here}/depth.json",
+    },
     "figure": {
         "--layout": ["{base}/pca.parquet"],
         "--quality": ["{base}/quality.json"],
@@ -98,11 +105,12 @@ FILES = {
     "embed": ["--features", "--graph", "--table"],
     "quality": ["--layout", "--features", "--graph", "--table"],
     "change": ["--before", "--after", "--graph-before", "--table", "--predictions"],
+    "depth": ["--before", "--after", "--images", "--table"],
     "figure": ["--layout", "--quality", "--predictions"],
     "summary": ["--quality"],
     "runtimes": ["--artefact"],
 }
-NEED_KERAS = {"backbone", "finetune", "features"}
+NEED_KERAS = {"backbone", "finetune", "features", "depth"}
 STUDY = {
     "study": "tortured",
     "dataset": {"source": "digits", "subset": 100},

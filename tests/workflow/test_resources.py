@@ -49,3 +49,17 @@ def test_memory_is_that_of_the_parameters_that_few_points_allow(tmp_path):
 def test_more_threads_than_any_machine_has_are_refused():
     with pytest.raises(InputError, match=r"--threads is 1,025 .* at most 1,024"):
         set_up_process("cpu", MOST_THREADS + 1)
+
+
+def test_a_depth_profile_has_room_for_its_sums_and_its_sample(tmp_path):
+    np.save(tmp_path / "images.npy", np.zeros((40_000, 1, 1, 1), np.uint8))
+    backbones = {"VGG16": None, "MobileNetV2": {"alpha": 1.4}}
+    resources = StudyResources(parse_config({**STUDY, "backbones": backbones}), 4, {})
+    given = SimpleNamespace(images=str(tmp_path / "images.npy"))
+    for name, widest, total in (("VGG16", 512, 1472), ("MobileNetV2", 1792, 2834)):
+        job = SimpleNamespace(backbone=name)
+        least = 3 * 8 * widest**2 + 2 * 4 * 10_000 * total
+        found = resources.depth_memory(job, given)
+        assert 1e6 * found > least + 2e9  # of TensorFlow and the networks
+        assert found < 8000
+        assert resources.depth_memory(job, SimpleNamespace(images="not there yet.npy")) < found

@@ -19,7 +19,7 @@ EXEMPT = (
     "pipeline/methods/engine.py",
     "kernels/oom.py",
 )
-STEPS = {
+STEPS: dict[str, str | tuple[str, ...]] = {
     "dataset": "pipeline.images.dataset",
     "pair": "pipeline.images.pair",
     "backbone": "pipeline.networks.backbone",
@@ -28,6 +28,7 @@ STEPS = {
     "graph": "pipeline.neighbors.graph",
     "quality": "pipeline.measures.quality",
     "change": "pipeline.measures.change",
+    "depth": ("pipeline.measures.depth", "pipeline.networks.blocks"),
     "figure": "pipeline.drawing.figure",
     "summary": "pipeline.report.summary",
     "runtimes": "pipeline.report.runtimes",

@@ -83,7 +83,7 @@ def test_two_runs_in_a_folder_do_not_meet(tmp_path):
 
 def test_a_dry_run_says_what_would_run(tmp_path):
     write(tmp_path / "tiny.yaml", TINY)
-    assert study(tmp_path, "--dry-run").startswith("tiny: 18 jobs would run: ")
+    assert study(tmp_path, "--dry-run").startswith("tiny: 19 jobs would run: ")
     assert not (tmp_path / "results").exists()
 
 

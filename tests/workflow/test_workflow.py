@@ -42,8 +42,8 @@ def size(picture):
 
 def test_a_line_a_step_and_at_the_end_where_to_look(first_run):
     folder, output = first_run
-    steps = re.findall(r"^\[ *(\d+)/18\] (\w+)", output, re.MULTILINE)
-    assert [int(number) for number, _ in steps] == list(range(1, 19))
+    steps = re.findall(r"^\[ *(\d+)/19\] (\w+)", output, re.MULTILINE)
+    assert [int(number) for number, _ in steps] == list(range(1, 20))
     assert {name for _, name in steps} >= {"dataset", "finetune", "embed", "quality", "figure"}
     assert "left" in output
     *_, last = output.split("tiny: done in ")
@@ -97,7 +97,7 @@ def test_the_tables_have_a_row_a_layout_and_a_row_a_job(study):
     assert set(measures["split"]) == {"test", "train", "all"}
     times = pd.read_csv(study / "results/tiny/runtimes.csv", keep_default_na=False)
     steps = ["dataset", "backbone", "finetune", "features", "features", "graph", "graph"]
-    steps += ["embed"] * 4 + ["quality"] * 2 + ["change", "figure", "summary"]
+    steps += ["embed"] * 4 + ["quality"] * 2 + ["change", "figure", "depth", "summary"]
     assert list(times["step"]) == steps
     assert (times["seconds"] > 0).all()
     assert (times["cpu_seconds"] > 0).all()
@@ -150,7 +150,7 @@ def test_a_parameter_of_one_method_re_runs_that_method_only(study):
     [
         ("pipeline/methods/pca/scikit_learn.py", {"embed": 2, **AFTER_EMBED}),
         ("kernels/cpu/squared_pairs.py", {"embed": 2, **AFTER_EMBED}),  # of Isomap
-        ("kernels/cuda/knn.cu", {"graph": 2, "embed": 4, "change": 1, **AFTER_EMBED}),
+        ("kernels/cuda/knn.cu", {"graph": 2, "embed": 4, "change": 1, "depth": 1, **AFTER_EMBED}),
         ("pipeline/drawing/palette.py", {"figure": 1, "runtimes": 1, "report": 1}),
         ("pipeline/report/summary.py", {"summary": 1, "runtimes": 1, "report": 1}),
         ("pipeline/runtime/log.py", {}),

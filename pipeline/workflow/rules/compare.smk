@@ -1,5 +1,5 @@
 IMAGES = ["<results>/images.npy"] if STUDY.compare.images else []
-OF_TRAINING, PREDICTIONS, BEGINNING = [], [], [TABLE]
+OF_TRAINING, PREDICTIONS, DEPTH, BEGINNING = [], [], [], [TABLE]
 
 
 rule pair:

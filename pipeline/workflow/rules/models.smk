@@ -1,4 +1,4 @@
-OF_TRAINING, PREDICTIONS = [], []
+OF_TRAINING, PREDICTIONS, DEPTH = [], [], []
 BEGINNING = [*IMAGES, *expand(FEATURES, backbone=STUDY.names, stage=STAGES)]
 MODELS = {"before": STUDY.compare.before_model, "after": STUDY.compare.after_model}
 

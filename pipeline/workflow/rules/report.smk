@@ -58,6 +58,7 @@ rule summary:
         quality=expand(rules.quality.output.artefact, backbone=STUDY.names, stage=STAGES),
         change=expand(rules.change.output.measures, backbone=STUDY.names),
         controls=MEASURED_CONTROLS,
+        depth=DEPTH,
         code=sources("summary"),
     output:
         artefact=report(
@@ -75,7 +76,10 @@ rule summary:
         mem_mb=1000,
     params:
         options=lambda wildcards, input: flags(
-            quality=input.quality, change=input.change, control=input.controls
+            quality=input.quality,
+            change=input.change,
+            depth=input.depth,
+            control=input.controls,
         ),
     shell:
         verb("summary", "--measures {output.measures:q}")
@@ -100,6 +104,7 @@ rule runtimes:
                 [rules.change.output.artefact, rules.figure.output.artefact],
                 backbone=STUDY.names,
             ),
+            *DEPTH,
             rules.summary.output.artefact,
             *CONTROLS,
         ],
@@ -128,6 +133,7 @@ rule report:
         changes=expand(rules.change.output.artefact, backbone=STUDY.names),
         quality=expand(rules.quality.output.artefact, backbone=STUDY.names, stage=STAGES),
         controls=MEASURED_CONTROLS,
+        depth=DEPTH,
         images=IMAGES,
         runtimes=rules.runtimes.output.artefact,
         code=sources("report"),
