@@ -17,6 +17,7 @@ STEPS = (
     "embed",
     "quality",
     "change",
+    "depth",
     "figure",
     "summary",
 )
