@@ -18,6 +18,7 @@ STEPS = (
     "embed",
     "quality",
     "change",
+    "depth",
     "figure",
     "summary",
 )

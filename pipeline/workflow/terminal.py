@@ -26,6 +26,7 @@ MINUTES = {
     "embed": 0.7,
     "quality": 2.0,
     "change": 1.0,
+    "depth": 2.5,
     "figure": 0.4,
 }
 KNOWN = 0.1  # of the work, from which on what is left can be guessed

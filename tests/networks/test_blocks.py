@@ -53,10 +53,10 @@ def small(factor=1.0, *, name="mine", flat=False):
     keras.utils.set_random_seed(0)
     images = keras.Input((8, 8, 1), dtype="uint8")
     x = keras.layers.Rescaling(1 / 255, name="rescaled")(images)
-    x = keras.layers.ZeroPadding2D(1, name="padded")(x)
     x = keras.layers.Conv2D(4, 3, activation="relu", name="stem")(x)
     y = keras.layers.Conv2D(4, 3, padding="same", name="within")(x)
     x = keras.layers.Add(name="sum")([x, y * factor])
+    x = keras.layers.ZeroPadding2D(2, name="padded")(x)
     x = keras.layers.Conv2D(6, 3, strides=2, activation="relu", name="last")(x)
     if flat:
         x = keras.layers.Flatten()(x)

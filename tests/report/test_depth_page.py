@@ -72,6 +72,9 @@ def test_curves_stand_where_the_values_are(profile):
     for at, value in zip(cka, values, strict=True):
         clipped = max(value, 0)
         assert at == pytest.approx(ticks["0"] + clipped * (ticks["1"] - ticks["0"]), abs=0.1)
+    assert section["split"] == "test"
+    splits = {row["split"] for block in section["blocks"] for row in block["cells"][1:]}
+    assert splits == {"test"}
     probes = [(b["cells"][2]["stage"], b["cells"][3]["stage"]) for b in section["blocks"]]
     assert set(probes) == {("before", "after")}
 

@@ -1,11 +1,14 @@
 """Does the verb compare two networks block by block, and refuse what does not belong together?"""
 
+import shutil
+
 import keras
 import pandas as pd
 import pytest
 from test_cli import sentence, tunescope
 
 from pipeline import artefacts, store
+from pipeline.cli import _depth_profile
 
 
 def network(seed, *, width=4):
@@ -62,6 +65,19 @@ def test_two_networks_are_compared_block_by_block(folder):
     assert set(probes["stage"]) == {"before", "after"}
     assert set(table[table["measure"] == "cka"]["stage"]) == {"change"}
     assert set(table["backbone"]) == {"mine"}
+
+
+def test_a_profile_of_other_networks_is_left_out_of_the_page_and_said(folder, tmp_path, caplog):
+    made = {"step": "depth", "inputs": [folder / "before.keras", folder / "after.keras"]}
+    store.save_json(tmp_path / "depth.json", {"k": 15, "measures": [], "warnings": []}, made)
+    (tmp_path / "after").mkdir()
+    for name, found in (("after.keras", True), ("wide.keras", False)):
+        for suffix in ("", ".json"):
+            shutil.copy(folder / f"{name}{suffix}", tmp_path / f"after/model.keras{suffix}")
+        assert (_depth_profile(tmp_path) is not None) == found
+    assert "no depth profile" in caplog.text
+    assert "was not made from" in caplog.text
+    assert _depth_profile(folder / "nothing here") is None
 
 
 def test_networks_of_another_width_are_refused(folder):

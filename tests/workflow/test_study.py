@@ -87,6 +87,11 @@ def test_a_dry_run_says_what_would_run(tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+def test_a_study_without_a_depth_profile_plans_none(tmp_path):
+    write(tmp_path / "tiny.yaml", {**TINY, "depth": False})
+    assert study(tmp_path, "--dry-run").startswith("tiny: 18 jobs would run: ")
+
+
 def test_further_arguments_are_snakemakes(tmp_path):
     write(tmp_path / "tiny.yaml", TINY)
     study(tmp_path, "--dry-run", "--printshellcmds")

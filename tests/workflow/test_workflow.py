@@ -97,7 +97,7 @@ def test_the_tables_have_a_row_a_layout_and_a_row_a_job(study):
     assert set(measures["split"]) == {"test", "train", "all"}
     times = pd.read_csv(study / "results/tiny/runtimes.csv", keep_default_na=False)
     steps = ["dataset", "backbone", "finetune", "features", "features", "graph", "graph"]
-    steps += ["embed"] * 4 + ["quality"] * 2 + ["change", "figure", "depth", "summary"]
+    steps += ["embed"] * 4 + ["quality"] * 2 + ["change", "depth", "figure", "summary"]
     assert list(times["step"]) == steps
     assert (times["seconds"] > 0).all()
     assert (times["cpu_seconds"] > 0).all()
