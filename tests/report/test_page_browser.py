@@ -19,6 +19,8 @@ REQUIRED = "TUNESCOPE_TEST_BROWSER"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 FILES = np.array([f"猫/<img src=x onerror=alert({i})>'\".png" for i in range(N)], dtype=object)
 
+NAMES = (*HOSTILE, *(f"class number {i}" for i in range(9)))  # wider than a narrow screen
+
 
 def test_a_browser_is_there_where_it_must_be():
     if os.environ.get(REQUIRED):
@@ -36,6 +38,8 @@ def address(tmp_path_factory):
     found = found_of(
         blobs(1.5),
         blobs(9, seed=1),
+        names=NAMES,
+        n_classes=len(NAMES),
         wrong=[0, 4],
         files=FILES,
         context={"dataset": "</title><script>alert(2)</script>", "weights": "<b>weights"},
