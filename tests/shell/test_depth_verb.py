@@ -8,7 +8,7 @@ import pytest
 from test_cli import sentence, tunescope
 
 from pipeline import artefacts, store
-from pipeline.cli import _depth_profile
+from pipeline.results import _depth_profile
 
 
 def network(seed, *, width=4):

@@ -12,7 +12,7 @@ from pipeline.workflow.sources import FILES, ROOT, digest, sources
 EXEMPT = (
     "pipeline/runtime/",
     "pipeline/artefacts.py",
-    "pipeline/cli.py",
+    "pipeline/cli/",
     "pipeline/store.py",
     "pipeline/errors.py",
     "pipeline/methods/registry.py",

@@ -154,7 +154,7 @@ def test_a_parameter_of_one_method_re_runs_that_method_only(study):
         ("pipeline/drawing/palette.py", {"figure": 1, "runtimes": 1, "report": 1}),
         ("pipeline/report/summary.py", {"summary": 1, "runtimes": 1, "report": 1}),
         ("pipeline/runtime/log.py", {}),
-        ("pipeline/cli.py", {}),
+        ("pipeline/cli/measures.py", {}),
         ("pipeline/methods/isomap/resources.py", {}),
     ],
 )

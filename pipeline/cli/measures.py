@@ -1,0 +1,192 @@
+"""Verbs that measure: features and layouts, before against after, block by block."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline import artefacts, store
+from pipeline.cli.inputs import given_features, given_graph
+from pipeline.cli.options import Images, Metric, Seed, Table
+from pipeline.cli.program import app
+from pipeline.errors import InputError
+from pipeline.runtime.log import log
+from pipeline.runtime.run import record
+
+
+@app.command()
+def quality(
+    context: typer.Context,
+    features: Annotated[Path, typer.Option(help="The features that were laid out.")],
+    out: Annotated[Path, typer.Option(help="Measures to write, .json.")],
+    layout: Annotated[
+        list[Path] | None,
+        typer.Option(help="Layouts of these features, with labels; repeat for each."),
+    ] = None,
+    graph: Annotated[Path | None, typer.Option(help="Their graph; computed if left out.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="Table of the images, for the linear probe.")
+    ] = None,
+    n_neighbors: Annotated[int, typer.Option(min=1, help="Neighbours that count.")] = 15,
+    metric: Metric = "euclidean",
+) -> None:
+    """Measure features, and how well layouts of them separate the classes and keep neighbours."""
+    from pipeline.measures.quality import Laid, measure_layouts
+
+    layouts = layout or []
+    if not layouts and table is None:
+        raise InputError("there is nothing to measure: give --layout, or --table for its classes")
+    inputs = [path for path in (*layouts, features, graph, table) if path is not None]
+    artefacts.check_output(out, [".json"], inputs=inputs)
+    options = {"n_neighbors": n_neighbors, "metric": metric}
+    with record("quality", context.obj, inputs, options) as made:
+        paths = _by_method(layouts)
+        points = given_features(features, metric)
+        for path in layouts:
+            artefacts.check_made_from(path, features)
+            artefacts.check_same_metric(path, metric)
+        if table:
+            artefacts.check_same_images(features, table)
+        known = store.load_table(table, points=len(points)) if table else None
+        laid_out = {method: store.load_labelled_layout(path) for method, path in paths.items()}
+        measures = measure_layouts(
+            {
+                method: Laid(each.rows, each.xy, each.classes, each.split)
+                for method, each in laid_out.items()
+            },
+            features=points,
+            graph=given_graph(graph, features, len(points), metric),
+            labels=None if known is None else known.classes,
+            split=None if known is None else known.parts,
+            k=n_neighbors,
+            cosine=metric != "cosine",
+            device=context.obj,
+        )
+        made["context"] = {
+            **artefacts.context(features),
+            "metric": metric,
+            "layouts": {method: artefacts.context(path) for method, path in paths.items()},
+        }
+        if known is not None:
+            measures["classes"] = list(known.class_names)  # in the order of the mixing matrices
+    store.save_json(out, measures, made)
+
+
+def _by_method(layouts: list[Path]) -> dict[str, Path]:
+    """The layouts of one feature set, each by another method."""
+    paths: dict[str, Path] = {}
+    for path in layouts:
+        method = store.method_of(path)
+        if method in paths:
+            raise InputError(f"{paths[method]} and {path} are both by {method}: give one of them")
+        paths[method] = path
+    return paths
+
+
+@app.command()
+def change(
+    context: typer.Context,
+    before: Annotated[Path, typer.Option(help="Features before fine-tuning, .npy.")],
+    after: Annotated[Path, typer.Option(help="Those of the same images after it, .npy.")],
+    table: Table,
+    out: Annotated[Path, typer.Option(help="What changed, a row an image, .parquet.")],
+    measures: Annotated[Path, typer.Option(help="What changed as a whole and by class, .json.")],
+    graph_before: Annotated[
+        Path | None, typer.Option(help="Graph of the features before; computed if left out.")
+    ] = None,
+    graph_after: Annotated[
+        Path | None, typer.Option(help="Graph of the features after; computed if left out.")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Predictions of the fine-tuned network.")
+    ] = None,
+    n_neighbors: Annotated[int, typer.Option(min=1, help="Neighbours that count.")] = 15,
+    metric: Metric = "euclidean",
+    seed: Seed = 0,
+) -> None:
+    """Compare the features of each image before and after fine-tuning."""
+    from pipeline.measures.change import measure_change
+
+    given = (before, after, table, graph_before, graph_after, predictions)
+    inputs = [path for path in given if path is not None]
+    artefacts.check_output(out, [".parquet"], inputs=inputs)
+    artefacts.check_output(measures, [".json"], inputs=inputs, option="--measures")
+    options = {"n_neighbors": n_neighbors, "metric": metric, "seed": seed}
+    with record("change", context.obj, inputs, options) as made:
+        features = [given_features(path, metric) for path in (before, after)]
+        for path in (before, after):
+            artefacts.check_same_images(path, table)
+        known = store.load_table(table)
+        head = store.load_predictions(predictions, known) if predictions else {}
+        found = measure_change(
+            *features,
+            labels=known.classes,
+            split=known.parts,
+            graphs=(
+                given_graph(graph_before, before, len(features[0]), metric),
+                given_graph(graph_after, after, len(features[1]), metric),
+            ),
+            wrong=store.is_wrong(head, known),
+            k=n_neighbors,
+            seed=seed,
+            device=context.obj,
+        )
+        made["context"] = {
+            **artefacts.shared_context([before, after]),
+            "seed": artefacts.context(after).get("seed"),
+            "metric": metric,
+            "stage": "change",
+        }
+    store.save_json(measures, store.describe_change(found, known), made)
+    store.save_change(out, found, known, head, made)
+
+
+@app.command()
+def depth(
+    context: typer.Context,
+    before: Annotated[Path, typer.Option(help="Model before fine-tuning, .keras.")],
+    after: Annotated[Path, typer.Option(help="The same model after it, .keras.")],
+    images: Images,
+    table: Table,
+    out: Annotated[Path, typer.Option(help="Measures of each block to write, .json.")],
+    n_neighbors: Annotated[int, typer.Option(min=1, help="Neighbours that count.")] = 15,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images per batch; default what suits the device.")
+    ] = None,
+    metric: Metric = "euclidean",
+    seed: Seed = 0,
+) -> None:
+    """Compare the features of each block of a network before and after fine-tuning."""
+    from pipeline.measures.depth import measure_depth
+    from pipeline.networks.blocks import pooled_blocks, shared_blocks
+
+    inputs = [before, after, images, table]
+    artefacts.check_output(out, [".json"], inputs=inputs)
+    artefacts.check_same_images(images, table)
+    options: dict[str, Any] = {
+        **{"n_neighbors": n_neighbors, "batch_size": batch_size},
+        **{"metric": metric, "seed": seed},
+    }
+    with record("depth", context.obj, inputs, options) as made:
+        pixels = store.load_images(images)
+        known = store.load_table(table, points=len(pixels))
+        first, second = (store.load_model(path) for path in (before, after))
+        layers = shared_blocks(first, second)
+        found = measure_depth(
+            layers,
+            pooled_blocks(first, second, layers, pixels, batch_size=batch_size),
+            labels=known.labels,
+            split=known.split,
+            k=n_neighbors,
+            cosine=metric == "cosine",
+            seed=seed,
+        )
+        for sentence in found["warnings"]:
+            log.warning(f"depth: {sentence}")
+        made["context"] = {
+            **artefacts.shared_context([before, after]),
+            "seed": artefacts.context(after).get("seed"),
+            "metric": metric,
+            "stage": "change",
+        }
+    store.save_json(out, found, made)
