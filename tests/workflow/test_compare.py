@@ -56,7 +56,7 @@ def test_one_command_ends_by_naming_the_page(studied):
     assert "a study/results/a-study/report.html" in output.split("Look at")[1]
     page = (folder / "results/a-study/report.html").read_text()
     assert "timm on a-study" in page
-    assert "120 images, 3 classes; features computed by another program" in page
+    assert "120 images (90 training, 30 test) · 3 classes · features computed by another" in page
     assert "Fine-tuning separates the classes in feature space" in page
     assert "<b>cat" not in page
     assert str(folder) not in page
@@ -115,7 +115,7 @@ def test_without_labels_and_split_a_study_runs_whole(inputs):
     assert "there are no labels" in output
     results = inputs / "results/bare"
     page = (results / "report.html").read_text()
-    assert "120 images, no labels" in page
+    assert "120 images · no labels" in page
     assert page.count("<img") > 18 * 13
     assert "Claims" not in page
     assert not (results / "features/classes.png").exists()

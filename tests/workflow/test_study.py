@@ -125,44 +125,32 @@ def test_a_plan_for_a_gpu_needs_none(tmp_path):
     assert re.search("--device gpu embed .*--method isomap .*--engine exact", log)
 
 
-def training(folder):
-    """Start a study and return once it trains."""
-    config = {**TINY, "finetune": {**TINY["finetune"], "epochs": 12, "patience": 12}}
-    write(folder / "tiny.yaml", config)
+def training(folder, *, until, after=""):
+    """Start a study; return once its log has had a line after what it held."""
     log = folder / "logs/tiny/MobileNet/finetune.log"
     process = start(folder, "-m", "pipeline", "study", "tiny.yaml")
     deadline = time.monotonic() + 300
-    while not (log.exists() and "full epoch 2/12" in log.read_text()):
+    while not (log.exists() and until in log.read_text().removeprefix(after)):
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return process, log
 
 
-def goes_on(folder, log):
-    before = (folder / BACKBONE / "before/model.keras").stat().st_mtime_ns
-    study(folder, str(BACKBONE / "after/model.keras"))
-    assert "resumed after" in log.read_text()
-    assert (folder / BACKBONE / "before/model.keras").stat().st_mtime_ns == before
-    history = pd.read_csv(folder / BACKBONE / "after/history.csv")
-    full = history[history["phase"] == "full"]
-    assert list(full["epoch"]) == list(range(1, 13))
-    assert not list(folder.rglob("*.checkpoint"))
-
-
-def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
-    process, log = training(tmp_path)
+def test_an_interrupted_and_then_killed_run_goes_on_where_it_was(tmp_path):
+    config = {**TINY, "finetune": {**TINY["finetune"], "epochs": 12, "patience": 12}}
+    write(tmp_path / "tiny.yaml", config)
+    process, log = training(tmp_path, until="full epoch 2/12")
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "error: interrupted: what was computed before is kept" in output
     assert "Traceback" not in output
     assert not (tmp_path / BACKBONE / "after/model.keras").exists()
-    goes_on(tmp_path, log)
+    before = (tmp_path / BACKBONE / "before/model.keras").stat().st_mtime_ns
 
-
-def test_a_killed_run_goes_on_by_itself_and_leaves_no_step_behind(tmp_path):
-    process, log = training(tmp_path)
+    # A killed workflow leaves no step behind, which would train on beside the next.
+    process, log = training(tmp_path, until="full epoch 6/12", after=log.read_text())
     steps = [
         p for p in psutil.Process(process.pid).children(recursive=True) if "finetune" in p.cmdline()
     ]
@@ -171,4 +159,12 @@ def test_a_killed_run_goes_on_by_itself_and_leaves_no_step_behind(tmp_path):
     _, alive = psutil.wait_procs(steps, timeout=30)
     assert not alive
     process.communicate(timeout=60)
-    goes_on(tmp_path, log)
+    assert "resumed after" in log.read_text()
+
+    study(tmp_path, str(BACKBONE / "after/model.keras"))
+    assert "resumed after" in log.read_text()
+    assert (tmp_path / BACKBONE / "before/model.keras").stat().st_mtime_ns == before
+    history = pd.read_csv(tmp_path / BACKBONE / "after/history.csv")
+    full = history[history["phase"] == "full"]
+    assert list(full["epoch"]) == list(range(1, 13))
+    assert not list(tmp_path.rglob("*.checkpoint"))
