@@ -122,8 +122,11 @@ def _tighter(pair: tuple[Estimate, Estimate]) -> str:
 
 
 def _variances(pairs: Mapping[str, tuple[Estimate, Estimate]]) -> str:
+    """Before, after, and the change with its interval."""
+    changes = {method: difference(*pair) for method, pair in pairs.items()}
     return "; ".join(
-        f"{METHODS[method].title} {old.value:.2g} to {new.value:.2g}"
+        f"{METHODS[method].title} {old.value:.2g} to {new.value:.2g}, "
+        f"{changes[method].value:+.2g} [{changes[method].low:+.2g}, {changes[method].high:+.2g}]"
         for method, (old, new) in pairs.items()
     )
 
