@@ -34,7 +34,10 @@ OF_THE_RUN = re.compile(
 )
 # Written by a step beside its artefact.
 BESIDE = ("images.parquet", "predictions.parquet", "change.json", "measures.csv")
-TIMED = ("workflow-report.html", "report.html", "runtimes.csv")  # they show times
+TIMED = (  # they show times
+    *("workflow-report.html", "report.html", "runtimes.csv"),
+    *("provenance.csv", "MobileNet_training.csv"),
+)
 
 
 def run_kills(folder: Path, options: argparse.Namespace) -> list[str]:
