@@ -21,7 +21,7 @@ study: $(INSTALLED)  ## config/config.yaml: MNIST, five backbones, six methods
 test: $(INSTALLED)  ## all tests that need no GPU and no real data
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-torture: $(INSTALLED)  ## bad inputs, trials on awkward data, kills in the midst of every step: an hour
+torture: $(INSTALLED)  ## the demo, bad inputs, trials on awkward data, kills in every step: an hour
 	$(BIN)/python -m tests.torture
 
 bench: $(INSTALLED)  ## our engines and their peers, an hour; `pip install .[bench]` adds more peers

@@ -227,8 +227,11 @@ def load_predictions(path: Path, table: ImageTable) -> dict[str, Any]:
 
 
 def is_wrong(head: dict[str, Any], table: ImageTable) -> np.ndarray | None:
-    """Whether predictions that `load_predictions` read miss an image's class; None without any."""
-    if not head:
+    """Whether predictions that `load_predictions` read miss an image's class.
+
+    None without predictions, and where the classes are not known.
+    """
+    if not head or table.classes is None:
         return None
     return head["prediction"].astype(str) != np.array(table.class_names, object)[table.labels]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from pipeline.config import Backbone, MobileNet, Study
 
@@ -49,6 +50,20 @@ def runs_of(study: Study) -> dict[str, Run]:
             untrained = options[name].model_copy(update={"weights": "random"})
             runs[folder] = Run(name, untrained, study.seed, folder, "random")
     return runs
+
+
+def before(runs: dict[str, Run], path: str) -> Callable[[Any], str]:
+    """An input function: a file of before fine-tuning, a run's own or that of what it controls.
+
+    Parameters
+    ----------
+    runs : dict of str to Run
+    path : str
+        With the wildcards {backbone} and {stage}.
+    """
+    return lambda wildcards: path.format(
+        backbone=runs[wildcards.backbone].shares_before, stage="before"
+    )
 
 
 # What is computed of a control, relative to its folder.

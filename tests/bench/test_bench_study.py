@@ -37,6 +37,8 @@ def test_run_times_of_a_study(tmp_path):
     out = tmp_path / "s.json"
     study.record_study("trial", out=out, folder=tmp_path / "results")
     jobs = results.jobs(results.read(out))
+    assert {job.pop("weights") for job in jobs} == {""}
+    assert {job.pop("seed") for job in jobs} == {None}
     assert [list(job.values()) for job in jobs] == [
         ["dataset", "", "", "", 0.5, 0.4, 90, None, None],
         ["finetune", "VGG16", "", "", 600, 1200, 2000, 5000, 9000],

@@ -1,4 +1,4 @@
-"""`python -m tests.torture [trials] [inputs] [kills]`: print counts, exit with 1 on a fault."""
+"""`python -m tests.torture [demo] [trials] [inputs] [kills]`: print counts, exit with 1 on a fault."""
 
 import argparse
 import sys
@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .bad_inputs import Case, cases, prepare
+from .demo import run_demo
 from .kills import run_kills
 from .outcome import fault, tunescope
 from .trials import run_trials
@@ -50,6 +51,7 @@ def run_inputs(folder: Path, options: argparse.Namespace) -> list[str]:
 
 
 PARTS: dict[str, Callable[[Path, argparse.Namespace], list[str]]] = {
+    "demo": run_demo,
     "trials": run_trials,
     "inputs": run_inputs,
     "kills": run_kills,

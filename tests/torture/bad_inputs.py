@@ -854,7 +854,8 @@ def mismatches() -> Iterator[Case]:
         {**other, "--graph": None, "--table": None},
         other_features,
     )
-    yield Case("quality", "no layout", {"--layout": []})
+    yield Case("quality", "no layout", {"--layout": []}, expected=RIGHT)
+    yield Case("quality", "nothing to measure", {"--layout": [], "--table": None})
     yield Case("figure", "no layout", {"--layout": []})
     yield Case("figure", "measures twice", {"--quality": ["{base}/quality.json"] * 2})
     yield Case("figure", "measures of another layout", {"--layout": "{here}/pca.parquet"}, relaid)

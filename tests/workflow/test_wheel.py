@@ -14,6 +14,7 @@ from tiny_study import TINY, write
 
 from pipeline import __version__
 from pipeline.workflow.sources import ROOT
+from pipeline.workflow.study import DEMO
 
 pytestmark = pytest.mark.slow
 
@@ -83,19 +84,19 @@ def test_the_version(installed, tmp_path):
 
 
 def test_a_study_of_ones_own_in_an_empty_folder(installed, tmp_path):
-    write(tmp_path / "own.yaml", {**TINY, "study": "own"})
-    output = run(tmp_path, installed / "tunescope", "study", "own.yaml", "--dry-run")
-    assert output.startswith("own: 18 jobs would run: ")
+    config = {**TINY, "study": "own", "methods": {"pca": {}}, "depth": False}
+    write(tmp_path / "own.yaml", config)
+    output = run(tmp_path, installed / "tunescope", "study", "own.yaml")
+    assert "own: done in" in output
+    assert len(pd.read_csv(tmp_path / "results/own/summary.csv")) == 2
+    assert "Fine-tuning separates" in (tmp_path / "results/own/report.html").read_text()
 
 
-def test_the_demo(installed, tmp_path):
-    output = run(tmp_path, installed / "tunescope", "demo")
-    assert "results/demo/MobileNet/preview.png" in output
-    table = pd.read_csv(tmp_path / "results/demo/summary.csv")
-    accuracy = table.pivot(index="method", columns="stage", values="knn_accuracy")
-    assert len(accuracy) == 6
-    assert (accuracy["after"] > accuracy["before"]).all()
-    assert (table["test_accuracy"][table["stage"] == "after"] > 0.95).all()
+def test_the_demo_is_planned(installed, tmp_path):
+    """It runs whole by `make demo` and `make torture`."""
+    output = run(tmp_path, installed / "tunescope", "study", "--dry-run", DEMO)
+    assert output.startswith("demo: ")
+    assert " 12 embed" in output
 
 
 def test_the_cuda_sources_on_the_host(installed, tmp_path):

@@ -54,7 +54,11 @@ rule embed:
 
 rule quality:
     input:
-        layouts=layouts_of,
+        layouts=lambda wildcards: expand(  # of controls only the features are measured
+            rules.embed.output.artefact,
+            method=[] if RUNS[wildcards.backbone].control else STUDY.methods,
+            **wildcards,
+        ),
         features=FEATURES,
         graph=rules.graph.output.artefact,
         table=TABLE,
@@ -80,9 +84,9 @@ rule quality:
 
 rule change:
     input:
-        before=before(FEATURES),
+        before=before(RUNS, FEATURES),
         after=FEATURES.replace("{stage}", "after"),
-        graph_before=before(rules.graph.output.artefact),
+        graph_before=before(RUNS, rules.graph.output.artefact),
         graph_after=rules.graph.output.artefact.replace("{stage}", "after"),
         table=TABLE,
         predictions=PREDICTIONS,

@@ -26,7 +26,7 @@ rule backbone:
 
 rule finetune:
     input:
-        model=before(rules.backbone.output.artefact),
+        model=before(RUNS, rules.backbone.output.artefact),
         images=rules.dataset.output.artefact,
         table=rules.dataset.output.table,
         code=sources("finetune"),
