@@ -1,4 +1,4 @@
-"""`python -m tests.torture [demo] [trials] [inputs] [kills]`: print counts, exit with 1 on a fault."""
+"""`python -m tests.torture [demo] [trials] [inputs] [kills]`: counts, and exit 1 on a fault."""
 
 import argparse
 import sys
