@@ -509,10 +509,19 @@ def _load_npy(path: Path) -> np.ndarray:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     # A damaged header is a text that Python cannot take apart, or a shape that is none.
     except (ValueError, EOFError, OSError, OverflowError, SyntaxError, TokenError) as error:
+        if path.suffix.lower() != ".npy":
+            raise _other_format(path) from None
         raise InputError(f"{path} is not a readable .npy file ({error}): write it again") from None
     if isinstance(array, np.ndarray):
         return array
-    raise InputError(f"{path} is an archive of several arrays, not a .npy file: save one of them")
+    raise _other_format(path)
+
+
+def _other_format(path: Path) -> InputError:
+    return InputError(
+        f"{path} is not a .npy file, which single steps read: save the array as one, or give the "
+        "file to `tunescope compare`, which reads tables and archives, too"
+    )
 
 
 def _load_npz(path: Path, names: tuple[str, ...], verb: str) -> dict[str, np.ndarray]:

@@ -136,3 +136,14 @@ def test_pickles_are_refused(tmp_path):
     )
     with pytest.raises(InputError, match=r"evil\.npz is not a readable"):
         store.load_graph(tmp_path / "evil.npz")
+
+
+@pytest.mark.parametrize("name", ["X.csv", "X.npz"])
+def test_features_in_another_format_are_sent_to_the_verb_that_reads_them(tmp_path, name):
+    path = tmp_path / name
+    if name == "X.csv":
+        path.write_text("f0,f1\n1,2\n")
+    else:
+        np.savez(path, X=np.ones((3, 2)))
+    with pytest.raises(InputError, match=r"is not a .npy file.* `tunescope compare`, which reads"):
+        store.load_features(path)
