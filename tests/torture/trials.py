@@ -28,6 +28,8 @@ ENGINES = {
     "isomap": ["exact", "sklearn"],
 }
 
+STUDY_LIMIT = 900  # seconds of a whole study, a process a step, beside other work
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -39,7 +41,10 @@ class Desk:
         """Run a command, which must end as expected."""
         texts = [str(word) for word in words]
         out = self.folder / texts[texts.index("--out") + 1] if "--out" in texts else None
-        done = tunescope(["--threads", "1", *texts] if texts[0] != "study" else texts, self.folder)
+        if texts[0] == "study":
+            done = tunescope(texts, self.folder, limit=STUDY_LIMIT)
+        else:
+            done = tunescope(["--threads", "1", *texts], self.folder)
         wrong = fault(done, out, self.folder, expected)
         assert not wrong, f"{' '.join(texts)[:200]}: {wrong}; {done.said[-300:]}"
         return done
