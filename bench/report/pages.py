@@ -149,7 +149,8 @@ def _overview(measured: list[Machine]) -> list[str]:
         rows = list(_summary(machine))
         if rows:
             head = ["what", "points", "engine", "seconds", "peak GB", "quality", "peer", "ratio"]
-            lines += ["", _origin(machine), "", *tables.table(head, rows)]
+            origin = f"{_origin(machine)} Input: {'; '.join(_inputs(machine))}."
+            lines += ["", origin, "", *tables.table(head, rows)]
     if not lines:
         return ["", "No results are committed yet.", ""]
     note = (
@@ -161,15 +162,29 @@ def _overview(measured: list[Machine]) -> list[str]:
     return [*lines, "", note, ""]
 
 
+def _largest(machine: Machine, step: str) -> list[Row]:
+    """The quickest own row at the largest n of a step."""
+    own = [r for r in machine.rows if r["step"] == step and r["own"] and r["status"] == "ok"]
+    if not own:
+        return []
+    chosen = max(own, key=lambda row: (row["n"], -row["seconds"]["median"]))
+    if step == "features":  # each network is a task of its own
+        return [row for row in own if row["n"] == chosen["n"]]
+    return [chosen]
+
+
+def _inputs(machine: Machine) -> list[str]:
+    """Titles of the inputs of the rows that a summary shows."""
+    named = [each for file in machine.files for each in file.get("inputs", {}).items()]
+    titles = {name: about["title"] for name, about in named}  # a study's file has none
+    shown = {row["input"] for step in machine.steps() for row in _largest(machine, step)}
+    return [title for name, title in titles.items() if name in shown]
+
+
 def _summary(machine: Machine) -> Iterator[list[str]]:
     pairs = list(machine.pairs())
     for step in machine.steps():
-        own = [r for r in machine.rows if r["step"] == step and r["own"] and r["status"] == "ok"]
-        if not own:
-            continue
-        chosen = [max(own, key=lambda row: (row["n"], -row["seconds"]["median"]))]
-        if step == "features":  # each network is a task of its own
-            chosen = [row for row in own if row["n"] == chosen[0]["n"]]
+        chosen = _largest(machine, step)
         title = tables.TITLES[step]
         for row in chosen:
             cells = [

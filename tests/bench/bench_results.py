@@ -45,6 +45,7 @@ def file_of(rows, **more):
         "commit": "abc1234",
         "machine": {**machine, **LIMITS},
         "versions": {"numpy": "2.4"},
+        "inputs": {row["workload"]["input"]: {"title": "made-up points"} for row in rows},
         "rows": rows,
         **more,
     }

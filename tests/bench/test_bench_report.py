@@ -59,6 +59,7 @@ def test_pages_and_plots_follow_the_results(site):
     assert detail.startswith("# Title\n")
     assert detail.endswith("\nend\n")
     assert "old" not in detail + main
+    assert "; 2026-01-02. Input: made-up points.\n" in main
     # 4,000 points: ours 16 s, theirs 640 s; theirs has the better stress.
     assert (
         "| MDS | 4,000 | ours | 16 | 5 | stress-1 0.3 | theirs: 640 s, stress-1 0.25 | 40 |" in main
