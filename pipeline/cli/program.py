@@ -11,7 +11,7 @@ from pipeline.runtime.device import cpu_count, resolve_device, set_up_process
 from pipeline.runtime.log import set_up_logging
 from pipeline.runtime.run import DEBUG, end_with_workflow, run
 
-WORKFLOWS = ("study", "demo", "compare")
+WORKFLOWS = ("study", "check", "demo", "compare")
 # The others need no GPU.
 ON_DEVICE = ("finetune", "features", "graph", "embed", "quality", "change", "depth")
 

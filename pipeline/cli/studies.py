@@ -30,6 +30,19 @@ def study(
 
 
 @app.command()
+def check(
+    config: Annotated[Path, typer.Argument(help="Configuration of a study, a YAML file.")],
+) -> None:
+    """Look at a study's input before it runs: what will hurt, and the time and room it will take.
+
+    Nothing is written and nothing is downloaded. A study says the same in its first lines.
+    """
+    from pipeline.workflow.input_check import check_input
+
+    check_input(config)
+
+
+@app.command()
 def demo(cores: Cores = "all", gpus: Gpus = 1) -> None:
     """Run a study on what comes with Tunescope: scikit-learn's digits and a small MobileNet."""
     from pipeline.workflow.study import DEMO, run_study

@@ -1,6 +1,7 @@
 """A dataset: images, labels, classes and a split, from a name, an `.npz` or an image folder."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.images.inspection import inspect_images
 from pipeline.images.names import printable, similar_names
 from pipeline.images.source import Source, refuse
 from pipeline.images.splits import draw_split
@@ -97,13 +99,16 @@ def load_dataset(
     rows = _rows(data, split, source, subset, seed)
     pixels = data.read(rows, image_size, data.problems)
     labels, split = data.labels[rows], split[rows].astype("<U5")
+    files = None if data.files is None else tuple(data.files[row] for row in rows)
+    names = files or [f"image {row}" for row in rows]
+    inspected = inspect_images(pixels.images, labels, data.class_names, split, names)
     return Dataset(
         pixels.images,
         labels,
         data.class_names,
         split,
         ids=rows.astype(np.int64),
-        files=None if data.files is None else tuple(data.files[row] for row in rows),
+        files=files,
         provenance={
             "source": printable(source),
             **pixels.provenance,
@@ -117,12 +122,19 @@ def load_dataset(
                 name: _counts(split[labels == i]) for i, name in enumerate(data.class_names)
             },
         },
-        warnings=(*data.warnings, *similar_names(data.class_names), *pixels.warnings),
+        warnings=(
+            *data.warnings,
+            *similar_names(data.class_names),
+            *pixels.warnings,
+            *inspected,
+        ),
     )
 
 
-def count_images(source: str, *, subset: Subset = None) -> int:
-    """Return how many images `load_dataset` will give, reading no pixel and downloading nothing.
+def count_images(source: str, *, subset: Subset = None) -> tuple[int, int]:
+    """Return how many images of each part `load_dataset` will give, train and test.
+
+    No pixel is read and nothing is downloaded.
 
     Parameters
     ----------
@@ -137,11 +149,16 @@ def count_images(source: str, *, subset: Subset = None) -> int:
     from pipeline.images.published import PUBLISHED
 
     if published := PUBLISHED.get(source):
-        classes = len(published.class_names)
-        return subset_size(subset, train=published.train, test=published.test, classes=classes)
+        classes, train, test = len(published.class_names), published.train, published.test
+        size = subset_size(subset, train=train, test=test, classes=classes)
+        tested = test if isinstance(subset, Mapping) else round(size * test / (train + test))
+        return size - tested, tested
     data = _open(source, Path())
     refuse(source, data.problems)
-    return len(_rows(data, _split(data, 0), source, subset, 0))
+    split = _split(data, 0)
+    kept = split[_rows(data, split, source, subset, 0)]
+    tested = int((kept == "test").sum())
+    return len(kept) - tested, tested
 
 
 def check_source(source: str) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.images.feature_inspection import inspect_features, inspect_pair
 from pipeline.images.folder import read_listed
+from pipeline.images.inspection import inspect_classes
 from pipeline.images.labels import encode_labels
 from pipeline.images.listing import Listing
 from pipeline.images.names import counted, examples, printable, similar_names
@@ -134,6 +136,10 @@ def load_pair(
     parts = _split(said["split"], len(first), warnings)
     if names and parts[0] == ONE_SET:
         warnings.append(NO_SPLIT)
+    warnings += [*inspect_features(old, "before"), *inspect_features(new, "after")]
+    warnings += inspect_pair(old, new, codes if names else None)
+    if names:
+        warnings += inspect_classes(codes, names, parts)
     ids, files = _identify(said["id"], said["file"], len(first))
     return Pair(
         old,

@@ -54,6 +54,9 @@ class Backbone:
         Width multipliers with published ImageNet weights; empty where there is no such choice.
     min_size : int
         Smallest image side in pixels that Keras accepts.
+    wide_from : int
+        Smallest image side in pixels whose last feature map is wider than one pixel: of odd sides
+        some networks drop a row when they halve them.
     """
 
     module: str
@@ -61,6 +64,7 @@ class Backbone:
     imagenet: Callable[[float, int], RemoteFile]
     alphas: tuple[float, ...] = ()
     min_size: int = 32
+    wide_from: int = 33
 
 
 def _published(folder: str, name: str, md5: str) -> Callable[[float, int], RemoteFile]:
@@ -91,6 +95,7 @@ BACKBONES: dict[str, Backbone] = {
             "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
             "6d6bbae143d832006294945121d1f1fc",
         ),
+        wide_from=64,
     ),
     "VGG19": Backbone(
         "vgg19",
@@ -100,6 +105,7 @@ BACKBONES: dict[str, Backbone] = {
             "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
             "253f8cb515780f3b799900260a226db6",
         ),
+        wide_from=64,
     ),
     "ResNet50V2": Backbone(
         "resnet_v2",
@@ -110,7 +116,9 @@ BACKBONES: dict[str, Backbone] = {
             "fac2f116257151a9d068a22e544a4917",
         ),
     ),
-    "MobileNet": Backbone("mobilenet", "conv_pw_13_relu", _mobilenet, (0.25, 0.5, 0.75, 1.0)),
+    "MobileNet": Backbone(
+        "mobilenet", "conv_pw_13_relu", _mobilenet, (0.25, 0.5, 0.75, 1.0), wide_from=63
+    ),
     "MobileNetV2": Backbone(
         "mobilenet_v2", "out_relu", _mobilenet_v2, (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
     ),
@@ -188,9 +196,21 @@ def build_backbone(
     else:
         path = Path(weights)
         origin = _load_file(model, path, name, label=f"weights from {path.name}")
-    if provenance["feature_map"] == [1, 1] and not str(weights).endswith(_ANY_SIZE):
-        provenance["warnings"].append(_TOO_SMALL.format(name=name, size=image_size))
+    provenance["warnings"] += too_small(name, image_size, str(weights))
     return model, provenance | origin
+
+
+def too_small(name: str, image_size: int, weights: str) -> list[str]:
+    """Say that a network's last feature map is a single pixel, far from what it was trained on.
+
+    Parameters
+    ----------
+    name, image_size, weights
+        See `build_backbone`. Weights that were not trained on larger images may see small ones.
+    """
+    if image_size >= BACKBONES[name].wide_from or weights.endswith(_ANY_SIZE):
+        return []
+    return [_TOO_SMALL.format(name=name, size=image_size)]
 
 
 def _check(

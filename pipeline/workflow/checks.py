@@ -15,6 +15,7 @@ from pipeline.networks.backbone import NAMED_WEIGHTS
 from pipeline.runtime.log import log
 from pipeline.workflow.commands import split_options
 from pipeline.workflow.compare import examine, locate_compared
+from pipeline.workflow.forecast import Images
 
 
 def locate(study: Study, folder: Path) -> Study:
@@ -52,11 +53,16 @@ def _weights(backbone: str, weights: str, folder: Path) -> str:
     )
 
 
-def check_study(study: Study) -> None:
+def check_study(study: Study) -> Images:
     """Refuse a study that would fail late, or lose what an earlier run computed.
 
     Snakemake removes the output of a job before it runs the job: a mistyped path must not get
     that far. Parameters that so few images do not allow are said in warnings.
+
+    Returns
+    -------
+    Images
+        What is known of the images.
 
     Raises
     ------
@@ -71,9 +77,11 @@ def check_study(study: Study) -> None:
         images = examine(study.compare).images
     else:
         check_source(study.dataset.source)
-        images = count_images(study.dataset.source, subset=study.dataset.model_dump()["subset"])
+        subset = study.dataset.model_dump()["subset"]
+        images = Images(*count_images(study.dataset.source, subset=subset))
     for method in study.methods:
-        _check_method(study, method, images)
+        _check_method(study, method, images.count)
+    return images
 
 
 def _check_names(study: Study) -> None:

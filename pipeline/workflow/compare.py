@@ -15,6 +15,7 @@ from pipeline.images.pair import load_pair
 from pipeline.images.tables import parse_place
 from pipeline.runtime.yaml_text import write_yaml
 from pipeline.workflow.commands import content_digest
+from pipeline.workflow.forecast import Images
 
 FILES = (*COMPARED, "before_model", "after_model")  # keys of `Compare` that name them
 
@@ -24,12 +25,14 @@ class Examined(NamedTuple):
 
     Attributes
     ----------
-    images : int
+    images : Images
     labelled : bool
+    warnings : tuple of str
     """
 
-    images: int
+    images: Images
     labelled: bool
+    warnings: tuple[str, ...]
 
 
 def locate_compared(compare: Compare, folder: Path) -> Compare:
@@ -72,7 +75,10 @@ def examine(compare: Compare) -> Examined:
 def _examine(content: str, **files: str | None) -> Examined:
     """Once a process: `tunescope study` and the rules ask for the same."""
     found = load_pair(**files)  # type: ignore[arg-type]
-    return Examined(len(found.ids), bool(found.class_names))
+    tested = int((found.split == "test").sum())
+    widths = found.before.shape[1], found.after.shape[1]
+    images = Images(len(found.ids) - tested, tested, widths)
+    return Examined(images, bool(found.class_names), found.warnings)
 
 
 def contents(compare: Compare) -> str:

@@ -62,12 +62,13 @@ RAPIDS = ["pipeline/methods/rapids.py"]
 FILES = {
     "dataset": _modules(
         "pipeline/images",
-        "arrays dataset decoding folder labels listing names npz pixels published source splits"
-        " subset",
+        "arrays dataset decoding folder inspection labels listing names npz pixels published source"
+        " splits subset",
     ),
     "pair": _modules(
         "pipeline/images",
-        "columns decoding folder labels listing names npz pair pixels source splits subset tables",
+        "columns decoding feature_inspection folder inspection labels listing names npz pair pixels"
+        " source splits subset tables",
     ),
     "backbone": _modules("pipeline/networks", "backbone"),
     "finetune": [

@@ -15,9 +15,11 @@ from typing import TextIO
 from pipeline.config import Study, load_config
 from pipeline.errors import InputError
 from pipeline.runtime.device import resolve_device
+from pipeline.runtime.log import log
 from pipeline.runtime.memory import available_memory
 from pipeline.runtime.run import Interrupted
 from pipeline.workflow.checks import check_study, locate
+from pipeline.workflow.forecast import forecast, lacking
 from pipeline.workflow.lock import lock, stale_locks
 from pipeline.workflow.terminal import StudyProgress
 
@@ -76,15 +78,20 @@ def _run(
 ) -> tuple[Study, str]:
     """Run in the working directory; the study, and what was or would be done."""
     study = locate(load_config(config), config.parent)
-    check_study(study)
-    if not (dry_run or any(each.startswith(ELSEWHERE) for each in arguments)):
+    expected = forecast(study, check_study(study))
+    elsewhere = any(each.startswith(ELSEWHERE) for each in arguments)
+    if not (dry_run or elsewhere):
         resolve_device(study.device)  # or refuse it now
-    results, log = Path("results", study.study), Path("logs", study.study, "study.log")
+    results, log_file = Path("results", study.study), Path("logs", study.study, "study.log")
+    if not results.exists():
+        log.info(f"{study.study}: {expected}")
+        for sentence in [] if elsewhere else lacking(expected, Path()):
+            log.warning(sentence)
     report = ["--report", str(results / "workflow-report.html"), "--report-after-run"]
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log_file.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    with lock(), _output_into(log) as terminal:
-        progress = StudyProgress(terminal)
+    with lock(), _output_into(log_file) as terminal:
+        progress = StudyProgress(terminal, expected.per_job())
         with progress.attached():
             if stale_locks():
                 _snakemake("--unlock", "--cores", cores, config=config)
@@ -97,8 +104,8 @@ def _run(
                 config=config,
             )
     if not succeeded:
-        said = progress.failure or _last_line(log)
-        raise InputError(f"{said} (everything is in {folder / log})")
+        said = progress.failure or _last_line(log_file)
+        raise InputError(f"{said} (everything is in {folder / log_file})")
     if dry_run:
         return study, progress.plan
     minutes = (time.monotonic() - start) / 60

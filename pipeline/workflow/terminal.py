@@ -7,28 +7,14 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from pipeline.runtime.log import log
 
-# Minutes of a job, to guess what is left: 70,000 images and features of 1,280 numbers on two
-# cores. Only their ratios count.
-MINUTES = {
-    "dataset": 0.1,
-    "pair": 0.1,
-    "backbone": 0.1,
-    "finetune": 5.3,
-    "features": 0.6,
-    "graph": 0.7,
-    "embed": 0.7,
-    "quality": 2.0,
-    "change": 1.0,
-    "depth": 2.5,
-    "figure": 0.4,
-}
+QUICK = 0.02  # minutes of a job that is not forecast: tables, the page
 KNOWN = 0.1  # of the work, from which on what is left can be guessed
 NO_STEPS = ("all", "study", "total")  # of a workflow
 
@@ -48,6 +34,8 @@ class StudyProgress(logging.Handler):
     Parameters
     ----------
     terminal : text stream
+    minutes : mapping of str to float
+        Of a job of each step, to guess what is left: only their ratios count.
 
     Attributes
     ----------
@@ -55,9 +43,10 @@ class StudyProgress(logging.Handler):
         Jobs of each rule.
     """
 
-    def __init__(self, terminal: TextIO) -> None:
+    def __init__(self, terminal: TextIO, minutes: Mapping[str, float]) -> None:
         super().__init__(logging.INFO)
         self.terminal = terminal
+        self._minutes_of = minutes
         self._step_error = self._other_error = ""
         self._running: dict[int, Job] = {}
         self.finished: Counter[str] = Counter()  # jobs by rule
@@ -112,13 +101,16 @@ class StudyProgress(logging.Handler):
             self._write(f"        {warning}")
 
     def _time_left(self) -> str:
-        done, left = _minutes(self.finished), _minutes(self._left)
+        done, left = self._minutes(self.finished), self._minutes(self._left)
         if not left or done < KNOWN * (done + left):
             return ""
         minutes = left / done * (time.monotonic() - self._start) / 60
         if minutes < 0.75:
             return "less than a minute left"
         return f"about {minutes:.0f} min left" if minutes >= 1.5 else "about a minute left"
+
+    def _minutes(self, jobs: Counter[str]) -> float:
+        return sum(n * self._minutes_of.get(step, QUICK) for step, n in jobs.items())
 
     def _fail(self, record: Any) -> None:
         """Keep the sentence of the verb that failed, or as long as there is none Snakemake's."""
@@ -155,10 +147,6 @@ def _ending(status: int) -> str:
     """How a process ended that could not say why; shells add 128 to a signal's number."""
     killed = "was killed, as by a system whose memory runs out"
     return killed if status == 128 + signal.SIGKILL else f"ended with status {status}"
-
-
-def _minutes(jobs: Counter[str]) -> float:
-    return sum(n * MINUTES.get(rule, 0.02) for rule, n in jobs.items())
 
 
 def _step(rule: str) -> str:

@@ -190,7 +190,7 @@ def test_arrays_that_nobody_needs_are_not_read(tmp_path: Path) -> None:
     data = load_dataset(broken_member(source, "other"))
     assert np.array_equal(data.images[..., 0], X)
     source = saved(tmp_path, x_train=noise(4, 90, 90), y_train=Y)
-    assert count_images(broken_member(source, "x_train")) == 4  # pixels are not read for that
+    assert sum(count_images(broken_member(source, "x_train"))) == 4  # pixels are not read for that
     assert "not a whole .npz" in refusal(source)
 
 

@@ -231,9 +231,10 @@ def test_what_was_changed_in_images_is_said_with_their_files(tmp_path: Path) -> 
         r"1 image has 16-bit channels \(a/16.png\)",
         r"1 image has alpha \(a/alpha.png\)",
         r"1 image has several frames \(b/moving.gif\)",
+        r"1 image of one colour \(a/16.png\)",
     ):
         assert any(re.search(words, sentence) for sentence in warnings), (words, warnings)
-    assert len(warnings) == 5
+    assert len(warnings) == 6
 
 
 def test_images_that_are_left_out_are_mentioned(tmp_path: Path) -> None:

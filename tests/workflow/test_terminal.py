@@ -7,6 +7,8 @@ import pytest
 
 from pipeline.workflow import terminal
 
+MINUTES = {"graph": 0.7, "embed": 0.7, "finetune": 5.0, "features": 0.6}
+
 
 @pytest.fixture
 def screen(monkeypatch):
@@ -14,7 +16,7 @@ def screen(monkeypatch):
     clock = iter(range(1000))
     monkeypatch.setattr(terminal.time, "monotonic", lambda: next(clock))
     stream = io.StringIO()
-    lines = terminal.StudyProgress(stream)
+    lines = terminal.StudyProgress(stream, MINUTES)
     logger = logging.getLogger("snakemake.logging")
     monkeypatch.setattr(logger, "handlers", [])
     monkeypatch.setattr(logger, "level", logging.INFO)
