@@ -56,7 +56,7 @@ def _columns(features: np.ndarray) -> list[str]:
     if len(dead) >= DEAD * d:
         said.append(
             f"{counted(len(dead), 'column')} of {d:,} constant ({_some(dead)}): they tell nothing "
-            "of any image; is it the layer that you meant?"
+            "of any image: dead units, or not the layer that you meant"
         )
     again = np.setdiff1d(np.flatnonzero(first != np.arange(d)), dead)
     if len(again):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.measures.accuracy import below_probe
-from pipeline.measures.table import COSINE, FEATURES
+from pipeline.measures.table import COSINE, FEATURES, look_up
 from pipeline.methods.registry import METHODS
 from pipeline.report.controls import no_better_than_random
 from pipeline.report.findings import Backbone, lookup, title_of
@@ -119,12 +119,23 @@ def _hubs(found: Backbone) -> Iterator[str]:
             yield (
                 f"{stage.capitalize()} fine-tuning one image is among the {measured['k']} "
                 f"nearest of {hub['value']:,.0f} of {n:,} (a hub): "
-                + (
-                    "neighbours say little there."
-                    if found.cosine
-                    else "Euclidean neighbours say little there; compare those of the cosine."
-                )
+                + ("neighbours say little there." if found.cosine else _by_cosine(found))
             )
+
+
+def _by_cosine(found: Backbone) -> str:
+    """What the neighbours by the cosine say, which lengths of features do not mislead."""
+    known = [
+        look_up(measured["measures"], COSINE, "knn_accuracy")
+        for measured in found.measured.values()
+    ]
+    said = "Euclidean neighbours say little there"
+    if None in known:
+        return f"{said}."
+    before, after = (100 * row["value"] for _, row in filter(None, known))
+    return (
+        f"{said}; by the cosine they name the class of {before:.1f} % before, {after:.1f} % after."
+    )
 
 
 def _carried_by_few(found: Backbone) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.drawing.figure import reduce_colors
 from pipeline.report.findings import Backbone
 
 if TYPE_CHECKING:
@@ -142,6 +143,13 @@ def smaller(png: bytes, side: int) -> str:
 def data_url(png: bytes) -> str:
     """A PNG as a data URL."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def small_url(png: bytes) -> str:
+    """A drawing as a data URL, in 256 colours: a page is to be mailed."""
+    from PIL import Image
+
+    return data_url(_png(reduce_colors(Image.open(io.BytesIO(png)))))
 
 
 def _png(picture: Any) -> bytes:

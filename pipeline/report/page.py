@@ -19,7 +19,7 @@ from pipeline.report.density import distance_plots
 from pipeline.report.depth import depth_section
 from pipeline.report.diagnostics import diagnostics
 from pipeline.report.findings import Backbone
-from pipeline.report.galleries import data_url, galleries, picture_of
+from pipeline.report.galleries import data_url, galleries, picture_of, small_url
 from pipeline.report.glance import glance
 from pipeline.report.groups import groups_section
 from pipeline.report.headline import facts, headline
@@ -37,7 +37,7 @@ SECTIONS: dict[str, Callable[[Backbone], Any]] = {
     "controls": controls,
     "layouts": lambda found: {
         "preview": data_url(found.preview),
-        "classes": data_url(found.classes) if found.classes else None,
+        "classes": small_url(found.classes) if found.classes else None,
     },
     "measures": lambda found: before_after(found.evidence),
     "depth": lambda found: depth_section(found.depth),

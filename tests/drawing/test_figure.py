@@ -512,7 +512,8 @@ def test_full_figure_and_its_preview_have_their_sizes():
     }
     drawing = draw(layouts, width=4200)
     page, small = opened(drawing.page), opened(drawing.preview)
-    assert page.mode == small.mode == "RGB"
+    assert page.mode == "RGB"
+    assert small.mode == "P"  # in 256 colours
     assert page.width == 4200
     assert page.info["dpi"] == pytest.approx((300, 300), abs=0.1)
     assert small.width == 1600
@@ -529,7 +530,11 @@ def marker(label):
 
 def test_a_small_page_is_its_own_preview():
     drawing = draw({("before", "pca"): marker(0)})
-    assert np.array_equal(pixels(opened(drawing.page)), pixels(opened(drawing.preview)))
+    page, preview = (opened(each).convert("RGB") for each in (drawing.page, drawing.preview))
+    assert page.size == preview.size
+    off = np.abs(pixels(page).astype(int) - pixels(preview))
+    assert off.mean() < 2  # of 255
+    assert len(drawing.preview) < len(drawing.page) / 1.5
 
 
 def test_before_stands_above_after_and_methods_keep_their_order():
