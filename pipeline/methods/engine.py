@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 from typing import Any, NamedTuple
 
@@ -49,6 +50,8 @@ class Engine:
         More than one CPU core would mostly idle.
     fewest_points : int
         That can be laid out, whatever the parameters.
+    package : str
+        That not every installation has, and without which it does not compute; empty if none.
     """
 
     estimator: str
@@ -57,6 +60,12 @@ class Engine:
     needs_graph = False
     single_threaded = False
     fewest_points = 2
+    package = ""
+
+    @property
+    def installed(self) -> bool:
+        """Whether its package is there."""
+        return not self.package or importlib.util.find_spec(self.package) is not None
 
     def memory(self, n: int, d: int, **params: Any) -> float:
         """Host memory beyond the features, which are float32, in bytes; fitted to measured peaks.

@@ -56,8 +56,9 @@ METHODS: dict[str, Method] = {
 def engine_name(method: str, engine: str = "auto", device: str = "auto") -> str:
     """Resolve "auto" to the engine that computes a method on a device: its first one there.
 
-    An engine that is asked for and does not run on the GPU is computed on the CPU beside the GPU's
-    work; the layout's info says so.
+    "auto" takes no engine whose package is not installed, and where none is left on the device the
+    first one of all, which computes on the CPU. So does an engine that is asked for and does not
+    run on the GPU, beside the GPU's work; the layout's info says so.
 
     Raises
     ------
@@ -70,7 +71,8 @@ def engine_name(method: str, engine: str = "auto", device: str = "auto") -> str:
         raise InputError(f"device is {device!r} but must be one of auto, cpu, gpu")
     engines = METHODS[method].engines
     if engine == "auto":
-        return next((n for n in engines if device in engines[n].devices), next(iter(engines)))
+        usable = (n for n in engines if device in engines[n].devices and engines[n].installed)
+        return next(usable, next(iter(engines)))
     if engine not in engines:
         raise InputError(
             f"engine of {method} is {engine!r} but must be one of auto, {', '.join(engines)}"

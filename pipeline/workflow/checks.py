@@ -12,6 +12,7 @@ from pipeline.measures.table import COSINE, FEATURES, MEASURES
 from pipeline.methods.embed import adapt
 from pipeline.methods.registry import METHODS, engine_name
 from pipeline.networks.backbone import NAMED_WEIGHTS
+from pipeline.runtime.device import planned_device
 from pipeline.runtime.log import log
 from pipeline.workflow.commands import split_options
 from pipeline.workflow.compare import examine, locate_compared
@@ -110,7 +111,15 @@ def _check_names(study: Study) -> None:
 
 def _check_method(study: Study, method: str, images: int) -> None:
     options = split_options(study.methods[method])
-    engine = METHODS[method].engines[engine_name(method, options["engine"] or "auto")]
+    device = planned_device(study.device)
+    engines = METHODS[method].engines
+    engine = engines[engine_name(method, options["engine"] or "auto", device)]
+    absent = [e.package for e in engines.values() if device in e.devices and not e.installed]
+    if absent and device not in engine.devices:
+        log.info(
+            f"methods.{method}: {engine.library} computes it on the CPU, since {absent[0]} is not "
+            "installed"
+        )
     params, subset = options["params"], options["subset"]
     points = min(images, subset or images)
     params, sentences = adapt(engine, points, params, strict=study.strict)

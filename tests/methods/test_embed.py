@@ -254,6 +254,9 @@ def test_engine_auto_prefers_the_device_then_the_first(monkeypatch):
     assert engine_name("pca", device="cpu") == "sklearn"
     assert engine_name("pca") == "sklearn"
     assert engine_of("pca", device="gpu").devices == ("gpu",)
+    monkeypatch.setattr(OnGPU, "package", "no_such_package")
+    assert engine_name("pca", device="gpu") == "sklearn"
+    assert engine_name("pca", "fast", device="gpu") == "fast"  # whoever asks for it is told why not
     only = Method("PCA", {"sklearn": cpu})
     monkeypatch.setitem(METHODS, "pca", only)
     assert engine_name("pca", device="gpu") == "sklearn"

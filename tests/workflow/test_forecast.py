@@ -154,6 +154,17 @@ def test_check_of_given_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "in another order" in shown
 
 
+def test_what_a_gpu_does_not_compute_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipeline.methods.pca.resources.CuML.package", "no_such_package")
+    _, shown = check(tmp_path, {**STUDY, "device": "gpu"})
+    words = "methods.pca: scikit-learn computes it on the CPU, since no_such_package is not"
+    assert words in " ".join(shown.split())
+    assert "methods.mds" not in shown
+
+
 def test_check_refuses_what_a_study_would(tmp_path: Path) -> None:
     status, _ = check(tmp_path, {**STUDY, "dataset": {"source": "nowhere"}})
     assert status != 0

@@ -24,6 +24,7 @@ class CuML(Engine):
     """cuML's PCA."""
 
     estimator = "pipeline.methods.pca.cuml:PCA"
+    package = "cuml"
     library = "cuML"
     devices = ("gpu",)
 

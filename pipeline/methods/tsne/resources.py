@@ -60,6 +60,7 @@ class CuML(_TSNE):
     """cuML's interpolation by FFT."""
 
     estimator = "pipeline.methods.tsne.cuml:TSNE"
+    package = "cuml"
     library = "cuML"
     devices = ("gpu",)
 

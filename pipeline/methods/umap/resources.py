@@ -38,6 +38,7 @@ class CuML(_UMAP):
     """cuML's UMAP."""
 
     estimator = "pipeline.methods.umap.cuml:UMAP"
+    package = "cuml"
     library = "cuML"
     devices = ("gpu",)
 
