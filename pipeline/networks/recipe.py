@@ -57,8 +57,8 @@ class Recipe(StrictModel):
     """Share of each class's training images that is kept for early stopping."""
 
     patience: Count | Auto = "auto"
-    """Epochs without a lower validation loss after which a phase ends; auto is a third of its
-    epochs, 2 at least."""
+    """Epochs without a lower validation loss after which a phase ends; auto is all of them. The
+    epoch of lowest validation loss is kept either way."""
 
     batchnorm: Literal["adapt", "frozen"] = "adapt"
     """adapt trains BatchNorm and recomputes its running statistics; frozen keeps those of the

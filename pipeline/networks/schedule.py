@@ -16,9 +16,6 @@ STEPS = 400  # of the whole network, at least
 HEAD_STEPS = 1000  # of the head alone, which is a logistic regression: cheap, and then converged
 EPOCHS = 3  # of the whole network, at least: what many images take
 HEAD_EPOCHS = 5
-PATIENCE = (
-    2  # epochs, at least; a third of them where there are many, whose losses are of few images
-)
 
 
 class Schedule(NamedTuple):
@@ -33,7 +30,11 @@ class Schedule(NamedTuple):
     epochs : int
         At most.
     patience : int
-        Epochs without a lower validation loss after which the phase ends.
+        Epochs without a lower validation loss after which the phase ends. By default all: the
+        rate of learning falls to zero along a cosine, and a loss that rises while it is high says
+        little of the end. Of 1,000 images of CIFAR-10, of which 100 validate, a patience of a third
+        of the epochs ended one of three seeds at 51 % of the test images instead of 56
+        (MobileNetV2, 64 pixels); the two others stayed as they were.
     """
 
     batch_size: int
@@ -58,7 +59,7 @@ def _schedule(
     size = _or(recipe.batch_size, _batch_size(n))
     batches = math.ceil(n / size)
     most = _or(epochs, max(least_epochs, math.ceil(least_steps / batches)))
-    return Schedule(size, batches, most, _or(recipe.patience, max(PATIENCE, most // 3)))
+    return Schedule(size, batches, most, _or(recipe.patience, max(1, most)))
 
 
 def _batch_size(n: int) -> int:

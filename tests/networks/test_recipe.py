@@ -11,6 +11,7 @@ from pipeline.errors import InputError
 from pipeline.networks.batches import AUGMENT
 from pipeline.networks.precision import PRECISIONS
 from pipeline.networks.recipe import Precision, Recipe, parse_recipe
+from pipeline.networks.schedule import head_schedule, network_schedule
 
 
 @pytest.mark.parametrize(
@@ -77,3 +78,12 @@ def test_a_recipe_is_read_without_the_libraries_of_the_step():
     heavy = {"keras", "tensorflow", "numpy", "sklearn"}
     code = f"import sys, pipeline.networks.recipe; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_batches_and_epochs_suit_the_images_and_all_epochs_are_run():
+    many, few = (network_schedule(Recipe(), n) for n in (54_000, 900))
+    assert (many.batch_size, many.epochs, many.patience) == (128, 3, 3)
+    assert (few.batch_size, few.epochs, few.patience) == (16, 8, 8)
+    assert few.batches * few.epochs >= 400
+    assert network_schedule(Recipe(epochs=30, patience=4), 900).patience == 4
+    assert head_schedule(Recipe(), 900).patience == head_schedule(Recipe(), 900).epochs
