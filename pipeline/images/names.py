@@ -8,10 +8,12 @@ from itertools import takewhile
 
 NAMED_EXAMPLES = 5  # odd files or classes that a sentence names; it counts the others
 
-# Control characters, line separators, bytes that are not UTF-8 (which Python keeps as surrogates),
-# and a backslash before what would look like one of the escapes: so the escapes are unambiguous.
+# Control characters, line separators, marks that turn the direction of all text after them, bytes
+# that are not UTF-8 (which Python keeps as surrogates), and a backslash before what would look like
+# one of the escapes: so the escapes are unambiguous.
 _UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|" + r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})"
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]|"
+    + r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})"
 )
 
 _ABSOLUTE = re.compile(r"/|\\\\|[A-Za-z]:[\\/]")
