@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 DAMAGED = (ValueError, OSError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet computes
 ONE_SET = "all"  # the split of images that are not parted
 
 
@@ -403,8 +404,31 @@ def save_json(path: Path, value: Metadata, metadata: Metadata) -> None:
 
 
 def save_csv(path: Path, table: "pd.DataFrame", metadata: Metadata) -> None:
-    """Write a table as ``.csv``."""
-    write(path, lambda temporary: table.to_csv(temporary, index=False), metadata)
+    """Write a table as ``.csv``, see `csv_text`."""
+    write(path, lambda temporary: temporary.write_text(csv_text(table), "utf-8"), metadata)
+
+
+def csv_text(table: "pd.DataFrame") -> str:
+    """A table as CSV, an apostrophe before each text that a spreadsheet would compute as a formula.
+
+    Names of classes and files come from outside: ``=HYPERLINK(...)`` stays a name.
+    """
+    import pandas as pd
+
+    cells = table.copy()
+    for name in table.select_dtypes(exclude=["number", "bool"]).columns:
+        cells[name] = pd.Series(map(_no_formula, table[name]), table.index, dtype=object)
+    return cells.to_csv(index=False)
+
+
+def _no_formula(cell: Any) -> Any:
+    if not isinstance(cell, str) or not cell.startswith(FORMULA):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def load_csv(path: Path) -> "pd.DataFrame":

@@ -107,7 +107,7 @@ def report(
             methods_at=Path(os.path.relpath(methods, out.parent)).as_posix(),
         )
     for name, table in page.tables.items():
-        write_bytes(tables / f"{name}.csv", table.to_csv(index=False).encode())
+        write_bytes(tables / f"{name}.csv", store.csv_text(table).encode())
     write_bytes(methods, f"{page.methods}\n".encode())
     artefacts.write(out, lambda path: path.write_text(page.html, encoding="utf-8"), made)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
+OTHER_SEPARATORS = ";\t|, "
 INDEX = ("", "__index_level_0__", "Unnamed: 0")  # how pandas writes an index without a name
 
 
@@ -53,7 +54,7 @@ def read_separated(path: Path, *, texts: Collection[str], headless: bool = False
         table = arrow.read_csv(
             path,
             read_options=arrow.ReadOptions(autogenerate_column_names=header is None),
-            parse_options=arrow.ParseOptions(delimiter=separator),
+            parse_options=arrow.ParseOptions(delimiter=separator, newlines_in_values=True),
             convert_options=arrow.ConvertOptions(column_types=dict.fromkeys(texts, string)),
         )
     except (pyarrow.ArrowException, UnicodeDecodeError) as error:
@@ -83,13 +84,29 @@ def _first_row(path: Path, separator: str) -> list[str]:
         raise InputError(f"{printable(path)} is no table ({error}): write it again") from None
     if not first:
         raise InputError(f"{printable(path)} begins with an empty line: give a table of numbers")
-    others = [each for each in ",;\t" if each != separator]
-    if len(first) == 1 and (found := next((each for each in others if each in first[0]), None)):
+    if found := _other_separator(first, separator):
         raise InputError(
             f"{printable(path)} has the separator {found!r} but its suffix says {separator!r}: "
             "write .csv with commas, .tsv with tabs"
         )
     return first
+
+
+def _other_separator(first: list[str], separator: str) -> str | None:
+    """What separates the cells of a first row, where it is not the separator.
+
+    Semicolons often come with decimal commas; blanks count between numbers alone.
+    """
+    line = separator.join(first)
+    for other in OTHER_SEPARATORS:
+        cells = line.split() if other == " " else line.split(other)
+        if other == separator or len(cells) < 2:
+            continue
+        if all(_is_number(cell.replace(",", ".")) for cell in cells):
+            return other
+        if len(first) == 1 and other != " ":
+            return other
+    return None
 
 
 def _refuse_column_numbers(path: Path, first: list[str], separator: str) -> None:
@@ -172,6 +189,8 @@ def _no_number(column: Any, name: str, place: Any) -> str:
     where = f"{place}: row {row}, column {shown} holds {printable(repr(cell))[:80]}"
     if str(cell).lstrip().startswith(("[", "(", "{")):
         return f"{where}, several numbers in one cell: write each number in a column of its own"
+    if _is_number(str(cell).replace(",", ".", 1)) and not _is_number(str(cell)):
+        return f"{where}, a number with a comma: write it with a point, or without"
     if len(bad) < sum(each is not None for each in cells):
         return f"{where}, which is no number, among numbers: correct the cell (rows count from 0)"
     return (

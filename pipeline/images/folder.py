@@ -3,6 +3,7 @@
 import hashlib
 import math
 import os
+import stat
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -87,7 +88,7 @@ def read_listed(
     files = [listing.files[row] for row in rows]
     shown = [printable(file) for file in files]
     paths = [os.path.join(root, file) for file in files]
-    headers = _each(read_header, paths, "image headers")
+    headers = _each(_header, paths, "image headers")
     readable = {
         file: header
         for file, header in zip(shown, headers, strict=True)
@@ -97,7 +98,7 @@ def read_listed(
     size = final_size(sizes, image_size) if sizes else None
     channels = max((header.channels for header in readable.values()), default=3)
     images: np.ndarray | None = None
-    if size and len(readable) == len(files) and not problems:
+    if size and all(isinstance(header, ImageHeader) for header in headers) and not problems:
         shape = (len(files), *size, channels)
         check_memory(math.prod(shape), root, "set a smaller image_size or a subset")
         images = np.empty(shape, np.uint8)
@@ -114,6 +115,17 @@ def read_listed(
         "ignored": dict(listing.ignored),
     }
     return Pixels(images, provenance, tuple(_oddities(readable, images.shape[1:])))
+
+
+def _header(path: str) -> ImageHeader:
+    """The header of a file; what is none is not opened: a pipe waits, a device may never end."""
+    try:
+        kind = os.stat(path).st_mode
+    except ValueError:  # a zero byte, which no name has
+        raise UnreadableImageError("no file has such a name") from None
+    if not stat.S_ISREG(kind):
+        raise UnreadableImageError("it is no file")
+    return read_header(path)
 
 
 def _decode_all(

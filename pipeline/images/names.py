@@ -4,14 +4,19 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import takewhile
 
 NAMED_EXAMPLES = 5  # odd files or classes that a sentence names; it counts the others
 
-# Control characters, line separators, bytes that are not UTF-8 (which Python keeps as surrogates),
-# and a backslash before what would look like one of the escapes: so the escapes are unambiguous.
+# Control characters, line separators, marks that turn the direction of all text after them, bytes
+# that are not UTF-8 (which Python keeps as surrogates), and a backslash before what would look like
+# one of the escapes: so the escapes are unambiguous.
 _UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|" + r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})"
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]|"
+    + r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})"
 )
+
+_ABSOLUTE = re.compile(r"/|\\\\|[A-Za-z]:[\\/]")
 
 
 def printable(text: object) -> str:
@@ -37,6 +42,25 @@ def similar_names(names: Sequence[str]) -> list[str]:
     if not alike:
         return []
     return [f"classes that differ in case or blanks alone count as different: {examples(alike)}"]
+
+
+def without_folders(names: Sequence[str]) -> list[str]:
+    r"""Return names of files, printable, absolute paths without the folders that all of them share.
+
+    A page that is passed on shows which image is which, not where its author keeps them. Paths of
+    Windows (``C:\\shots\\1.png``) are told as well.
+    """
+    parts = {
+        name: re.split("/+" if name.startswith("/") else r"[\\/]+", name)
+        for name in names
+        if _ABSOLUTE.match(name)
+    }
+    levels = zip(*(folders[:-1] for folders in parts.values()), strict=False)
+    shared = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, levels))
+    return [
+        printable("/".join(parts[name][max(shared, 1) :]) if name in parts else name)
+        for name in names
+    ]
 
 
 def examples(names: Sequence[str]) -> str:

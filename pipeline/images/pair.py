@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,26 +10,23 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.images.feature_inspection import inspect_features, inspect_pair
-from pipeline.images.folder import read_listed
 from pipeline.images.inspection import inspect_classes
 from pipeline.images.labels import encode_labels
-from pipeline.images.listing import Listing
-from pipeline.images.names import counted, examples, printable, similar_names
-from pipeline.images.pixels import select
+from pipeline.images.names import counted, examples, printable, similar_names, without_folders
+from pipeline.images.pictures import read_pictures
 from pipeline.images.splits import PARTS, assign_splits, part_of
 from pipeline.images.tables import (
     ROLES,
     Place,
     Rows,
     parse_place,
-    read_array,
     read_features,
     read_role,
 )
 
 FEWEST = 4  # images: of fewer no method makes a layout whose neighbours say anything
-PICTURE = 96  # pixels: larger images are kept in this size, they are only looked at
-STRIP = 4096  # rows checked at a time
+ROUNDING = 0.01  # of the differences between rows: what may be lost in float32
+STRIP = 1024  # rows checked at a time
 ONE_SET = "all"  # the split of images that are not parted
 NO_LABELS = (
     "there are no labels: class measures, class colours, the page of classes and claims about "
@@ -52,7 +48,8 @@ class Pair:
     ids : ndarray, (n,) int64
         As given, else rows of the first file.
     files : ndarray of str, (n,), or None
-        Names of the images, or ids that are texts.
+        Names of the images, or ids that are texts; printable, and without the folders that absolute
+        paths share.
     labels : ndarray, (n,) int64
         Positions in `class_names`; zeros where there are none.
     class_names : tuple of str
@@ -145,11 +142,11 @@ def load_pair(
         old,
         new,
         ids,
-        files,
+        None if files is None else np.array(without_folders(files), dtype=object),
         codes,
         names,
         parts,
-        None if images is None else _images(parse_place(images), files, len(first), warnings),
+        None if images is None else read_pictures(parse_place(images), files, len(ids), warnings),
         tuple(warnings),
     )
 
@@ -214,7 +211,7 @@ def _matched(first: Rows, other: Rows, key: str) -> np.ndarray | None:
     lost, more = np.setdiff1d(wanted, given), np.setdiff1d(given, wanted)
     if len(lost) or len(more):
         found = [
-            f"{verb} {counted(len(ids), key)} that {place} has{no} ({examples(_texts(ids))})"
+            f"{verb} {counted(len(ids), key)} that {place} has{no} ({examples(_shown(ids))})"
             for verb, ids, place, no in (
                 ("lacks", lost, first.place, ""),
                 ("has", more, first.place, " not"),
@@ -228,7 +225,7 @@ def _matched(first: Rows, other: Rows, key: str) -> np.ndarray | None:
     return by_id[np.searchsorted(given, wanted, sorter=by_id)]
 
 
-def _texts(values: np.ndarray) -> list[str]:
+def _shown(values: np.ndarray) -> list[str]:
     return [printable(each) for each in values.tolist()]
 
 
@@ -237,7 +234,7 @@ def _refuse_repeated(rows: Rows, key: str = "id") -> None:
     if (counts > 1).any():
         raise InputError(
             f"{rows.place} has {counted(int((counts > 1).sum()), key)} more than once "
-            f"({examples(_texts(ids[counts > 1]))}): give each image once"
+            f"({examples(_shown(ids[counts > 1]))}): give each image once"
         )
 
 
@@ -255,15 +252,19 @@ def _said(
     values, place = found[0]
     if len(found) > 1 and role not in rows:  # no file of its own: the others must agree
         other, elsewhere = found[1]
-        if differing := np.flatnonzero(
-            np.asarray(values).astype(str) != other.astype(str)
-        ).tolist():
+        if differing := np.flatnonzero(_differ(values, other)).tolist():
             raise InputError(
                 f"{place} and {elsewhere} have another {role} in row {differing[0]} "
                 f"({printable(values[differing[0]])}, {printable(other[differing[0]])}): give the "
                 "same images in both, or name one file"
             )
     return values, place
+
+
+def _differ(values: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Which values are not those of another file; 1 and 1.0 are one number, 1 and "1" one text."""
+    texts = "U" in (values.dtype.kind, other.dtype.kind)
+    return values.astype(str) != other.astype(str) if texts else values != other
 
 
 # ---- what the rows hold
@@ -279,7 +280,8 @@ def _finite(rows: Rows, order: np.ndarray | None, name: str) -> np.ndarray:
             "least: give more"
         )
     features = np.empty(matrix.shape, np.float32)
-    differ = False
+    first = matrix[0].astype(np.float64)
+    spread = lost = 0.0  # sums of absolute numbers: squares of 1e-200 would be 0
     for start in range(0, len(matrix), STRIP):
         stop = min(start + STRIP, len(matrix))
         own = matrix[start:stop] if order is None else matrix[order[start:stop]]
@@ -289,11 +291,20 @@ def _finite(rows: Rows, order: np.ndarray | None, name: str) -> np.ndarray:
             row, column = np.argwhere(~fine)[0]
             place = start + row if order is None else order[start + row]
             _refuse_number(rows, int(place), int(column), own[row, column])
-        differ = differ or bool((features[start:stop] != features[0]).any())
-    if not differ:
+        exact = own.astype(np.float64)
+        spread += np.abs(exact - first).sum()
+        lost += np.abs(exact - features[start:stop]).sum()
+    if not spread:
         raise InputError(
             f"{rows.place}: all {len(features):,} rows are equal, so that there is nothing to "
             f"compare: was the right array written for {name}?"
+        )
+    if lost > ROUNDING * spread:
+        raise InputError(
+            f"{rows.place}: rounding to float32, in which features are kept, loses "
+            f"{100 * min(lost / spread, 1):.0f} % of what differs between its rows (numbers "
+            f"up to {np.abs(features).max():g}): subtract the mean of each column, or multiply all "
+            "by a power of ten, before you save them"
         )
     return features
 
@@ -339,8 +350,7 @@ def _split(said: tuple[np.ndarray, Place] | None, n: int, warnings: list[str]) -
     parts = {text: part_of(text) for text in np.unique(texts).tolist()}
     if strange := [repr(printable(text)) for text, part in parts.items() if part is None]:
         raise InputError(
-            f"{place} has {counted(len(strange), 'split')} that is none of {', '.join(PARTS)}: "
-            f"{examples(strange)}"
+            f"{place} has {examples(strange)} in its split: each is one of {', '.join(PARTS)}"
         )
     found = {part for part in parts.values() if part}
     if "train" not in found:
@@ -357,49 +367,15 @@ def _split(said: tuple[np.ndarray, Place] | None, n: int, warnings: list[str]) -
 
 def _identify(
     ids: tuple[np.ndarray, Place] | None, files: tuple[np.ndarray, Place] | None, n: int
-) -> tuple[np.ndarray, np.ndarray | None]:
+) -> tuple[np.ndarray, list[str] | None]:
     """Whole numbers as ids, and names of the images: ids that are texts are names."""
-    names = None if files is None else _names(files[0])
+    names = None if files is None else _texts(files[0])
     if ids is None:
         return np.arange(n), names
     if ids[0].dtype.kind in "iu" and ids[0].max() < 2**63:
         return ids[0].astype(np.int64), names
-    return np.arange(n), names if names is not None else _names(ids[0])
+    return np.arange(n), names if names is not None else _texts(ids[0])
 
 
-def _names(values: np.ndarray) -> np.ndarray:
-    return np.array([printable(each) for each in values.tolist()], dtype=object)
-
-
-# ---- pictures
-
-
-def _images(
-    place: Place, files: Sequence[str] | np.ndarray | None, n: int, warnings: list[str]
-) -> np.ndarray:
-    """Pictures of the images, in their order, not larger than needed to look at them."""
-    if place.key is None and place.path.is_dir():
-        if files is None:
-            raise InputError(
-                f"{place} is a folder, but nothing says which image is which: give the features, "
-                "labels or split as a table with a column file (or id) of paths in that folder"
-            )
-        pixels = read_listed(place.path, Listing(files=list(files)), np.arange(n), PICTURE, [])
-        warnings += pixels.warnings
-        return pixels.images
-    array = read_array(place)
-    if (
-        array.dtype != np.uint8
-        or array.ndim not in (3, 4)
-        or array.shape[3:] not in ((), (1,), (3,))
-    ):
-        raise InputError(
-            f"{place} holds {array.dtype} values of shape {array.shape}: images are uint8 (n, h, "
-            "w) or (n, h, w, 1 or 3)"
-        )
-    if len(array) != n:
-        raise InputError(f"{place} has {len(array):,} images but there are {n:,} rows of features")
-    if 0 in array.shape:
-        raise InputError(f"{place} has images of shape {array.shape[1:]}: there is no pixel")
-    whole = array if array.ndim == 4 else array[..., None]
-    return select(whole, np.arange(n), PICTURE)
+def _texts(values: np.ndarray) -> list[str]:
+    return [str(each) for each in values.tolist()]

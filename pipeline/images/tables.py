@@ -23,6 +23,7 @@ from pipeline.images.columns import (
     refuse_nameless,
     values,
 )
+from pipeline.images.labels import EXACT
 from pipeline.images.names import counted, examples, printable
 
 ROLES = ("id", "label", "split", "file")
@@ -141,7 +142,16 @@ def _checked(rows: Rows) -> Rows:
             raise InputError(
                 f"{rows.place} has {role}s of shape {each.shape} for {n:,} rows: give one a row"
             )
+    if "id" in rows.roles:
+        rows.roles["id"] = _whole(rows.roles["id"])
     return rows
+
+
+def _whole(ids: np.ndarray) -> np.ndarray:
+    """Floats as integers where all are whole, as pandas makes floats of ids that it merges."""
+    if ids.dtype.kind != "f" or not (ids == np.rint(ids)).all() or np.abs(ids).max() > EXACT:
+        return ids
+    return ids.astype(np.int64)
 
 
 Reader = Callable[[Place, str, Collection[str]], Rows]
@@ -183,9 +193,11 @@ def _lines(place: Place, role: str, used: Collection[str]) -> Rows:
     if role == "features":
         raise InputError(f"{place} is a text of lines: give features as .csv, .npy or the like")
     try:
-        lines = place.path.read_text(encoding="utf-8-sig").splitlines()
+        lines = place.path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
         raise InputError(f"{place} is not UTF-8 at byte {error.start}: save it as UTF-8") from None
+    if blank := next((i for i, line in enumerate(lines, start=1) if not line.strip()), None):
+        raise InputError(f"{place}: line {blank:,} is blank: give one {role} a line")
     return Rows(place, roles={role: parse_texts(np.array(lines, "U"))})
 
 
@@ -259,6 +271,8 @@ def _hdf5(place: Place, role: str, used: Collection[str]) -> Rows:
 
             def read(name: str) -> np.ndarray:
                 data = file[name]
+                if data.shape is None:
+                    raise InputError(f"{printable(place.path)}::{name} holds nothing: write it")
                 return data.asstr()[()] if h5py.check_string_dtype(data.dtype) else data[()]
 
             key = None if place.key is None else place.key.strip("/")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.images.names import counted, examples
 from pipeline.measures.accuracy import below_probe
+from pipeline.measures.claims import test_less_train
 from pipeline.measures.table import COSINE, FEATURES, look_up
 from pipeline.methods.registry import METHODS
 from pipeline.report.controls import no_better_than_random
@@ -29,6 +31,7 @@ def alarms(found: Backbone) -> list[str]:
         *_few_steps(found),
         *_below_probe(found),
         *_no_better_than_random(found),
+        *_losses(found),
         *_memory(found),
         *group_alarms(found.change),
         *_disagreements(found),
@@ -71,17 +74,53 @@ def _below_probe(found: Backbone) -> Iterator[str]:
         yield _sentence(below)
 
 
+def _losses(found: Backbone) -> Iterator[str]:
+    """What is told apart less well than before, all classes together and one by one."""
+    shown = look_up(found.evidence.change, FEATURES, "knn_accuracy_gain")
+    if shown is None:
+        return
+    split, gain = shown
+    images = "test images" if split == "test" else "images"
+    if gain["high"] is not None and gain["high"] < 0:
+        yield (
+            f"The features tell the classes of {images} apart less well than before fine-tuning "
+            f"({100 * gain['value']:+.1f} points)."
+        )
+    lost = [
+        (row["accuracy_gain"], row["class"])
+        for row in found.change.get("classes") or []
+        if row["split"] == split and _is_loss(row)
+    ]
+    if lost:
+        listed = examples([f"{name} {100 * change:+.1f}" for change, name in sorted(lost)])
+        yield (
+            f"{counted(len(lost), 'class is', 'classes are')} named less often by the neighbours "
+            f"of their {images} than before fine-tuning, in points: {listed}."
+        )
+
+
+def _is_loss(row: Mapping[str, Any]) -> bool:
+    high = row["accuracy_gain_high"]
+    return high is not None and high < 0 and row["accuracy_gain"] < -UNSAID
+
+
 def _memory(found: Backbone) -> Iterator[str]:
     test, train = (
         lookup(found.evidence.change, FEATURES, "knn_accuracy_gain", split)
         for split in ("test", "train")
     )
-    if not (test and train) or None in (test["low"], train["low"]):
+    less = test_less_train(found.evidence)
+    if not (test and train and less) or not test["low"] <= 0 < train["low"]:
         return
-    if test["low"] <= 0 < train["low"]:
+    if less.high < 0:
         yield (
             "Training images gained in feature space, test images did not: what the layouts show "
             "of training images is memory."
+        )
+    else:
+        yield (
+            "Training images gained in feature space; whether test images did is open: there are "
+            "too few to tell."
         )
 
 

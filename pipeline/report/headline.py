@@ -93,7 +93,8 @@ def _by_neighbors(found: Backbone) -> str | None:
     return (
         f"In feature space the {found.before['k']} nearest {judges}"
         f"{' (by the cosine)' if found.cosine else ''} name the class of "
-        f"{percent(old)} % of {of} before and {percent(new)} % after, a gain of "
+        f"{percent(old)} % of {of} before and {percent(new)} % after, a "
+        f"{'gain' if gain.low > 0 else 'change'} of "
         f"{percent(gain, sign=True)} points."
     )
 

@@ -67,8 +67,8 @@ FILES = {
     ),
     "pair": _modules(
         "pipeline/images",
-        "columns decoding feature_inspection folder inspection labels listing names npz pair pixels"
-        " source splits subset tables",
+        "columns decoding feature_inspection folder inspection labels listing names npz pair"
+        " pictures pixels source splits subset tables",
     ),
     "backbone": _modules("pipeline/networks", "backbone"),
     "finetune": [

@@ -85,7 +85,21 @@ def test_an_archive_of_a_strange_name_is_read(tmp_path):
 
 
 def test_escapes_are_unambiguous():
-    texts = ["\udce9", "\\xe9", "\xe9", "é", "\u2028", "\\u2028", "\\", "\\x", "a\\xe", "\x85"]
+    texts = [
+        "\u202e",
+        "\\u202e",
+        "\u2066",
+        "\udce9",
+        "\\xe9",
+        "\xe9",
+        "é",
+        "\u2028",
+        "\\u2028",
+        "\\",
+        "\\x",
+        "a\\xe",
+        "\x85",
+    ]
     assert len({printable(text) for text in texts}) == len(set(texts))
     assert printable("C:\\x\\y") == "C:\\x\\y"
     for text in map(printable, texts):

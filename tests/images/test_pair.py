@@ -1,5 +1,6 @@
 """Are features of other programs read alike from every format, matched by id, or refused?"""
 
+import socket
 from pathlib import Path
 
 import h5py
@@ -11,7 +12,7 @@ from safetensors.numpy import save_file
 
 from pipeline.errors import InputError
 from pipeline.images.pair import load_pair
-from pipeline.images.tables import parse_place
+from pipeline.images.tables import parse_place, read_role
 
 N = 30
 RNG = np.random.default_rng(0)
@@ -245,6 +246,81 @@ def test_a_folder_shows_the_images_that_are_named(tmp_path):
         load_pair("b.csv", "after.npy", images="shots")
 
 
+STRANGE = ["a.png", "b\tc.png", "d\\x09e.png", "猫.png", "-f.png", "g/../a.png"]
+
+
+@pytest.fixture
+def shots(tmp_path):
+    """A folder of pictures with names of all kinds, and one beside it."""
+    (tmp_path / "shots/g").mkdir(parents=True)
+    for i, name in enumerate(STRANGE[:-1]):
+        Image.new("L", (9, 9), 8 * i).save(tmp_path / "shots" / name)
+    Image.new("L", (9, 9)).save(tmp_path / "secret.png")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("shots/socket.png")
+    return tmp_path / "shots"
+
+
+def shown(names, folder="shots"):
+    files = [names[i % len(names)] for i in range(N)]
+    save_h5("b.h5", x=BEFORE, file=np.array(files, object))
+    return load_pair("b.h5", "after.npy", images=folder)
+
+
+def test_whatever_files_are_called_and_however_often_their_pictures_are_shown(shots):
+    found = shown(STRANGE)
+    assert list(found.images[: len(STRANGE), 0, 0, 0]) == [0, 8, 16, 24, 32, 0]
+    assert list(found.files[:3]) == ["a.png", "b\\x09c.png", "d\\x5cx09e.png"]
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/dev/zero", "", ".", "g/../../secret.png"])
+def test_nothing_outside_of_the_folder_of_images_is_read(name, shots):
+    with pytest.raises(InputError, match="1 name of no file in this folder"):
+        shown(["a.png", name])
+
+
+@pytest.mark.parametrize("name", ["socket.png", "g"])
+def test_what_is_no_file_is_not_opened(name, shots):
+    with pytest.raises(InputError, match=f"15 images cannot be read: {name} .it is no file"):
+        shown(["a.png", name])
+
+
+@pytest.mark.parametrize("column", ["file", "id"])
+def test_absolute_paths_are_named_without_the_folders_they_share(column, shots):
+    names = [str(shots / each) for each in ("a.png", "猫.png")]
+    assert set(shown(names).files) == {"a.png", "猫.png"}
+    paths = [f"{shots}/x{i // 20}/{i}.png" for i in range(N)]
+    table(**{column: paths}).to_csv("b.csv", index=False)
+    assert list(load_pair("b.csv", "after.npy").files[[0, -1]]) == ["x0/0.png", f"x1/{N - 1}.png"]
+
+
+# ---- numbers that are one number
+
+
+def test_ids_and_labels_are_the_same_as_integers_and_as_floats():
+    table(id=IDS, label=np.arange(N) % 3).to_csv("b.csv", index=False)
+    after = table(AFTER, id=IDS.astype(float), label=np.arange(N) % 3 * 1.0)
+    after.sample(frac=1, random_state=0).to_parquet("a.parquet", index=False)
+    for found in (load_pair("b.csv", "a.parquet"), load_pair("a.parquet", "b.csv")):
+        assert sorted(found.ids) == list(IDS)
+        assert found.files is None
+        assert found.class_names == ("0", "1", "2")
+
+
+def test_line_breaks_within_quotes_end_no_row():
+    n = 60_000  # more than the block that is parsed at a time
+    labels = ["a" + "\n" * (i % 50) + "b" for i in range(n)]
+    pd.DataFrame({"label": labels}).to_csv("many.csv", index=False)
+    rows = read_role(parse_place("many.csv"), "label")
+    assert rows.roles["label"].tolist() == labels
+
+
+def test_lines_of_labels_end_where_lines_end():
+    text("l.txt", "".join(f"a\x0b\u2028{i % 2}\r\n" for i in range(N)))()
+    found = load_pair("before.npy", "after.npy", labels="l.txt")
+    assert found.class_names == ("a\\x0b\\u20280", "a\\x0b\\u20281")
+
+
 # ---- what is refused, in one sentence that says where and what to do
 
 
@@ -296,6 +372,32 @@ BAD_AFTER = {
         "bad.csv",
         lambda: table(AFTER).to_csv("bad.csv", index=False, sep=";"),
         ["separator ';'"],
+    ),
+    "decimal commas": (
+        "bad.csv",
+        lambda: table(AFTER).to_csv("bad.csv", index=False, header=False, sep=";", decimal=","),
+        ["separator ';'"],
+    ),
+    "quoted decimal commas": ("bad.csv", lambda: cells("1,5", slice(None)), ["with a point"]),
+    "what np.savetxt writes": (
+        "bad.csv",
+        lambda: np.savetxt("bad.csv", AFTER),
+        ["separator ' '"],
+    ),
+    "an offset beyond float32": (
+        "bad.npy",
+        lambda: np.save("bad.npy", AFTER.astype(np.float64) + 1e8),
+        ["loses", "up to 1e+08", "subtract the mean"],
+    ),
+    "numbers below float32": (
+        "bad.npy",
+        lambda: np.save("bad.npy", AFTER.astype(np.float64) * 1e-200),
+        ["loses 99 %", "power of ten"],
+    ),
+    "an empty dataset": (
+        "bad.h5",
+        lambda: save_h5("bad.h5", x=h5py.Empty("f")),
+        ["bad.h5::x holds nothing"],
     ),
     "ragged rows": ("bad.csv", text("bad.csv", "a,b\n1,2\n3\n"), ["no table", "Expected 2"]),
     "one name twice": ("bad.csv", text("bad.csv", "a,a\n1,2\n"), ["several columns called 'a'"]),
@@ -370,10 +472,11 @@ BAD_ROLES = {
         ["31 labels", "header"],
     ),
     "a line too few": ({"labels": "bad.txt"}, "\n".join(LABELS[1:]), ["29 labels"]),
-    "a blank line": ({"labels": "bad.txt"}, "\n".join(["", *LABELS[1:]]), ["index 0"]),
+    "a blank line": ({"labels": "bad.txt"}, "\n".join(["", *LABELS[1:]]), ["line 1 is blank"]),
+    "a blank line too many": ({"labels": "bad.txt"}, "\n".join([*LABELS, "", ""]), ["line 31"]),
     "one class": ({"labels": "bad.txt"}, "a\n" * N, ["one class only ('a')", "leave the labels"]),
     "several columns": ({"labels": "bad.csv"}, "a,b\n" + "1,2\n" * N, ["'label'", "::column"]),
-    "labels and a half": ({"labels": "bad.txt"}, "", ["0 labels"]),
+    "no labels": ({"labels": "bad.txt"}, "", ["line 1 is blank"]),
     "an unknown part": ({"split": "bad.txt"}, "train\nholdout\n" * (N // 2), ["'holdout'"]),
     "test images alone": ({"split": "bad.txt"}, "test\n" * N, ["no training image"]),
     "too few images": ({"images": "after.npy"}, "", ["float32", "uint8"]),

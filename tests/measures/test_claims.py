@@ -104,9 +104,13 @@ def test_its_mirror_refutes_probe_and_equal_gains(claim):
 def test_identical_features_are_inconclusive_in_every_change():
     still = gains(0.0, 0.0, margin=0.0)
     found = judge(Evidence(CLEAR_BEFORE, CLEAR_BEFORE, still))
-    for claim in (FEATURES_SEPARATE, LAYOUTS_SEPARATE, LAYOUTS_COMPACT, SEPARABLE):
+    for claim in (FEATURES_SEPARATE, LAYOUTS_SEPARATE, LAYOUTS_COMPACT, SEPARABLE, AS_MUCH):
         assert pick(found, claim).answer == INCONCLUSIVE
-    assert pick(found, AS_MUCH).answer == SUPPORTED  # both gain nothing
+
+
+def test_losing_as_much_is_no_gain():
+    assert answer(AS_MUCH, [], [], gains(-0.2, -0.2, margin=0.005)) == NOT_SUPPORTED
+    assert answer(AS_MUCH, [], [], gains(0.2, 0.2, margin=0.005)) == SUPPORTED
 
 
 def test_few_images_leave_all_open():

@@ -14,7 +14,9 @@ from PIL import Image
 from synthetic_backbone import HOSTILE, TRAINING, N, blobs, found_of
 
 from pipeline.measures.evidence import Evidence, OtherRun
+from pipeline.measures.intervals import Estimate
 from pipeline.measures.own_claims import OwnClaim
+from pipeline.measures.table import FEATURES, row_of
 from pipeline.report import page
 from pipeline.report.bars import class_gains
 from pipeline.report.controls import Controls
@@ -161,6 +163,32 @@ def test_memory_hubs_and_outliers_are_named():
     text = opened(found_of(far, far)).text
     assert "(a hub)" in text
     assert re.search(r"by the cosine they name the class of [\d.]+ % before, [\d.]+ % after", text)
+
+
+def test_few_test_images_leave_open_whether_they_gained():
+    found = found_of(blobs(2), blobs(2.4))
+    rows = [
+        row_of(FEATURES, split, "knn_accuracy_gain", Estimate(0.06, low, 0.12))
+        for split, low in (("test", -0.01), ("train", 0.01))
+    ]
+    text = opened(dataclasses.replace(found, change={**found.change, "measures": rows})).text
+    assert "whether test images did is open" in text
+    assert "is memory" not in text
+
+
+def test_a_loss_is_no_gain():
+    better, worse = blobs(9), blobs(0, seed=1)
+    page = opened(found_of(better, worse))
+    assert "points" in page.text
+    assert "a gain of" not in page.text
+    assert "apart less well than before fine-tuning" in page.text
+    assert "3 classes are named less often" in page.text
+    one = better.copy()
+    one[::3] = better[np.arange(0, N, 3) + 1 + np.arange(N // 3) % 2] + 0.1  # among both others
+    lost = opened(found_of(better, one, names=["cat", "dog", "猫"])).text
+    assert "1 class is named less often by the neighbours of their test images" in lost
+    assert "in points: cat -" in lost
+    assert "named less often" not in opened(found_of(better, better)).text
 
 
 def test_layouts_that_say_the_opposite_of_the_features_are_named():

@@ -147,3 +147,17 @@ def test_features_in_another_format_are_sent_to_the_verb_that_reads_them(tmp_pat
         np.savez(path, X=np.ones((3, 2)))
     with pytest.raises(InputError, match=r"is not a .npy file.* `tunescope compare`, which reads"):
         store.load_features(path)
+
+
+FORMULAS = ['=HYPERLINK("x")', "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx"]
+
+
+def test_a_spreadsheet_computes_no_name(tmp_path):
+    numbers = pd.Series([-1, None, 2.5, "-3", "+4"], dtype=object)
+    plain = pd.DataFrame({"n": numbers, "x": [-0.5, np.nan, 1e-9, 3, -4], "name": list("abcde")})
+    assert store.csv_text(plain) == plain.to_csv(index=False)
+    named = plain.assign(name=FORMULAS, kind=pd.Categorical(FORMULAS))
+    store.save_csv(tmp_path / "t.csv", named, {})
+    read = store.load_csv(tmp_path / "t.csv")
+    assert read["name"].tolist() == read["kind"].tolist() == [f"'{each}" for each in FORMULAS]
+    assert named["name"].tolist() == FORMULAS
