@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -38,13 +37,13 @@ from pipeline.drawing.panel import (
     rare_classes,
     within,
 )
+from pipeline.drawing.png import encode, reduce_colors
 from pipeline.errors import InputError
 from pipeline.methods.registry import METHODS
 from pipeline.runtime.log import log
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from PIL import Image
 
 STAGES = {"before": "before fine-tuning", "after": "after fine-tuning"}
 FORMATS = ("png", *UNDATED)
@@ -170,7 +169,7 @@ def draw_backbone(
 
     small = min(panel_size // 30, panel_size * text_size // side)  # fits where the page's text does
     with ThreadPoolExecutor(min(numba.get_num_threads(), MAX_THREADS)) as pool:
-        alone = pool.map(lambda key: _png(draw(key, panel_size, small).image), layouts)
+        alone = pool.map(lambda key: encode(draw(key, panel_size, small).image), layouts)
         panels = dict(
             zip(layouts, pool.map(lambda key: draw(key, side, text_size), layouts), strict=True)
         )
@@ -193,12 +192,12 @@ def draw_backbone(
             )
         image = rasterise(page)
         if file_format == "png":
-            files = [_png(image, dpi=(dpi, dpi))]
-            files += [_png(rasterise(each), dpi=(dpi, dpi)) for each in pages[1:]]
+            files = [encode(image, dpi=(dpi, dpi))]
+            files += [encode(rasterise(each), dpi=(dpi, dpi)) for each in pages[1:]]
         else:
             files = [vectorise(each, file_format) for each in pages]
         image.thumbnail((PREVIEW_WIDTH, image.height))
-        preview = _png(reduce_colors(image), optimize=True)
+        preview = encode(reduce_colors(image), optimize=True)
         panels_alone = dict(zip(layouts, alone, strict=True))
         return Drawing(files[0], preview, panels_alone, files[1] if len(files) > 1 else None)
 
@@ -430,18 +429,3 @@ def _class_page(
         width=width,
         dpi=dpi,
     )
-
-
-def reduce_colors(image: Image.Image) -> Image.Image:
-    """The same picture in 256 colours: a third of the bytes, and no difference that one sees."""
-    from PIL import Image
-
-    return image.convert("RGB").quantize(
-        256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
-    )
-
-
-def _png(image: Image.Image, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "png", **options)
-    return file.getvalue()

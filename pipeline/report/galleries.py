@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.drawing.figure import reduce_colors
+from pipeline.drawing.png import encode, reduce_colors
 from pipeline.report.findings import Backbone
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def thumbnail(image: np.ndarray) -> str:
 
     picture = Image.fromarray(image.squeeze(axis=2) if image.shape[2] == 1 else image)
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    return data_url(_png(picture))
+    return data_url(encode(picture, optimize=True))
 
 
 def smaller(png: bytes, side: int) -> str:
@@ -137,7 +137,7 @@ def smaller(png: bytes, side: int) -> str:
 
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     picture.thumbnail((side, side))
-    return data_url(_png(picture))
+    return data_url(encode(picture, optimize=True))
 
 
 def data_url(png: bytes) -> str:
@@ -149,10 +149,4 @@ def small_url(png: bytes) -> str:
     """A drawing as a data URL, in 256 colours: a page is to be mailed."""
     from PIL import Image
 
-    return data_url(_png(reduce_colors(Image.open(io.BytesIO(png)))))
-
-
-def _png(picture: Any) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "png", optimize=True)
-    return buffer.getvalue()
+    return data_url(encode(reduce_colors(Image.open(io.BytesIO(png))), optimize=True))

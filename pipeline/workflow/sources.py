@@ -150,7 +150,7 @@ FILES = {
         *_modules("pipeline/measures", "accuracy intervals table"),
         *_modules(
             "pipeline/drawing",
-            "alignment caption class_names class_page figure labels page palette panel",
+            "alignment caption class_names class_page figure labels page palette panel png",
         ),
     ],
     "summary": [
@@ -159,6 +159,8 @@ FILES = {
     ],
     "runtimes": _modules("pipeline/report", "runtimes"),
     "report": [
+        "pipeline/images/names.py",
+        "pipeline/drawing/png.py",
         *_modules(
             "pipeline/measures",
             "accuracy claims claims_over_backbones evidence intervals own_claims table",
