@@ -274,6 +274,22 @@ def check_made_from(path: Path, source: Path) -> None:
         )
 
 
+def check_one_run(path: Path, sources: Sequence[Path], metric: str) -> None:
+    """Refuse an artefact of a study that is not of one run with what it was computed from.
+
+    It must have its sidecar, else nobody knows what it is.
+
+    Raises
+    ------
+    InputError
+    """
+    if "sha256" not in load_sidecar(path):
+        raise _not_a_sidecar(path, "it has no 'sha256'")
+    for source in sources:
+        check_made_from(path, source)
+    check_same_metric(path, metric)
+
+
 def check_same_metric(path: Path, metric: str) -> None:
     """Refuse an artefact that was computed by another metric; one that says none is Euclidean.
 

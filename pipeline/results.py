@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,7 @@ def read_backbone(
     claims : sequence of OwnClaim
     """
     measured = {stage: folder / stage / "quality.json" for stage in STAGES}
+    _check_one_run(folder)
     layouts = {stage: _layouts(path) for stage, path in measured.items()}
     classes, history = folder / "classes.png", folder / "after/history.csv"
     return Backbone(
@@ -118,16 +120,53 @@ def read_backbone(
             stage: store.load_graph(folder / stage / "graph.npz").indices for stage in measured
         },
         history=store.load_csv(history) if history.is_file() else None,
-        preview=artefacts.verify(folder / "preview.png").read_bytes(),
-        classes=classes.read_bytes() if classes.is_file() else None,
+        preview=_picture(folder / "preview.png"),
+        classes=_picture(classes) if classes.is_file() else None,
         layouts=layouts,
         panels={stage: _panels(folder, stage, methods) for stage, methods in layouts.items()},
         training=artefacts.read_sidecar(folder / "after/model.keras").get("training", {}),
         pixels=pixels,
         depth=_depth_profile(folder),
-        controls=_read_controls(controls),
+        controls=_read_controls(folder, controls),
         own_claims=claims,
     )
+
+
+def _check_one_run(folder: Path) -> None:
+    """Refuse results of a backbone of which some are of another run, or of another study."""
+    quality = {stage: folder / stage / "quality.json" for stage in STAGES}
+    features = [folder / stage / "features.npy" for stage in STAGES]
+    metric = _metric(folder)
+    for stage, measures in quality.items():
+        own = [folder / stage / "features.npy"]
+        artefacts.check_one_run(folder / stage / "graph.npz", own, metric)
+        artefacts.check_one_run(measures, own, metric)
+        for method in artefacts.context(measures).get("layouts", {}):
+            layout = folder / stage / f"{method}.parquet"
+            artefacts.load_sidecar(layout)
+            artefacts.check_measured(layout, measures)
+    for change in (folder / "change.json", folder / "change.parquet"):
+        artefacts.check_one_run(change, features, metric)
+    artefacts.check_one_run(folder / "figure.png", list(quality.values()), metric)
+
+
+def _metric(folder: Path) -> str:
+    return artefacts.context(folder / "after/quality.json").get("metric", "euclidean")
+
+
+def _picture(path: Path) -> bytes:
+    """The bytes of a PNG that is whole."""
+    from PIL import Image
+
+    content = artefacts.verify(path).read_bytes()
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            image.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(
+            f"{path} is no whole picture ({error}): delete it and run the study again"
+        ) from None
+    return content
 
 
 def _depth_profile(folder: Path) -> Any:
@@ -157,28 +196,31 @@ def _layouts(quality: Path) -> dict[str, dict[str, Any]]:
 def _panels(folder: Path, stage: str, methods: Mapping[str, Any]) -> dict[str, bytes]:
     """PNG of each layout of a stage alone."""
     return {
-        method: panel.read_bytes()
+        method: _picture(panel)
         for method in methods
         if (panel := folder / "panels" / f"{stage}_{method}.png").is_file()
     }
 
 
-def _read_controls(folders: Sequence[Path]) -> Controls:
+def _read_controls(folder: Path, runs: Sequence[Path]) -> Controls:
     """What was measured of the controls of a backbone."""
-    seeds = [folder for folder in folders if not folder.name.endswith("_random")]
-    others, accuracies = [], []
-    for folder in seeds:
-        quality = folder / "after/quality.json"
+    metric, untrained = _metric(folder), folder / "before/features.npy"
+    others, accuracies, floor = [], [], None
+    for run in runs:
+        if run.name.endswith("_random"):
+            measured = run / "before/quality.json"
+            artefacts.check_one_run(measured, [run / "before/features.npy"], metric)
+            floor = store.load_measures(measured)["measures"]
+            continue
+        measured, change = run / "after/quality.json", run / "change.json"
+        features = run / "after/features.npy"
+        artefacts.check_one_run(measured, [features], metric)
+        artefacts.check_one_run(change, [untrained, features], metric)
         others.append(
             OtherRun(
-                store.load_measures(quality)["measures"],
-                store.load_measures(folder / "change.json")["measures"],
+                store.load_measures(measured)["measures"], store.load_measures(change)["measures"]
             )
         )
-        accuracies.append((artefacts.context(quality).get("accuracy") or {}).get("test"))
-    floor = [folder / "before/quality.json" for folder in folders if folder not in seeds]
-    return Controls(
-        others,
-        [accuracy for accuracy in accuracies if accuracy is not None],
-        store.load_measures(floor[0])["measures"] if floor else None,
-    )
+        accuracies.append((artefacts.context(measured).get("accuracy") or {}).get("test"))
+    known = [accuracy for accuracy in accuracies if accuracy is not None]
+    return Controls(others, known, floor)

@@ -440,8 +440,9 @@ def load_csv(path: Path) -> "pd.DataFrame":
 
 def load_measures(path: Path) -> Metadata:
     """Read what `tunescope quality` or `tunescope change` measured, see `pipeline.measures`."""
+    verify(path)
     try:
-        measures = json.loads(verify(path).read_text())
+        measures = json.loads(path.read_text())
     except (ValueError, RecursionError) as error:  # of JSON, or of what is no text
         raise InputError(f"{path} is not valid JSON ({error}): run its step again") from None
     if not _are_measures(measures):

@@ -93,6 +93,10 @@ def report(
     with record("report", context.obj, inputs, {"thumbnails": thumbnails}) as made:
         pictures = results / "images.npy"
         pixels = store.load_images(pictures) if thumbnails and pictures.is_file() else None
+        if pixels is not None:
+            for folder in found:
+                artefacts.check_made_from(folder / "change.parquet", results / "images.parquet")
+            artefacts.check_same_images(pictures, results / "images.parquet")
         sidecars = read_sidecars(results, found)
         page = build_page(
             results.resolve().name,

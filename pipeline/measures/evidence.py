@@ -144,6 +144,12 @@ def percent(estimate: Estimate, *, sign: bool = False) -> str:
     return f"{value} [{low}, {high}]"
 
 
+def rough_percent(share: float) -> str:
+    """In percent with two digits, as of what chance would give: 0.021, 3.8, 38, 100."""
+    value = 100 * share
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
 def percent_of_runs(found: Range, *, sign: bool = False) -> str:
     """The range of the runs in percent, as the end of a sentence; empty for one run."""
     if found.runs < 2:

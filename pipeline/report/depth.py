@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.measures.evidence import rough_percent
 from pipeline.measures.table import space_of
 from pipeline.report.plots import COLORS
 
@@ -52,7 +53,8 @@ def depth_section(profile: Mapping[str, Any] | None) -> dict[str, Any] | None:
     chance = next((r["value"] for r in measures if r["measure"] == "overlap_by_chance"), None)
     return {
         **{name: profile[name] for name in ("k", "images", "sample")},
-        **{"split": split, "names": names, "blocks": blocks, "chance": chance},
+        **{"split": split, "names": names, "blocks": blocks},
+        "chance": None if chance is None else rough_percent(chance),
         "plot": _plot([block["cells"] for block in blocks]),
     }
 

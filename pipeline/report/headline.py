@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.measures.evidence import percent
+from pipeline.measures.evidence import percent, rough_percent
 from pipeline.measures.intervals import Estimate, share
 from pipeline.measures.table import FEATURES
 from pipeline.report.controls import other_seeds
@@ -109,7 +109,7 @@ def _by_likeness(found: Backbone) -> str | None:
         return None
     sentence = (
         f"Of an image's {found.change['k']} nearest neighbours {100 * kept['value']:.1f} % "
-        f"are the same after fine-tuning (by chance {100 * chance['value']:.2g} %)"
+        f"are the same after fine-tuning (by chance {rough_percent(chance['value'])} %)"
     )
     if cka := lookup(rows, FEATURES, "cka", "all"):
         sentence += f"; debiased CKA of before and after is {cka['value']:.2f}"

@@ -1,0 +1,142 @@
+"""Is a page made of one whole run, and is everything else refused before a file is written?"""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from pipeline import artefacts
+from pipeline.cli import app
+from pipeline.errors import InputError
+
+pytestmark = pytest.mark.slow
+N = 60
+
+
+def run(*arguments):
+    done = CliRunner().invoke(app, ["--device", "cpu", *map(str, arguments)])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+
+
+def study(folder, seed):
+    """What the steps of a comparison write, without the page."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir()
+    labels = np.arange(N) % 3
+    split = np.where(np.arange(N) % 4, "train", "test")
+    pd.DataFrame({"label": labels, "split": split}).to_csv(folder / "labels.csv", index=False)
+    for stage in ("before", "after"):
+        np.save(folder / f"{stage}.npy", rng.normal(size=(N, 5)) + 2 * np.eye(5)[labels])
+    out, table = folder / "features", folder / "images.parquet"
+    run(
+        *("pair", "--before", folder / "before.npy", "--after", folder / "after.npy"),
+        *("--labels", folder / "labels.csv", "--split", folder / "labels.csv", "--out", table),
+        *("--features-before", out / "before/features.npy"),
+        *("--features-after", out / "after/features.npy"),
+    )
+    for stage in ("before", "after"):
+        graph = out / stage / "graph.npz"
+        given = ["--features", out / stage / "features.npy", "--graph", graph, "--table", table]
+        run("graph", *given[:2], "--out", graph)
+        run("embed", *given, "--method", "pca", "--out", out / stage / "pca.parquet")
+        layout = ["--layout", out / stage / "pca.parquet"]
+        run("quality", *given, *layout, "--out", out / stage / "quality.json")
+    run(
+        *("change", "--before", out / "before/features.npy"),
+        *("--after", out / "after/features.npy", "--table", table),
+        *("--graph-before", out / "before/graph.npz", "--graph-after", out / "after/graph.npz"),
+        *("--out", out / "change.parquet", "--measures", out / "change.json"),
+    )
+    measured = [("--quality", out / stage / "quality.json") for stage in ("before", "after")]
+    layouts = [("--layout", out / stage / "pca.parquet") for stage in ("before", "after")]
+    run(
+        *("figure", *sum([*layouts, *measured], ()), "--out", out / "figure.png"),
+        *("--preview", out / "preview.png", "--panels", out / "panels", "--panel-size", 200),
+    )
+    run("runtimes", "--artefact", out / "change.parquet", "--out", folder / "runtimes.csv")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
+    root = tmp_path_factory.mktemp("studies")
+    return study(root / "one", 0), study(root / "other", 1)
+
+
+def report(folder):
+    run("report", folder, "--out", folder / "report.html")
+
+
+def replaced(name):
+    def replace(folder, other):
+        for suffix in ("", ".json"):
+            shutil.copy(other / f"features/{name}{suffix}", folder / f"features/{name}{suffix}")
+
+    return replace
+
+
+def halved(name):
+    def halve(folder, other):
+        path = folder / "features" / name
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    return halve
+
+
+def alone(name):
+    return lambda folder, other: artefacts.sidecar(folder / "features" / name).unlink()
+
+
+def by_cosine(folder, other):
+    path = artefacts.sidecar(folder / "features/change.json")
+    record = json.loads(path.read_text())
+    record["context"]["metric"] = "cosine"
+    path.write_text(json.dumps(record))
+
+
+MADE = ["change.json", "change.parquet", *(f"{s}/quality.json" for s in ("before", "after"))]
+DAMAGES = {
+    **{f"{name} of another study": (replaced(name), "was not made from") for name in MADE},
+    "a graph of another study": (replaced("after/graph.npz"), "was not made from"),
+    "a figure of another study": (replaced("figure.png"), "was not made from"),
+    "a layout of another study": (replaced("after/pca.parquet"), "does not measure"),
+    **{f"{name} without its sidecar": (alone(name), "does not say which step") for name in MADE},
+    "a layout without its sidecar": (alone("after/pca.parquet"), "does not say which step"),
+    **{f"half of {name}": (halved(name), f"{name} is damaged") for name in MADE},
+    "half of a picture": (halved("preview.png"), "is no whole picture"),
+    "half of a panel": (halved("panels/after_pca.png"), "is no whole picture"),
+    "another metric": (by_cosine, "computed by the cosine metric but"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_what_is_not_of_one_run_has_no_page(what, studies, tmp_path):
+    damage, words = DAMAGES[what]
+    folder = shutil.copytree(studies[0], tmp_path / "one")
+    damage(folder, studies[1])
+    with pytest.raises(InputError, match=words) as error:
+        report(folder)
+    assert "JSON" not in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not {path.name for path in folder.iterdir()} & {"methods.txt", "report_tables"}
+    assert not list(folder.glob("report.html*"))
+
+
+def test_pictures_of_other_images_are_not_shown(studies, tmp_path):
+    folder = shutil.copytree(studies[0], tmp_path / "one")
+    np.save(folder / "images.npy", np.zeros((N, 4, 4, 1), np.uint8))
+    made = {"sha256": artefacts.sha256(folder / "images.npy"), "step": "dataset", "inputs": {}}
+    artefacts.sidecar(folder / "images.npy").write_text(json.dumps(made))
+    with pytest.raises(InputError, match=r"images\.npy is not"):
+        report(folder)
+
+
+def test_a_whole_run_has_its_page(studies, tmp_path):
+    folder = shutil.copytree(studies[0], tmp_path / "one")
+    report(folder)
+    assert "features on images" in (folder / "report.html").read_text("utf-8")
