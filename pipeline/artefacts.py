@@ -230,6 +230,18 @@ def load_sidecar(path: Path) -> Metadata:
     return record
 
 
+def described(path: Path) -> Path:
+    """An artefact that must have its sidecar, with its step and its hash.
+
+    Raises
+    ------
+    InputError
+    """
+    if "sha256" not in load_sidecar(path):
+        raise _not_a_sidecar(path, "it has no 'sha256'")
+    return path
+
+
 def context(path: Path) -> Metadata:
     """What an artefact's sidecar says of its study, dataset, backbone and stage."""
     return read_sidecar(path).get("context", {})
@@ -283,10 +295,8 @@ def check_one_run(path: Path, sources: Sequence[Path], metric: str) -> None:
     ------
     InputError
     """
-    if "sha256" not in load_sidecar(path):
-        raise _not_a_sidecar(path, "it has no 'sha256'")
     for source in sources:
-        check_made_from(path, source)
+        check_made_from(described(path), source)
     check_same_metric(path, metric)
 
 

@@ -13,8 +13,8 @@ from pipeline import artefacts, store
 from pipeline.config import Claim
 from pipeline.errors import InputError
 from pipeline.measures.evidence import OtherRun
-from pipeline.measures.own_claims import OwnClaim
-from pipeline.measures.table import MEASURES
+from pipeline.measures.own_claims import OwnClaim, check_claim
+from pipeline.methods.registry import METHODS
 from pipeline.report.controls import Controls
 from pipeline.report.findings import STAGES, Backbone
 from pipeline.runtime.log import log
@@ -46,6 +46,12 @@ def result_folders(
             "results/<study> of one that has run"
         )
     given = controls or []
+    for name in given:
+        if name.rpartition("_")[0] not in names or not (results / "controls" / name).is_dir():
+            raise InputError(
+                f"--control {name} is no folder in {results / 'controls'} of a control of "
+                f"{' or '.join(names)}: give its name, such as {names[0]}_seed1"
+            )
     if backbones is None and controls is None:
         given = sorted(path.name for path in (results / "controls").glob("*"))
     return {
@@ -76,14 +82,11 @@ def own_claims(given: Sequence[Mapping[str, Any]]) -> list[OwnClaim]:
     Raises
     ------
     InputError
-        A wrong key or value, or a measure that there is not.
+        A wrong key or value; a measure that there is not, or not in that space or stage.
     """
     claims = [OwnClaim(**validate(Claim, each, source="--claim").model_dump()) for each in given]
     for claim in claims:
-        if claim.measure not in MEASURES:
-            raise InputError(
-                f"--claim: measure is {claim.measure!r} but must be one of {', '.join(MEASURES)}"
-            )
+        check_claim(claim, METHODS, source="--claim: ")
     return claims
 
 
@@ -114,7 +117,7 @@ def read_backbone(
         context=artefacts.context(measured["after"]),
         before=store.load_measures(measured["before"]),
         after=store.load_measures(measured["after"]),
-        change=store.load_measures(folder / "change.json"),
+        change=_change(folder / "change.json"),
         images=store.load_change(folder / "change.parquet"),
         neighbors={
             stage: store.load_graph(folder / stage / "graph.npz").indices for stage in measured
@@ -143,8 +146,7 @@ def _check_one_run(folder: Path) -> None:
         artefacts.check_one_run(measures, own, metric)
         for method in artefacts.context(measures).get("layouts", {}):
             layout = folder / stage / f"{method}.parquet"
-            artefacts.load_sidecar(layout)
-            artefacts.check_measured(layout, measures)
+            artefacts.check_measured(artefacts.described(layout), measures)
     for change in (folder / "change.json", folder / "change.parquet"):
         artefacts.check_one_run(change, features, metric)
     artefacts.check_one_run(folder / "figure.png", list(quality.values()), metric)
@@ -152,6 +154,18 @@ def _check_one_run(folder: Path) -> None:
 
 def _metric(folder: Path) -> str:
     return artefacts.context(folder / "after/quality.json").get("metric", "euclidean")
+
+
+def _change(path: Path) -> dict[str, Any]:
+    """What changed as a whole and by class."""
+    found = store.load_measures(path)
+    lacking = [key for key in ("classes", "groups", "outliers") if key not in found]
+    if lacking:
+        raise InputError(
+            f"{path} has no {' and '.join(lacking)}, as of another version of Tunescope: run "
+            "`tunescope change` again"
+        )
+    return found
 
 
 def _picture(path: Path) -> bytes:

@@ -435,7 +435,10 @@ def load_csv(path: Path) -> "pd.DataFrame":
     """Read a table that `save_csv` wrote."""
     import pandas as pd
 
-    return pd.read_csv(verify(path))
+    try:
+        return pd.read_csv(verify(path))
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no readable table ({error}): run its step again") from None
 
 
 def load_measures(path: Path) -> Metadata:

@@ -15,6 +15,7 @@ from pipeline.store import ImageTable, describe_change
 N = 240
 HOSTILE = ("<script>alert(1)</script>", "\"quotes\" & 'more'", "猫 🐈")
 PIXELS = np.random.default_rng(0).integers(0, 256, (N, 9, 7, 3), dtype=np.uint8)
+SPLIT = np.where(np.arange(N) % 4, "train", "test")
 TRAINING = {
     "head": {"images": 162, "batch_size": 16, "epochs": 5, "steps": 55},
     "full": {"images": 162, "batch_size": 16, "epochs": 20, "steps": 220},
@@ -41,9 +42,10 @@ def found_of(
     training=TRAINING,
     info=None,
     pixels=PIXELS,
+    split=SPLIT,
 ):
     """A backbone as the steps would describe it, of features before and after."""
-    labels, split = np.arange(N) % n_classes, np.where(np.arange(N) % 4, "train", "test")
+    labels = np.arange(N) % n_classes
     table = ImageTable(np.arange(N) + 1000, files, split, labels, tuple(names))
     graphs = knn_graph(before, k=30), knn_graph(after, k=30)
     measured = [

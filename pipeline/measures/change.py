@@ -16,7 +16,7 @@ from pipeline.measures.groups import Groups, find_groups
 from pipeline.measures.intervals import Estimate
 from pipeline.measures.overlap import neighbors_kept
 from pipeline.measures.similarity import Similarity, similarity
-from pipeline.measures.table import FEATURES, row_of
+from pipeline.measures.table import FEATURES, defined, row_of
 from pipeline.measures.votes import majority_vote
 from pipeline.neighbors.graph import Graph, knn_graph, wide_enough
 from pipeline.neighbors.nearest_among import nearest_among
@@ -254,7 +254,7 @@ def _of_classes(
                     },
                     **{f"accuracy_{stage}": float(right[stage][own].mean()) for stage in right},
                     **{
-                        f"accuracy_gain{end}": value
+                        f"accuracy_gain{end}": defined(value)
                         for end, value in zip(("", "_low", "_high"), gain, strict=True)
                     },
                 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from pipeline.errors import InputError
 from pipeline.measures.claims import Verdict
 from pipeline.measures.evidence import (
     INCONCLUSIVE,
@@ -14,8 +16,15 @@ from pipeline.measures.evidence import (
     Evidence,
     Rows,
 )
-from pipeline.measures.table import MEASURES, look_up
+from pipeline.measures.table import COSINE, FEATURES, MEASURES, MEASURES_OF_CHANGE, look_up
 from pipeline.methods.registry import METHODS
+
+# What is never known exactly: where such a measure has no interval, it is of too few images.
+UNCERTAIN = (
+    *("knn_accuracy", "knn_balanced_accuracy", "own_class_share", "linear_probe"),
+    *("neighborhood_preservation", "knn_accuracy_gain", "own_class_share_gain"),
+    *("neighbors_overlap", "cka", "procrustes"),
+)
 
 
 class OwnClaim(NamedTuple):
@@ -44,6 +53,39 @@ class OwnClaim(NamedTuple):
     split: str | None = None
 
 
+def check_claim(claim: OwnClaim, methods: Iterable[str], *, source: str) -> None:
+    """Refuse a claim that no study with these methods can decide.
+
+    Parameters
+    ----------
+    claim : OwnClaim
+    methods : iterable of str
+    source : str
+        Before the name of the wrong key.
+
+    Raises
+    ------
+    InputError
+    """
+    for key, allowed in (("measure", MEASURES), ("space", [FEATURES, COSINE, *methods])):
+        if (value := getattr(claim, key)) not in allowed:
+            near = difflib.get_close_matches(value, allowed, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise InputError(
+                f"{source}{key} is {value!r}{hint} but must be one of {', '.join(allowed)}"
+            )
+    of_change = claim.measure in MEASURES_OF_CHANGE
+    if of_change != (claim.stage == "change"):
+        raise InputError(
+            f"{source}stage is {claim.stage!r} but {claim.measure} is measured "
+            + (
+                "of what changed: write change"
+                if of_change
+                else "of a stage: write before or after"
+            )
+        )
+
+
 def judge_own(claim: OwnClaim, evidence: Evidence) -> Verdict:
     """Decide a claim: by the whole interval, where there is one, else by the value.
 
@@ -63,6 +105,8 @@ def judge_own(claim: OwnClaim, evidence: Evidence) -> Verdict:
     if found is None or found["value"] is None:
         return Verdict(claim.claim, rule, NOT_APPLICABLE, "not measured")
     value, low, high = (found[key] for key in ("value", "low", "high"))
+    if low is None and claim.measure in UNCERTAIN:
+        return Verdict(claim.claim, rule, INCONCLUSIVE, f"{value:.4g}, of too few images")
     numbers = f"{value:.4g}" + ("" if low is None else f" [{low:.4g}, {high:.4g}]")
     low, high = (value, value) if low is None else (low, high)
     above, below = low > claim.threshold, high < claim.threshold

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.images.names import counted, examples
 from pipeline.measures.accuracy import below_probe
 from pipeline.measures.claims import test_less_train
+from pipeline.measures.intervals import FEWEST
 from pipeline.measures.table import COSINE, FEATURES, look_up
 from pipeline.methods.registry import METHODS
 from pipeline.report.controls import no_better_than_random
@@ -31,6 +32,7 @@ def alarms(found: Backbone) -> list[str]:
         *_few_steps(found),
         *_below_probe(found),
         *_no_better_than_random(found),
+        *_few_images(found),
         *_losses(found),
         *_memory(found),
         *group_alarms(found.change),
@@ -72,6 +74,15 @@ def _below_probe(found: Backbone) -> Iterator[str]:
     )
     if below:
         yield _sentence(below)
+
+
+def _few_images(found: Backbone) -> Iterator[str]:
+    tests = int((found.images["split"] == "test").sum())
+    if 0 < tests < FEWEST:
+        yield (
+            f"There are {counted(tests, 'test image')}, of which nothing can be said: an interval "
+            f"needs {FEWEST} at least."
+        )
 
 
 def _losses(found: Backbone) -> Iterator[str]:

@@ -49,10 +49,11 @@ def _drawn(
 ) -> dict[str, Any]:
     """Places of all bars on an axis that holds zero and every interval."""
     ends = [
-        row[f"accuracy_gain_{end}"]
+        row[f"accuracy_gain{end}"]
         for of_splits in rows.values()
         for row in of_splits.values()
-        for end in ("low", "high")
+        for end in ("", "_low", "_high")
+        if row[f"accuracy_gain{end}"] is not None
     ]
     low, high = min(0.0, *ends), max(0.0, *ends)
     if low == high:
@@ -69,12 +70,15 @@ def _drawn(
                 continue
             gain, below, above = (row[f"accuracy_gain{end}"] for end in ("", "_low", "_high"))
             start, end = sorted((x(0), x(gain)))
+            known = below is not None  # of too few images there is no interval
+            interval = f" [{100 * below:+.1f}, {100 * above:+.1f}]" if known else ""
             bars.append(
                 {
                     **{"split": split, "x": start, "width": round(end - start, 1)},
-                    **{"y": y + place * BAR, "low": x(below), "high": x(above)},
-                    "text": f"{name}, {split}: {100 * gain:+.1f} "
-                    f"[{100 * below:+.1f}, {100 * above:+.1f}] points, {row['images']:,} images",
+                    **{"y": y + place * BAR, "low": x(below if known else gain)},
+                    "high": x(above if known else gain),
+                    "text": f"{name}, {split}: {100 * gain:+.1f}{interval} points, "
+                    f"{row['images']:,} images",
                 }
             )
         short = name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"

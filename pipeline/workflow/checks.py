@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from pipeline.config import Controls, Study
 from pipeline.errors import InputError
 from pipeline.images.dataset import check_source, count_images, resolve_source
-from pipeline.measures.table import COSINE, FEATURES, MEASURES
+from pipeline.measures.own_claims import OwnClaim, check_claim
 from pipeline.methods.embed import adapt
 from pipeline.methods.registry import METHODS, engine_name
 from pipeline.networks.backbone import NAMED_WEIGHTS
@@ -97,16 +96,9 @@ def _check_names(study: Study) -> None:
                 f"controls.backbones has {name!r} but the backbones of the study are "
                 f"{', '.join(study.backbones)}: name some of these"
             )
-    spaces = [FEATURES, COSINE, *study.methods]
     for number, claim in enumerate(study.claims):
-        for key, allowed in (("measure", MEASURES), ("space", spaces)):
-            if (value := getattr(claim, key)) not in allowed:
-                near = difflib.get_close_matches(value, allowed, n=1)
-                hint = f" (did you mean {near[0]}?)" if near else ""
-                raise InputError(
-                    f"claims.{number}.{key} is {value!r}{hint} but must be one of "
-                    f"{', '.join(allowed)}"
-                )
+        own = OwnClaim(**claim.model_dump())
+        check_claim(own, study.methods, source=f"claims.{number}.")
 
 
 def _check_method(study: Study, method: str, images: int) -> None:

@@ -46,12 +46,35 @@ def test_coverage_of_a_mean(balanced):
     assert 0.9 <= held <= 0.99
 
 
+@pytest.mark.parametrize("balanced", [False, True])
+@pytest.mark.parametrize("sizes", [[1] * 80, [2] * 40, [3] * 20, [30, 30, *[1] * 10]])
+def test_coverage_of_a_mean_over_small_classes(sizes, balanced):
+    """Gains of images, -1, 0 or 1, of which each class has very few."""
+    strata = np.repeat(np.arange(len(sizes)), sizes)
+    chances = [0.1, 0.5, 0.4]
+    held = coverage(
+        0.3,
+        lambda rng: rng.choice([-1, 0, 1], p=chances, size=len(strata)),
+        lambda scores: intervals.mean(scores, strata, balanced=balanced),
+        repeats=300,
+    )
+    assert 0.9 <= held <= 0.99
+
+
+@pytest.mark.parametrize("n", [1, 5, 6])
+def test_few_images_that_all_agree_have_no_interval(n):
+    """Five that all gain happen by chance once in sixteen times, six once in thirty-two."""
+    found = intervals.mean(np.ones(n), np.arange(n))
+    assert found.value == pytest.approx(1)
+    assert np.isnan([found.low, found.high]).all() == (n < 6)
+
+
 def test_the_value_is_the_mean_and_a_seed_gives_one_interval():
-    scores, strata = np.array([0, 1, 1, 0.5]), np.array([7, 7, 7, 9])
-    assert intervals.mean(scores, strata).value == pytest.approx(2.5 / 4)
+    scores, strata = np.array([0, 1, 1, 0, 1, 1, 0.5]), np.array([7, 7, 7, 7, 7, 7, 9])
+    assert intervals.mean(scores, strata).value == pytest.approx(4.5 / 7)
     assert intervals.mean(scores, strata, balanced=True).value == pytest.approx((2 / 3 + 0.5) / 2)
     assert intervals.mean(scores, strata, seed=1) == intervals.mean(scores, strata, seed=1)
-    same = intervals.mean(np.full(4, 0.3), strata)
+    same = intervals.mean(np.full(7, 0.3), strata)
     assert same.low == pytest.approx(0.3)
     assert same.high == pytest.approx(0.3)
 

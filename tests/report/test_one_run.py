@@ -68,8 +68,8 @@ def studies(tmp_path_factory):
     return study(root / "one", 0), study(root / "other", 1)
 
 
-def report(folder):
-    run("report", folder, "--out", folder / "report.html")
+def report(folder, *options):
+    run("report", folder, "--out", folder / "report.html", *options)
 
 
 def replaced(name):
@@ -99,6 +99,25 @@ def by_cosine(folder, other):
     path.write_text(json.dumps(record))
 
 
+def without_groups(folder, other):
+    """As of a version that had none, with the right hash."""
+    path = folder / "features/change.json"
+    change = json.loads(path.read_text())
+    del change["groups"]
+    path.write_text(json.dumps(change))
+    record = json.loads(artefacts.sidecar(path).read_text())
+    record["sha256"] = artefacts.sha256(path)
+    artefacts.sidecar(path).write_text(json.dumps(record))
+
+
+def no_table(folder, other):
+    path = folder / "runtimes.csv"
+    path.write_text("")
+    record = json.loads(artefacts.sidecar(path).read_text())
+    record["sha256"] = artefacts.sha256(path)
+    artefacts.sidecar(path).write_text(json.dumps(record))
+
+
 MADE = ["change.json", "change.parquet", *(f"{s}/quality.json" for s in ("before", "after"))]
 DAMAGES = {
     **{f"{name} of another study": (replaced(name), "was not made from") for name in MADE},
@@ -110,6 +129,8 @@ DAMAGES = {
     **{f"half of {name}": (halved(name), f"{name} is damaged") for name in MADE},
     "half of a picture": (halved("preview.png"), "is no whole picture"),
     "half of a panel": (halved("panels/after_pca.png"), "is no whole picture"),
+    "measures of another version": (without_groups, "has no groups, as of another version"),
+    "an empty table of run times": (no_table, "is no readable table"),
     "another metric": (by_cosine, "computed by the cosine metric but"),
 }
 
@@ -125,6 +146,22 @@ def test_what_is_not_of_one_run_has_no_page(what, studies, tmp_path):
     assert "\n" not in str(error.value)
     assert not {path.name for path in folder.iterdir()} & {"methods.txt", "report_tables"}
     assert not list(folder.glob("report.html*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--control", "features_seed9"], "--control features_seed9 is no folder in"),
+        (
+            ["--claim", '{"claim": "c", "measure": "cka", "comparison": "above", "threshold": 1}'],
+            "--claim: stage is 'after' but cka is measured of what changed",
+        ),
+        (["--backbone", "VGG16"], "holds no results of VGG16"),
+    ],
+)
+def test_options_that_name_nothing_are_refused(options, words, studies):
+    with pytest.raises(InputError, match=words):
+        report(studies[0], *options)
 
 
 def test_pictures_of_other_images_are_not_shown(studies, tmp_path):

@@ -15,7 +15,7 @@ from synthetic_backbone import HOSTILE, TRAINING, N, blobs, found_of
 
 from pipeline.measures.evidence import Evidence, OtherRun
 from pipeline.measures.intervals import Estimate
-from pipeline.measures.own_claims import OwnClaim
+from pipeline.measures.own_claims import OwnClaim, judge_own
 from pipeline.measures.table import FEATURES, row_of
 from pipeline.report import page
 from pipeline.report.bars import class_gains
@@ -174,6 +174,20 @@ def test_few_test_images_leave_open_whether_they_gained():
     text = opened(dataclasses.replace(found, change={**found.change, "measures": rows})).text
     assert "whether test images did is open" in text
     assert "is memory" not in text
+
+
+def test_of_few_test_images_nothing_is_claimed():
+    split = np.where(np.arange(N) < 5, "test", "train")
+    found = found_of(blobs(0), blobs(9, seed=1), split=split)
+    page = opened(found)
+    assert "There are 5 test images, of which nothing can be said" in page.text
+    assert "name the class of" not in page.text
+    verdicts = {verdict.claim: verdict.answer for verdict in found.verdicts}
+    assert verdicts["Fine-tuning separates the classes in feature space."] == "not applicable"
+    assert "is memory" not in page.text
+    assert "named less often" not in page.text
+    gain = OwnClaim("It gains.", "knn_accuracy_gain", "above", 0.1, stage="change")
+    assert judge_own(gain, found.evidence).answer == "inconclusive"
 
 
 def test_a_loss_is_no_gain():

@@ -74,6 +74,21 @@ def test_random_weights_are_a_floor_before_fine_tuning_alone():
             },
             r"claims.0.space is 'tsne' but must be one of features, features, cosine, pca",
         ),
+        (
+            {"claims": [{"claim": "c", "measure": "cka", "comparison": "above", "threshold": 0.5}]},
+            r"claims.0.stage is 'after' but cka is measured of what changed: write change",
+        ),
+        (
+            {
+                "claims": [
+                    {
+                        **{"claim": "c", "measure": "nc1", "comparison": "above"},
+                        **{"threshold": 1.0, "stage": "change"},
+                    }
+                ]
+            },
+            r"claims.0.stage is 'change' but nc1 is measured of a stage: write before or after",
+        ),
     ],
 )
 def test_names_that_are_not_there_are_refused_before_anything_runs(more, words):
