@@ -71,9 +71,8 @@ def check_claim(claim: OwnClaim, methods: Iterable[str], *, source: str) -> None
         if (value := getattr(claim, key)) not in allowed:
             near = difflib.get_close_matches(value, allowed, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
-            raise InputError(
-                f"{source}{key} is {value!r}{hint} but must be one of {', '.join(allowed)}"
-            )
+            listed = ", ".join(map(repr, allowed))
+            raise InputError(f"{source}{key} is {value!r}{hint} but must be one of {listed}")
     of_change = claim.measure in MEASURES_OF_CHANGE
     if of_change != (claim.stage == "change"):
         raise InputError(
