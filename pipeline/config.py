@@ -411,6 +411,9 @@ class Study(StrictModel):
         return [self.compare.name] if self.compare else list(self.backbones)
 
 
+RESERVED = ("controls", "report_tables")  # folders beside those of the backbones
+
+
 def _check_compared(compare: Compare, given: list[str], source: str) -> None:
     """Refuse half a pair, two pairs, and what does not go with the pair that is given."""
     models = ("before_model", "after_model")
@@ -425,12 +428,17 @@ def _check_compared(compare: Compare, given: list[str], source: str) -> None:
     for key in pair:
         if getattr(compare, key) is None:
             raise InputError(f"{source}: the key {key!r} is missing at compare")
-    if other := [key for key in given if key == "backbones" or not of_models]:
+    if other := [key for key in given if key != "dataset" or not of_models]:
         raise InputError(
             f"{source}: {other[0]} and compare cannot both be given: compare takes features "
             "before and after that are there already"
         )
-    if of_models and not given:
+    if compare.name in RESERVED:
+        raise InputError(
+            f"{source}: compare.name is {compare.name!r}, which is a folder of every study: give "
+            "another name"
+        )
+    if of_models and "dataset" not in given:
         raise InputError(f"{source}: the key 'dataset' is missing: the models need images")
 
 
@@ -441,7 +449,7 @@ def _with_one_source(study: Study, source: str) -> Study:
     ------
     InputError
     """
-    given = [key for key in ("dataset", "backbones") if getattr(study, key)]
+    given = [key for key in ("dataset", "backbones", "finetune") if getattr(study, key)]
     if study.compare:
         _check_compared(study.compare, given, source)
         return study

@@ -13,7 +13,8 @@ from pipeline import artefacts, store
 from pipeline.config import Claim
 from pipeline.errors import InputError
 from pipeline.measures.evidence import OtherRun
-from pipeline.measures.own_claims import OwnClaim, check_claim
+from pipeline.measures.own_claims import OwnClaim
+from pipeline.measures.table import check_names
 from pipeline.methods.registry import METHODS
 from pipeline.report.controls import Controls
 from pipeline.report.findings import STAGES, Backbone
@@ -86,7 +87,8 @@ def own_claims(given: Sequence[Mapping[str, Any]]) -> list[OwnClaim]:
     """
     claims = [OwnClaim(**validate(Claim, each, source="--claim").model_dump()) for each in given]
     for claim in claims:
-        check_claim(claim, METHODS, source="--claim: ")
+        names = claim.measure, claim.space, claim.stage
+        check_names(*names, methods=METHODS, source="--claim: ")
     return claims
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from pipeline.errors import InputError
 from pipeline.measures.claims import Verdict
 from pipeline.measures.evidence import (
     INCONCLUSIVE,
@@ -16,7 +14,7 @@ from pipeline.measures.evidence import (
     Evidence,
     Rows,
 )
-from pipeline.measures.table import COSINE, FEATURES, MEASURES, MEASURES_OF_CHANGE, look_up
+from pipeline.measures.table import MEASURES, look_up
 from pipeline.methods.registry import METHODS
 
 # What is never known exactly: where such a measure has no interval, it is of too few images.
@@ -51,39 +49,6 @@ class OwnClaim(NamedTuple):
     space: str = "features"
     stage: str = "after"
     split: str | None = None
-
-
-def check_claim(claim: OwnClaim, methods: Iterable[str], *, source: str) -> None:
-    """Refuse a claim that no study with these methods can decide.
-
-    Parameters
-    ----------
-    claim : OwnClaim
-    methods : iterable of str
-    source : str
-        Before the name of the wrong key.
-
-    Raises
-    ------
-    InputError
-    """
-    for key, allowed in (("measure", MEASURES), ("space", [FEATURES, COSINE, *methods])):
-        if (value := getattr(claim, key)) not in allowed:
-            near = difflib.get_close_matches(value, allowed, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise InputError(
-                f"{source}{key} is {value!r}{hint} but must be one of {', '.join(allowed)}"
-            )
-    of_change = claim.measure in MEASURES_OF_CHANGE
-    if of_change != (claim.stage == "change"):
-        raise InputError(
-            f"{source}stage is {claim.stage!r} but {claim.measure} is measured "
-            + (
-                "of what changed: write change"
-                if of_change
-                else "of a stage: write before or after"
-            )
-        )
 
 
 def judge_own(claim: OwnClaim, evidence: Evidence) -> Verdict:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
+from pipeline.errors import InputError
 from pipeline.measures.intervals import Estimate
 
 TIES = (
@@ -170,6 +172,42 @@ MEASURES_OF_CHANGE: dict[str, Measure] = {
     "procrustes_by_chance": Measure("Procrustes distance by chance", "", "of permuted rows"),
 }
 MEASURES = MEASURES_OF_A_SET | MEASURES_OF_CHANGE
+
+
+def check_names(
+    measure: str, space: str, stage: str, *, methods: Iterable[str], source: str
+) -> None:
+    """Refuse what no study with these methods measures.
+
+    Parameters
+    ----------
+    measure, space : str
+    stage : {"before", "after", "change"}
+    methods : iterable of str
+    source : str
+        Before the name of the wrong key.
+
+    Raises
+    ------
+    InputError
+    """
+    spaces = [FEATURES, COSINE, *methods]
+    for key, value, allowed in (("measure", measure, list(MEASURES)), ("space", space, spaces)):
+        if value not in allowed:
+            near = difflib.get_close_matches(value, allowed, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            listed = ", ".join(map(repr, allowed))
+            raise InputError(f"{source}{key} is {value!r}{hint} but must be one of {listed}")
+    of_change = measure in MEASURES_OF_CHANGE
+    if of_change != (stage == "change"):
+        raise InputError(
+            f"{source}stage is {stage!r} but {measure} is measured "
+            + (
+                "of what changed: write change"
+                if of_change
+                else "of a stage: write before or after"
+            )
+        )
 
 
 def row_of(space: str, split: str, measure: str, value: Estimate | float | None) -> dict[str, Any]:

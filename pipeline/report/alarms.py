@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.images.names import counted, examples
 from pipeline.measures.accuracy import below_probe
 from pipeline.measures.claims import test_less_train
 from pipeline.measures.intervals import FEWEST
@@ -18,6 +17,7 @@ from pipeline.report.relative import without_folders
 
 HUB, HUB_K = 0.05, 10  # a neighbour of more than this share of all, and of 10 k, is said
 UNSAID = 0.02  # changes of accuracy up to this are too small to speak of opposite ones
+NAMED = 5  # classes that lost; others are counted
 CARRIED = 0.1  # of the CKA, by ten images
 # Adam moves a weight by about its learning rate a step at most (Kingma & Ba, 2015, section 2.1). At
 # 0.001, falling to zero along a cosine, 100 steps are 0.05 in all: the size of the weights of a
@@ -80,17 +80,17 @@ def _few_images(found: Backbone) -> Iterator[str]:
     tests = int((found.images["split"] == "test").sum())
     if 0 < tests < FEWEST:
         yield (
-            f"There are {counted(tests, 'test image')}, of which nothing can be said: an interval "
+            f"Nothing can be said of {tests} test image{'s' if tests > 1 else ''}: an interval "
             f"needs {FEWEST} at least."
         )
 
 
 def _losses(found: Backbone) -> Iterator[str]:
     """What is told apart less well than before, all classes together and one by one."""
-    shown = look_up(found.evidence.change, FEATURES, "knn_accuracy_gain")
-    if shown is None:
+    found_gain = look_up(found.evidence.change, FEATURES, "knn_accuracy_gain")
+    if found_gain is None:
         return
-    split, gain = shown
+    split, gain = found_gain
     images = "test images" if split == "test" else "images"
     if gain["high"] is not None and gain["high"] < 0:
         yield (
@@ -103,10 +103,11 @@ def _losses(found: Backbone) -> Iterator[str]:
         if row["split"] == split and _is_loss(row)
     ]
     if lost:
-        listed = examples([f"{name} {100 * change:+.1f}" for change, name in sorted(lost)])
+        shown = ", ".join(f"{name} {100 * change:+.1f}" for change, name in sorted(lost)[:NAMED])
+        more = f" and {len(lost) - NAMED:,} more" if len(lost) > NAMED else ""
         yield (
-            f"{counted(len(lost), 'class is', 'classes are')} named less often by the neighbours "
-            f"of their {images} than before fine-tuning, in points: {listed}."
+            f"{len(lost):,} {'class is' if len(lost) == 1 else 'classes are'} named less often by "
+            f"the neighbours of their {images} than before fine-tuning, in points: {shown}{more}."
         )
 
 

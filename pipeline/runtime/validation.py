@@ -205,7 +205,9 @@ def _allowed(node: Mapping[str, Any]) -> str:
     if "enum" in node:
         return f"one of {', '.join(map(_plain, node['enum']))}"
     noun = " or ".join(NOUNS[kind] for kind in _types(node))
-    if "items" in node:
+    if "items" in node and "enum" not in node["items"]:
+        noun += f", each entry {_allowed(node['items'])}"
+    elif "items" in node:
         noun += f" with any of {', '.join(map(_plain, node['items']['enum']))}"
     return ", ".join([noun, *(BOUNDS[key].format(node[key]) for key in BOUNDS if key in node)])
 

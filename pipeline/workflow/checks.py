@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.config import Controls, Study
 from pipeline.errors import InputError
 from pipeline.images.dataset import check_source, count_images, resolve_source
-from pipeline.measures.own_claims import OwnClaim, check_claim
+from pipeline.measures.table import check_names
 from pipeline.methods.embed import adapt
 from pipeline.methods.registry import METHODS, engine_name
 from pipeline.networks.backbone import NAMED_WEIGHTS
@@ -97,8 +97,8 @@ def _check_names(study: Study) -> None:
                 f"{', '.join(study.backbones)}: name some of these"
             )
     for number, claim in enumerate(study.claims):
-        own = OwnClaim(**claim.model_dump())
-        check_claim(own, study.methods, source=f"claims.{number}.")
+        names = claim.measure, claim.space, claim.stage
+        check_names(*names, methods=study.methods, source=f"claims.{number}.")
 
 
 def _check_method(study: Study, method: str, images: int) -> None:

@@ -159,7 +159,6 @@ FILES = {
     ],
     "runtimes": _modules("pipeline/report", "runtimes"),
     "report": [
-        "pipeline/images/names.py",
         "pipeline/drawing/png.py",
         *_modules(
             "pipeline/measures",

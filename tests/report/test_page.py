@@ -180,7 +180,7 @@ def test_of_few_test_images_nothing_is_claimed():
     split = np.where(np.arange(N) < 5, "test", "train")
     found = found_of(blobs(0), blobs(9, seed=1), split=split)
     page = opened(found)
-    assert "There are 5 test images, of which nothing can be said" in page.text
+    assert "Nothing can be said of 5 test images" in page.text
     assert "name the class of" not in page.text
     verdicts = {verdict.claim: verdict.answer for verdict in found.verdicts}
     assert verdicts["Fine-tuning separates the classes in feature space."] == "not applicable"

@@ -24,7 +24,7 @@ ALLOWED = {
     "methods": EVERYBODY | {"kernels", "neighbors", "images.subset"},
     "measures": EVERYBODY | {"kernels", "neighbors", "methods", "images.subset"},
     "drawing": EVERYBODY | {"methods", "measures"},
-    "report": EVERYBODY | {"methods", "measures", "drawing", "images.names"},
+    "report": EVERYBODY | {"methods", "measures", "drawing"},
     "config": EVERYBODY | {"networks.recipe", "methods.registry"},
     "artefacts": EVERYBODY,
     "store": EVERYBODY | {"artefacts", "images", "neighbors", "measures"},

@@ -257,6 +257,17 @@ def test_a_study_has_backbones_or_features_of_other_programs():
         {**of_models, "compare": {"before_model": "b.keras"}}
     )
     assert "compare.name" in refused({**small, "compare": {**COMPARE, "name": "../x"}})
+    for name in ("controls", "report_tables"):
+        reserved = {**small, "compare": {**COMPARE, "name": name}}
+        assert f"compare.name is '{name}', which is a folder of every study" in refused(reserved)
+    tuned = {**small, "compare": COMPARE, "finetune": {"epochs": 3}}
+    assert "finetune and compare cannot both" in refused(tuned)
+
+
+@pytest.mark.parametrize("value", [None, "x", {"claim": "c"}, 3])
+def test_a_list_of_mappings_is_asked_for_as_such(value):
+    message = refused({**SMALL, "claims": value})
+    assert "must be a list, each entry a mapping of keys to values" in message
 
 
 def test_a_sentence_starts_with_the_place_of_the_configuration(tmp_path):

@@ -61,7 +61,7 @@ def test_random_weights_are_a_floor_before_fine_tuning_alone():
         ),
         (
             {"claims": [{"claim": "c", "measure": "knn", "comparison": "above", "threshold": 1.0}]},
-            r"claims.0.measure is 'knn' .* knn_accuracy",
+            r"claims.0.measure is 'knn' .* 'knn_accuracy'",
         ),
         (
             {
@@ -72,7 +72,7 @@ def test_random_weights_are_a_floor_before_fine_tuning_alone():
                     }
                 ]
             },
-            r"claims.0.space is 'tsne' but must be one of features, features, cosine, pca",
+            r"claims.0.space is 'tsne' but must be one of 'features', 'features, cosine', 'pca'",
         ),
         (
             {"claims": [{"claim": "c", "measure": "cka", "comparison": "above", "threshold": 0.5}]},
