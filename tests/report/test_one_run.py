@@ -173,6 +173,24 @@ def test_pictures_of_other_images_are_not_shown(studies, tmp_path):
         report(folder)
 
 
+def test_controls_are_of_the_same_run(studies, tmp_path):
+    folder = shutil.copytree(studies[0], tmp_path / "one")
+    made, other = folder / "features", studies[1] / "features"
+    control = folder / "controls/features_seed1"
+    shutil.copytree(made / "after", control / "after")
+    for suffix in ("", ".json"):
+        shutil.copy(made / f"change.json{suffix}", control)
+    report(folder)
+    assert "2 fine-tunings" in (folder / "report.html").read_text("utf-8")
+    for suffix in ("", ".json"):
+        shutil.copy(other / f"change.json{suffix}", control)
+    with pytest.raises(InputError, match=r"seed1/change\.json was not made from"):
+        report(folder)
+    artefacts.sidecar(control / "after/quality.json").unlink()
+    with pytest.raises(InputError, match=r"seed1/after/quality\.json\.json does not say"):
+        report(folder)
+
+
 def test_a_whole_run_has_its_page(studies, tmp_path):
     folder = shutil.copytree(studies[0], tmp_path / "one")
     report(folder)
