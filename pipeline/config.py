@@ -322,7 +322,7 @@ class Figure(StrictModel):
 
 
 class Controls(StrictModel):
-    """Further runs that tell a change from noise; of these only features are measured."""
+    """Further runs that tell a change from noise; only measures are made of them."""
 
     seeds: Annotated[int, Field(ge=1, le=20)] = 1
     """Fine-tunings of a backbone, each with another seed: 3 give the range of 3 runs, within which
@@ -330,6 +330,9 @@ class Controls(StrictModel):
     random_weights: bool = False
     """Whether the same architecture with random weights, not fine-tuned, gives a floor to the
     measures before fine-tuning."""
+    layout_seeds: Annotated[int, Field(ge=1, le=20)] = 1
+    """Layouts of the same features, each by another seed: 3 give the range of 3 layouts by each
+    method that depends on one, within which a change of a layout is called inconclusive."""
     backbones: list[Name] | None = None
     """Backbones that have controls; null is all."""
 
@@ -401,9 +404,9 @@ class Study(StrictModel):
 
     @property
     def controlled(self) -> list[str]:
-        """Names of the backbones that have controls, if any are asked for."""
+        """Names of the backbones, or of the features, that have controls, if any are asked for."""
         named = self.controls.backbones
-        return [name for name in self.backbones or {} if named is None or name in named]
+        return [name for name in self.names if named is None or name in named]
 
     @property
     def names(self) -> list[str]:

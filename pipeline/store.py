@@ -461,7 +461,11 @@ def _are_measures(value: Any) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("k"), int):
         return False
     measures, probe, warnings = (value.get(key) for key in ("measures", "probe", "warnings"))
-    numbers = isinstance(measures, list) and all(map(_is_measure, measures)) and _has_numbers(probe)
+    by_seed = value.get("layout_seeds", {})
+    tables = [measures, *by_seed.values()] if isinstance(by_seed, dict) else [None]
+    numbers = _has_numbers(probe) and all(
+        isinstance(table, list) and all(map(_is_measure, table)) for table in tables
+    )
     sentences = isinstance(warnings, list | None) and all(
         isinstance(each, str) for each in warnings or []
     )

@@ -64,6 +64,9 @@ def embed(
     ] = False,
     metric: Metric = "euclidean",
     seed: Seed = 0,
+    subset_seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Draws the subset; default the seed.")
+    ] = None,
 ) -> None:
     """Lay the points out in 2-D by one method."""
     from pipeline.methods import embed as step
@@ -77,6 +80,7 @@ def embed(
         "params": parse_params(params),  # apart: t-SNE has a parameter called method too
         "strict": strict,
         "seed": seed,
+        "subset_seed": subset_seed,
     }
     with record("embed", context.obj, inputs, {**options, "metric": metric}) as made:
         points = given_features(features, metric)
@@ -97,6 +101,7 @@ def embed(
             **inherited,
             "method": method,
             "engine": layout.engine,
+            "layout_seed": seed,
             "components": layout.info.get("components"),
             "converged": layout.info.get("converged"),
             "points": len(layout.rows),

@@ -23,6 +23,10 @@ def quality(
         list[Path] | None,
         typer.Option(help="Layouts of these features, with labels; repeat for each."),
     ] = None,
+    control: Annotated[
+        list[Path] | None,
+        typer.Option(help="Layouts of the same points by another seed; repeat for each."),
+    ] = None,
     graph: Annotated[Path | None, typer.Option(help="Their graph; computed if left out.")] = None,
     table: Annotated[
         Path | None, typer.Option(help="Table of the images, for the linear probe.")
@@ -33,27 +37,33 @@ def quality(
     """Measure features, and how well layouts of them separate the classes and keep neighbours."""
     from pipeline.measures.quality import Laid, measure_layouts
 
-    layouts = layout or []
+    layouts, controls = layout or [], control or []
     if not layouts and table is None:
         raise InputError("there is nothing to measure: give --layout, or --table for its classes")
-    inputs = [path for path in (*layouts, features, graph, table) if path is not None]
+    inputs = [path for path in (*layouts, *controls, features, graph, table) if path is not None]
     artefacts.check_output(out, [".json"], inputs=inputs)
     options = {"n_neighbors": n_neighbors, "metric": metric}
     with record("quality", context.obj, inputs, options) as made:
         paths = _by_method(layouts)
         points = given_features(features, metric)
-        for path in layouts:
+        for path in (*layouts, *controls):
             artefacts.check_made_from(path, features)
             artefacts.check_same_metric(path, metric)
         if table:
             artefacts.check_same_images(features, table)
         known = store.load_table(table, points=len(points)) if table else None
-        laid_out = {method: store.load_labelled_layout(path) for method, path in paths.items()}
-        measures = measure_layouts(
-            {
+        by_seed = _by_seed(controls, paths)
+
+        def laid_out(files: dict[str, Path]) -> dict[str, Laid]:
+            found = {method: store.load_labelled_layout(path) for method, path in files.items()}
+            return {
                 method: Laid(each.rows, each.xy, each.classes, each.split)
-                for method, each in laid_out.items()
-            },
+                for method, each in found.items()
+            }
+
+        measures = measure_layouts(
+            laid_out(paths),
+            layout_seeds={seed: laid_out(files) for seed, files in by_seed.items()},
             features=points,
             graph=given_graph(graph, features, len(points), metric),
             labels=None if known is None else known.classes,
@@ -65,7 +75,10 @@ def quality(
         made["context"] = {
             **artefacts.context(features),
             "metric": metric,
-            "layouts": {method: artefacts.context(path) for method, path in paths.items()},
+            "layouts": {
+                method: _with_warnings(artefacts.context(path), method, by_seed)
+                for method, path in paths.items()
+            },
         }
         if known is not None:
             measures["classes"] = list(known.class_names)  # in the order of the mixing matrices
@@ -81,6 +94,44 @@ def _by_method(layouts: list[Path]) -> dict[str, Path]:
             raise InputError(f"{paths[method]} and {path} are both by {method}: give one of them")
         paths[method] = path
     return paths
+
+
+def _by_seed(controls: list[Path], layouts: dict[str, Path]) -> dict[int, dict[str, Path]]:
+    """The layouts by other seeds, of each seed one by each method at most."""
+    known = {
+        (method, artefacts.context(path).get("layout_seed")) for method, path in layouts.items()
+    }
+    found: dict[int, dict[str, Path]] = {}
+    for path in controls:
+        method, seed = store.method_of(path), artefacts.context(path).get("layout_seed")
+        if seed is None:
+            raise InputError(
+                f"{path} does not say by which seed it was laid out: write it with `tunescope "
+                "embed`"
+            )
+        if (method, seed) in known:
+            raise InputError(
+                f"--control {path} is by {method} and seed {seed}, as another given layout is: "
+                "give one by another seed"
+            )
+        known.add((method, seed))
+        found.setdefault(seed, {})[method] = path
+    return found
+
+
+def _with_warnings(
+    context: dict[str, Any], method: str, by_seed: dict[int, dict[str, Path]]
+) -> dict[str, Any]:
+    """The context of a layout, with what only its runs by other seeds have to say."""
+    said = context.get("warnings", [])
+    more = [
+        f"{sentence} (seed {seed})"
+        for seed, files in by_seed.items()
+        if method in files
+        for sentence in artefacts.context(files[method]).get("warnings", [])
+        if sentence not in said
+    ]
+    return {**context, "warnings": [*said, *more]}
 
 
 @app.command()

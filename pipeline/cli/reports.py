@@ -104,7 +104,9 @@ def report(
                 read_backbone(folder, controlled_by, pixels=pixels, claims=claims)
                 for folder, controlled_by in found.items()
             ],
-            runtimes=store.load_csv(artefacts.described(results / "runtimes.csv")),
+            runtimes=store.load_csv(
+                artefacts.described(results / "runtimes.csv")
+            ).convert_dtypes(),  # seeds are integers
             origin=origin(sidecars),
             trace=trace(sidecars),
             tables_at=Path(os.path.relpath(tables, out.parent)).as_posix(),

@@ -18,7 +18,7 @@ HALF = 65504.0  # the largest number of float16
 DEAD = 0.01  # of the columns that are constant, from which on it is said
 CARRIES = 0.5  # of the variance, in a single column, that then decides all distances
 LONG = 10  # times the median length of a row: such rows are far from all others
-BY_CHANCE = 5  # images with the same nearest image, where 1 is expected of rows in any order
+BY_CHANCE = 3  # images with the same nearest image, where 1 is expected of rows in any order
 STRIP = 256  # columns at a time
 
 

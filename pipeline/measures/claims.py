@@ -6,34 +6,37 @@ Class accuracies are of test images, judged by training images; of all images wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import sqrt
 from typing import NamedTuple
 
+from pipeline.measures.claims_about_layouts import (
+    layouts_compact,
+    layouts_separate,
+    less_compact,
+    most_distinct,
+)
 from pipeline.measures.evidence import (
     INCONCLUSIVE,
     NOT_APPLICABLE,
     NOT_SUPPORTED,
+    PERCENT,
     SUPPORTED,
     Decision,
     Evidence,
-    all_of,
+    Finding,
     by_sign,
     difference,
     estimate,
+    find,
     percent,
-    percent_of_runs,
-    range_of_runs,
 )
 from pipeline.measures.intervals import Estimate
 from pipeline.measures.table import FEATURES
-from pipeline.methods.registry import METHODS
 
 OVERLAPPING = 0.95  # test accuracy below which classes are said to overlap
 AS_MUCH = 0.02  # difference of gains that counts as none
 Z90 = 1.6448536269514722 / 1.959963984540054  # a 90 % interval's width over a 95 % one's
-DISTINCT, COMPACT, OTHERS = ("tsne", "isomap"), ("pca", "mds"), ("pca", "mds", "lle")
-NAMED = (*OTHERS, *DISTINCT, "umap")
 
 
 class Verdict(NamedTuple):
@@ -88,81 +91,15 @@ def _gain(evidence: Evidence) -> Estimate | None:
 
 
 def _features_separate(evidence: Evidence) -> Decision:
-    if (gain := _gain(evidence)) is None:
+    return _by_gain(find(evidence.runs(), _gain))
+
+
+def _by_gain(gain: Finding | None) -> Decision:
+    """By the sign of a gain of a share of images."""
+    if gain is None:
         return None
-    runs = range_of_runs(evidence, _gain)
-    numbers = f"{percent(gain, sign=True)} points{percent_of_runs(runs, sign=True)}"
-    return by_sign(gain, spread=runs.width), numbers
-
-
-def _of_layouts(evidence: Evidence, measure: str) -> dict[str, tuple[Estimate, Estimate]]:
-    """A measure of each method's layout before and after, where it has an interval."""
-    found = {}
-    for method in NAMED:
-        pair = [estimate(rows, method, measure) for rows in (evidence.before, evidence.after)]
-        if pair[0] is not None and pair[1] is not None:
-            found[method] = (pair[0], pair[1])
-    return found
-
-
-def _layouts_separate(evidence: Evidence) -> Decision:
-    pairs = _of_layouts(evidence, "knn_accuracy")
-    gains = {method: difference(*pair) for method, pair in pairs.items()}
-    if not gains:
-        return None
-    numbers = "; ".join(
-        f"{METHODS[method].title} {percent(gain, sign=True)}" for method, gain in gains.items()
-    )
-    return all_of([by_sign(gain) for gain in gains.values()]), numbers
-
-
-def _tighter(pair: tuple[Estimate, Estimate]) -> str:
-    """Whether the variance of classes fell in a layout."""
-    return by_sign(difference(pair[1], pair[0]))
-
-
-def _variances(pairs: Mapping[str, tuple[Estimate, Estimate]]) -> str:
-    """Before, after, and the change with its interval."""
-    changes = {method: difference(*pair) for method, pair in pairs.items()}
-    return "; ".join(
-        f"{METHODS[method].title} {old.value:.2g} to {new.value:.2g}, "
-        f"{changes[method].value:+.2g} [{changes[method].low:+.2g}, {changes[method].high:+.2g}]"
-        for method, (old, new) in pairs.items()
-    )
-
-
-def _layouts_compact(evidence: Evidence) -> Decision:
-    pairs = _of_layouts(evidence, "cdnv")
-    if not pairs:
-        return None
-    return all_of([_tighter(pair) for pair in pairs.values()]), _variances(pairs)
-
-
-def _less_compact(evidence: Evidence) -> Decision:
-    pairs = _of_layouts(evidence, "cdnv")
-    pairs = {method: pairs[method] for method in (*COMPACT, *DISTINCT) if method in pairs}
-    if len(pairs) < len(COMPACT) + len(DISTINCT):
-        return None
-    linear = min((pairs[method][1] for method in COMPACT), key=lambda each: each.value)
-    others = max((pairs[method][1] for method in DISTINCT), key=lambda each: each.value)
-    answers = [
-        *(_tighter(pairs[method]) for method in COMPACT),
-        by_sign(difference(others, linear)),
-    ]
-    return all_of(answers), _variances(pairs)
-
-
-def _most_distinct(evidence: Evidence) -> Decision:
-    after = {method: pair[1] for method, pair in _of_layouts(evidence, "knn_accuracy").items()}
-    known = {method: after[method] for method in (*DISTINCT, *OTHERS) if method in after}
-    if len(known) < len(DISTINCT) + len(OTHERS):
-        return None
-    worst = min((known[method] for method in DISTINCT), key=lambda each: each.value)
-    best = max((known[method] for method in OTHERS), key=lambda each: each.value)
-    numbers = "; ".join(
-        f"{METHODS[method].title} {percent(each)}" for method, each in known.items()
-    )
-    return by_sign(difference(best, worst)), numbers
+    numbers = f"{percent(gain.estimate, sign=True)} points"
+    return gain.sign, "; ".join(filter(None, [numbers, gain.runs.words("+.1f", PERCENT)]))
 
 
 def _probe_gain(evidence: Evidence) -> Estimate | None:
@@ -174,11 +111,7 @@ def _probe_gain(evidence: Evidence) -> Estimate | None:
 
 
 def _linearly_separable(evidence: Evidence) -> Decision:
-    if (gain := _probe_gain(evidence)) is None:
-        return None
-    runs = range_of_runs(evidence, _probe_gain)
-    numbers = f"{percent(gain, sign=True)} points{percent_of_runs(runs, sign=True)}"
-    return by_sign(gain, spread=runs.width), numbers
+    return _by_gain(find(evidence.runs(), _probe_gain))
 
 
 def test_less_train(evidence: Evidence) -> Estimate | None:
@@ -196,18 +129,20 @@ def test_less_train(evidence: Evidence) -> Estimate | None:
 
 
 def _test_gains_as_much(evidence: Evidence) -> Decision:
-    if (less := test_less_train(evidence)) is None:
+    found = find(evidence.runs(), test_less_train)
+    if found is None:
         return None
-    runs = range_of_runs(evidence, test_less_train)
+    less, runs = found
     test, train = (
         estimate(evidence.change, FEATURES, "knn_accuracy_gain", split)
         for split in ("test", "train")
     )
+    words = runs.words("+.1f", PERCENT)
     numbers = "".join(
         [
             f"test {percent(test, sign=True)}, " if test else "",
             f"training {percent(train, sign=True)} points" if train else "",
-            f"; test less training{percent_of_runs(runs, sign=True)[1:]}" if runs.runs > 1 else "",
+            f"; test less training {words}" if words else "",
         ]
     )
     if max(abs(each) for each in (less.low, less.high, runs.low, runs.high)) <= AS_MUCH:
@@ -260,25 +195,27 @@ CLAIMS: list[tuple[str, str, Callable[[Evidence], Decision]]] = [
     ),
     (
         "Separation improves under every method.",
-        "gain of k-NN accuracy in each layout above 0",
-        _layouts_separate,
+        "gain of k-NN accuracy in each layout above 0, and above the range of the runs",
+        layouts_separate,
     ),
     (
         "Compactness improves under every method.",
-        "class-distance normalised variance in each layout falls (those of t-SNE and UMAP choose "
+        "class-distance normalised variance in each layout falls, by more than the range of the "
+        "runs (those of t-SNE and UMAP choose "
         "the sizes of clusters themselves)",
-        _layouts_compact,
+        layouts_compact,
     ),
     (
         "After fine-tuning, t-SNE and Isomap are the most distinct (PCA, MDS and LLE less so).",
-        "the smaller k-NN accuracy of t-SNE and Isomap above the largest of PCA, MDS and LLE",
-        _most_distinct,
+        "the smaller k-NN accuracy of t-SNE and Isomap above the largest of PCA, MDS and LLE, by "
+        "more than the range of the runs",
+        most_distinct,
     ),
     (
         "PCA and MDS improve, but stay less compact than t-SNE and Isomap.",
         "class-distance normalised variance in PCA and in MDS falls, and the smaller of theirs "
-        "stays above the larger of t-SNE and Isomap",
-        _less_compact,
+        "stays above the larger of t-SNE and Isomap, each by more than the range of the runs",
+        less_compact,
     ),
     (
         "The features become more linearly separable.",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from pipeline.measures.claims import DISTINCT, OTHERS, Verdict, judge
+from pipeline.measures.claims import Verdict, judge
+from pipeline.measures.claims_about_layouts import DISTINCT, OTHERS
 from pipeline.measures.evidence import (
     NOT_APPLICABLE,
+    PERCENT,
     Decision,
     Evidence,
     all_of,
-    by_sign,
     difference,
     estimate,
+    find,
 )
 from pipeline.measures.intervals import Estimate
 from pipeline.methods.registry import METHODS
@@ -50,31 +52,45 @@ def judge_together(backbones: Mapping[str, Evidence]) -> list[Verdict]:
     claim = "LLE varies most across backbones."
     rule = (
         "largest less smallest k-NN accuracy in the layouts after fine-tuning: that of LLE above "
-        "the largest of the other methods"
+        "the largest of the other methods, by more than the range of the runs"
     )
     return [*together, Verdict(claim, rule, answer, numbers)]
 
 
 def _lle_varies_most(backbones: Mapping[str, Evidence]) -> Decision:
-    ranges = {}
-    for method in METHODS_OF_THE_CLAIM:
-        found = [
-            estimate(evidence.after, method, "knn_accuracy") for evidence in backbones.values()
-        ]
-        known = [each for each in found if each is not None]
-        if len(known) < len(found):
-            return None
-        ranges[method] = _range(known)
-    lle = ranges.pop("lle")
-    other = max(ranges.values(), key=lambda each: each.value)
-    widths = {"lle": lle, **ranges}
+    others = max(len(evidence.layouts) for evidence in backbones.values())
+    runs = [
+        list(backbones.values()),
+        *([each.laid_out(number) for each in backbones.values()] for number in range(others)),
+    ]
+    widths, lead = _variation(runs[0]), find(runs, _lead_of_lle)
+    if widths is None or lead is None:
+        return None
     numbers = "; ".join(
         f"{METHODS[method].title} {100 * each.value:.1f} points" for method, each in widths.items()
     )
-    return by_sign(difference(other, lle)), numbers
+    if lead.runs.width:
+        numbers += f"; LLE less the largest other, {lead.runs.words('+.1f', PERCENT)}"
+    return lead.sign, numbers
 
 
-def _range(accuracies: list[Estimate]) -> Estimate:
-    """Largest less smallest."""
-    low, high = (f(accuracies, key=lambda each: each.value) for f in (min, max))
-    return difference(low, high)
+def _variation(backbones: Sequence[Evidence]) -> dict[str, Estimate] | None:
+    """Largest less smallest accuracy in each method's layouts; None unless all are known."""
+    found = {}
+    for method in METHODS_OF_THE_CLAIM:
+        known = [estimate(each.after, method, "knn_accuracy") for each in backbones]
+        accuracies = [each for each in known if each is not None]
+        if len(accuracies) < len(known):
+            return None
+        low, high = (f(accuracies, key=lambda each: each.value) for f in (min, max))
+        found[method] = difference(low, high)
+    return found
+
+
+def _lead_of_lle(backbones: Sequence[Evidence]) -> Estimate | None:
+    """How much more LLE varies than the method that varies most of the others."""
+    widths = _variation(backbones)
+    if widths is None:
+        return None
+    others = (each for method, each in widths.items() if method != "lle")
+    return difference(max(others, key=lambda each: each.value), widths["lle"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import sqrt
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pipeline.measures.intervals import Estimate
 from pipeline.measures.table import look_up
+from pipeline.methods.registry import METHODS
 
 SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, NOT_APPLICABLE = (
     "supported",
@@ -16,8 +17,10 @@ SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, NOT_APPLICABLE = (
     "not applicable",
 )
 
+PERCENT = 0.01
 Rows = Sequence[Mapping[str, Any]]
 Decision = tuple[str, str] | None  # answer and numbers; None where the measures are missing
+Run = TypeVar("Run")
 
 
 class OtherRun(NamedTuple):
@@ -25,6 +28,13 @@ class OtherRun(NamedTuple):
 
     after: Rows
     change: Rows
+
+
+class OtherLayouts(NamedTuple):
+    """Measures of layouts of the same features by another seed, of methods that depend on it."""
+
+    before: Rows
+    after: Rows
 
 
 class Evidence(NamedTuple):
@@ -38,6 +48,8 @@ class Evidence(NamedTuple):
         Its fine-tunings by other seeds.
     depth : sequence of mapping
         Rows as of `measure_depth`.
+    layouts : sequence of OtherLayouts
+        The same features laid out by other seeds.
     """
 
     before: Rows
@@ -45,12 +57,39 @@ class Evidence(NamedTuple):
     change: Rows
     others: Sequence[OtherRun] = ()
     depth: Rows = ()
+    layouts: Sequence[OtherLayouts] = ()
 
     def runs(self) -> Iterator[Evidence]:
-        """The fine-tuning itself, then those by other seeds."""
+        """First these; then features of other fine-tunings; then layouts of these by other seeds.
+
+        So a number is that of another run where it may be another, and unknown elsewhere.
+        """
         yield self
+        features = [row for row in self.before if row["space"] not in METHODS]
         for other in self.others:
-            yield Evidence(self.before, other.after, other.change)
+            yield Evidence(features, other.after, other.change)
+        for number in range(len(self.layouts)):
+            yield self.laid_out(number)
+
+    def laid_out(self, number: int) -> Evidence:
+        """Measures of all layouts, those of another seed where there are any, and of nothing else.
+
+        Parameters
+        ----------
+        number : int
+            Of the seed, in `layouts`; beyond them the layouts are those of this run.
+        """
+        none = OtherLayouts((), ())
+        other = self.layouts[number] if number < len(self.layouts) else none
+        return Evidence(
+            _replaced(self.before, other.before), _replaced(self.after, other.after), ()
+        )
+
+
+def _replaced(own: Rows, other: Rows) -> Rows:
+    """Rows of layouts: others, and own ones of methods that have no other."""
+    moved = {row["space"] for row in other}
+    return [*other, *(row for row in own if row["space"] in METHODS.keys() - moved)]
 
 
 def estimate(rows: Rows, space: str, measure: str, split: str | None = None) -> Estimate | None:
@@ -130,17 +169,51 @@ class Range(NamedTuple):
         """0 for one run, of which no range is known."""
         return self.high - self.low
 
+    def words(self, form: str, unit: float = 1.0) -> str:
+        """In a few words, in multiples of a unit; empty for one run."""
+        if self.runs < 2:
+            return ""
+        return f"range of {self.runs} runs {self.low / unit:{form}} to {self.high / unit:{form}}"
 
-def range_of_runs(evidence: Evidence, number: Callable[[Evidence], Estimate | None]) -> Range:
-    """How far a number moves from seed to seed; it must be known of this run."""
-    values = [each.value for each in map(number, evidence.runs()) if each is not None]
-    return Range(len(values), min(values), max(values))
+
+class Finding(NamedTuple):
+    """A number of a run with its interval, and the range of all runs."""
+
+    estimate: Estimate
+    runs: Range
+
+    @property
+    def sign(self) -> str:
+        """As of `by_sign`, for a change."""
+        return by_sign(self.estimate, spread=self.runs.width)
+
+
+def find(runs: Iterable[Run], number: Callable[[Run], Estimate | None]) -> Finding | None:
+    """A number of the first run, and how far it moves from run to run.
+
+    Parameters
+    ----------
+    runs : iterable
+        Such as `Evidence.runs`.
+    number : callable
+        Of a run; None where it is not known.
+
+    Returns
+    -------
+    Finding or None
+        None where it is not known of the first run.
+    """
+    first, *others = map(number, runs)
+    if first is None:
+        return None
+    values = [each.value for each in (first, *others) if each is not None]
+    return Finding(first, Range(len(values), min(values), max(values)))
 
 
 def percent(estimate: Estimate, *, sign: bool = False) -> str:
     """In percent (with a sign: percentage points), and the interval."""
     form = "+.1f" if sign else ".1f"
-    value, low, high = (format(100 * each, form) for each in estimate)
+    value, low, high = (format(each / PERCENT, form) for each in estimate)
     return f"{value} [{low}, {high}]"
 
 
@@ -148,11 +221,3 @@ def rough_percent(share: float) -> str:
     """In percent with two digits, as of what chance would give: 0.021, 3.8, 38, 100."""
     value = 100 * share
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
-
-
-def percent_of_runs(found: Range, *, sign: bool = False) -> str:
-    """The range of the runs in percent, as the end of a sentence; empty for one run."""
-    if found.runs < 2:
-        return ""
-    form = "+.1f" if sign else ".1f"
-    return f"; range of {found.runs} runs {100 * found.low:{form}} to {100 * found.high:{form}}"

@@ -12,6 +12,7 @@ from pipeline.measures.evidence import (
     NOT_SUPPORTED,
     SUPPORTED,
     Evidence,
+    Range,
     Rows,
 )
 from pipeline.measures.table import MEASURES, look_up
@@ -52,7 +53,7 @@ class OwnClaim(NamedTuple):
 
 
 def judge_own(claim: OwnClaim, evidence: Evidence) -> Verdict:
-    """Decide a claim: by the whole interval, where there is one, else by the value.
+    """Decide a claim: by the whole interval, where there is one, and the values of all runs.
 
     Parameters
     ----------
@@ -65,15 +66,18 @@ def judge_own(claim: OwnClaim, evidence: Evidence) -> Verdict:
         f"{f', {claim.split} images' if claim.split else ''}) {claim.comparison} "
         f"{claim.threshold:g}"
     )
-    rows: Rows = getattr(evidence, claim.stage)
-    found = _row(rows, claim)
-    if found is None or found["value"] is None:
+    own, *others = (_row(getattr(run, claim.stage), claim) for run in evidence.runs())
+    if own is None:
         return Verdict(claim.claim, rule, NOT_APPLICABLE, "not measured")
-    value, low, high = (found[key] for key in ("value", "low", "high"))
+    value, low, high = (own[key] for key in ("value", "low", "high"))
     if low is None and claim.measure in UNCERTAIN:
         return Verdict(claim.claim, rule, INCONCLUSIVE, f"{value:.4g}, of too few images")
+    values = [value, *(row["value"] for row in others if row is not None)]
+    runs = Range(len(values), min(values), max(values))
     numbers = f"{value:.4g}" + ("" if low is None else f" [{low:.4g}, {high:.4g}]")
-    low, high = (value, value) if low is None else (low, high)
+    if runs.width:
+        numbers += f"; {runs.words('.4g')}"
+    low, high = (runs.low, runs.high) if low is None else (min(low, runs.low), max(high, runs.high))
     above, below = low > claim.threshold, high < claim.threshold
     holds, fails = (above, below) if claim.comparison == "above" else (below, above)
     answer = SUPPORTED if holds else NOT_SUPPORTED if fails else INCONCLUSIVE
@@ -81,9 +85,10 @@ def judge_own(claim: OwnClaim, evidence: Evidence) -> Verdict:
 
 
 def _row(rows: Rows, claim: OwnClaim) -> Mapping[str, Any] | None:
-    """The row that a claim speaks of."""
+    """The row that a claim speaks of; None where it was not measured or is undefined."""
     if claim.split is None:
         shown = look_up(rows, claim.space, claim.measure)
         return None if shown is None else shown[1]
     key = claim.space, claim.measure, claim.split
-    return next((row for row in rows if (row["space"], row["measure"], row["split"]) == key), None)
+    found = (row for row in rows if (row["space"], row["measure"], row["split"]) == key)
+    return next((row for row in found if row["value"] is not None), None)

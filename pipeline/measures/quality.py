@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from pipeline.measures.faithfulness import (
     rank_measures,
 )
 from pipeline.measures.intervals import Estimate
+from pipeline.measures.layout_seeds import by_space, rows_by_seed
 from pipeline.measures.overlap import area, co_ranking, neighbors_kept, r_nx
 from pipeline.measures.probe import linear_probe, probe_problem
 from pipeline.measures.representation import (
@@ -62,6 +63,7 @@ class Laid(NamedTuple):
 def measure_layouts(
     layouts: Mapping[str, Laid],
     *,
+    layout_seeds: Mapping[int, Mapping[str, Laid]] | None = None,
     features: np.ndarray,
     graph: Graph | None = None,
     labels: np.ndarray | None = None,
@@ -80,6 +82,8 @@ def measure_layouts(
     Parameters
     ----------
     layouts : mapping of str to Laid
+    layout_seeds : mapping of int to mapping of str to Laid, optional
+        Layouts of the same points by other seeds, under the same names.
     features : (n, d) array
     graph : Graph, optional
         Exact neighbours of all features; computed if needed and missing or of less than k. A
@@ -107,11 +111,12 @@ def measure_layouts(
         "k"; "measures": a list of dicts with space ("features", "features, cosine" or the name of
         a layout), split ("test", "train" or "all"), measure (a key of `MEASURES` in
         `pipeline.measures.table`), value, low and high (the 95 % interval, None where there is
-        none); "mixing": by space and split the
-        matrix of `mixing_matrix`, up to 100 classes; "r_nx": the curve of each layout, from one
-        neighbour to the width of the graph; "distances": of each layout what `distance_histogram`
-        returns, features_to in the unit of the features; "probe": what `linear_probe` returns,
-        where labels and split allow one; "warnings": sentences on the result.
+        none); "layout_seeds": by seed, as text, the same of layouts by other seeds, if there are
+        any; "mixing": by space and split the matrix of `mixing_matrix`, up to 100 classes; "r_nx":
+        the curve of each layout, from one neighbour to the width of the graph; "distances": of
+        each layout what `distance_histogram` returns, features_to in the unit of the features;
+        "probe": what `linear_probe` returns, where labels and split allow one; "warnings":
+        sentences on the result.
 
     Raises
     ------
@@ -121,6 +126,8 @@ def measure_layouts(
         of one point.
     """
     X, exponent = scale_features(features)
+    others = by_space(layouts, layout_seeds or {})
+    layouts = {**layouts, **{space: other.laid for space, other in others.items()}}
     layouts = {name: _checked(name, laid, len(X)) for name, laid in layouts.items()}
     if labels is not None:
         labels = np.asarray(labels)
@@ -159,25 +166,35 @@ def measure_layouts(
         rows = next(iter(same.values())).rows
         whole = np.array_equal(rows, all_rows)
         found.measure_layouts(X if whole else X[rows], graph_of(rows), same)
-    result: dict[str, Any] = {
-        **{"k": k, "measures": found.rows},
-        **{"mixing": found.mixing, "r_nx": found.curves},
-        "distances": {
-            name: {**each, "features_to": _unscaled(each["features_to"], exponent)}
-            for name, each in found.histograms.items()
-        },
-    }
+    probe = None
     if labels is not None and split is not None:
         if problem := probe_problem(labels, np.asarray(split)):
             warnings.append(f"no linear probe: {problem}")
         else:
-            result["probe"] = probe = linear_probe(X, labels, split, seed=seed)
+            probe = linear_probe(X, labels, split, seed=seed)
             for name in ("test", "train"):
                 n = probe[f"n_{name}"]
                 hits = round(probe[f"{name}_accuracy"] * n)
                 found.add(FEATURES, name, "linear_probe", intervals.share(hits, n))
             warnings += _remarks(probe, int((np.asarray(split) == "train").sum()))
-    return {**result, "warnings": [*warnings, *found.warnings]}
+    return {
+        "k": k,
+        "measures": [row for row in found.rows if row["space"] not in others],
+        **({"layout_seeds": rows_by_seed(found.rows, others)} if others else {}),
+        "mixing": _without(found.mixing, others),
+        "r_nx": _without(found.curves, others),
+        "distances": {
+            name: {**each, "features_to": _unscaled(each["features_to"], exponent)}
+            for name, each in _without(found.histograms, others).items()
+        },
+        **({"probe": probe} if probe else {}),
+        "warnings": [*warnings, *found.warnings],
+    }
+
+
+def _without(found: Mapping[str, Any], others: Collection[str]) -> dict[str, Any]:
+    """What was found in all spaces but some."""
+    return {space: each for space, each in found.items() if space not in others}
 
 
 class _Found:
@@ -261,12 +278,13 @@ class _Found:
                 for split, (judged, _) in parts(laid.split, len(X)).items():
                     tightness = compactness(laid.xy[judged], labels[judged], seed=self.seed)
                     self.add(name, split, "cdnv", tightness)
-            near[name] = layout_neighbors(laid.xy, k=max(width, self.k))
-            kept = neighbors_kept(graph.indices, near[name], k=self.k)
+            wide = layout_neighbors(laid.xy, k=max(width, self.k))
+            near[name] = wide[:, : self.k].copy()  # all that ranks take, of many layouts
+            kept = neighbors_kept(graph.indices, wide, k=self.k)
             estimate = intervals.mean(kept, strata, seed=self.seed)
             self.add(name, "all", "neighborhood_preservation", estimate)
             if width:
-                curve = r_nx(co_ranking(graph.indices[:, :width], near[name][:, :width]), len(X))
+                curve = r_nx(co_ranking(graph.indices[:, :width], wide[:, :width]), len(X))
                 self.curves[name] = [round(float(value), 5) for value in curve]
                 self.add(name, "all", "r_nx_area", area(curve))
             for measure, value in distance_measures(laid.xy, sample).items():

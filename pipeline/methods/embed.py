@@ -60,6 +60,7 @@ def embed(
     graph: Graph | None = None,
     strict: bool = False,
     seed: int = 0,
+    subset_seed: int | None = None,
     device: str = "auto",
 ) -> Layout:
     """Lay features out in the plane.
@@ -87,6 +88,8 @@ def embed(
         Refuse parameters that so few points do not allow, instead of adapting them: see `adapt`.
     seed : int
         From 0 to 4294967295. The same seed gives the same layout, for any number of threads.
+    subset_seed : int, optional
+        Draws the subset, so that layouts by several seeds have the same points; None is `seed`.
     device : {"auto", "cpu", "gpu"}
 
     Returns
@@ -106,7 +109,7 @@ def embed(
     params = check_params(method, params, engine=name)
     device = row.device(device)
     backend = backend_for(device)
-    rows = _choose_rows(features, labels, subset, seed)
+    rows = _choose_rows(features, labels, subset, seed if subset_seed is None else subset_seed)
     whole = len(rows) == len(features)
     X, exponent = scale_features(features if whole else np.asarray(features)[rows])
     params, adapted = adapt(row, len(X), params, strict=strict)

@@ -95,6 +95,13 @@ class Engine:
         """Parameters whose value n points do not allow; parameters as of `memory`."""
         return {}
 
+    def stochastic(self, **params: Any) -> bool:
+        """Whether another seed gives another layout; parameters as of `memory`.
+
+        Not where it decides only the last digits, such as by the start of an eigensolver.
+        """
+        return False
+
     def useful_threads(self, n: int, d: int, cores: int, **params: Any) -> int:
         """CPU threads that shorten a run: all `cores`, or 1 for small or single-threaded work."""
         small = self.seconds(n, d, **params) < QUICK

@@ -1,12 +1,14 @@
-"""Controls on the page: the range of other seeds, and the floor of random weights."""
+"""Controls on the page: the ranges of other seeds, and the floor of random weights."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 from pipeline.measures.evidence import (
     SUPPORTED,
+    Evidence,
     OtherRun,
     Rows,
     by_sign,
@@ -15,11 +17,16 @@ from pipeline.measures.evidence import (
     percent,
 )
 from pipeline.measures.table import FEATURES, MEASURES, look_up
+from pipeline.methods.registry import METHODS
 
-# Measures of the features, and of what changed, that the table of controls has.
+# Measures of the features, of layouts, and of what changed, that tables of controls have.
 OF_FEATURES = (
     *("knn_accuracy", "own_class_share", "linear_probe", "nc1", "cdnv"),
     *("effective_rank", "hubness"),
+)
+OF_LAYOUTS = (
+    *("knn_accuracy", "own_class_share", "cdnv", "neighborhood_preservation", "r_nx_area"),
+    *("trustworthiness", "continuity", "distance_correlation", "stress_1"),
 )
 OF_CHANGE = ("knn_accuracy_gain", "neighbors_overlap", "cka", "procrustes")
 
@@ -63,6 +70,49 @@ def controls_table(before: Rows, after: Rows, change: Rows, controls: Controls) 
         "floor": controls.floor is not None,
         "rows": rows,
     }
+
+
+def layouts_table(evidence: Evidence) -> dict[str, Any]:
+    """Layouts by several seeds side by side, of the methods that depend on one.
+
+    Returns
+    -------
+    dict
+        "runs": how many layouts by each method; "same": titles of the methods that give one layout
+        for all seeds; "rows": a dict a method and measure with method, title, split and, of each
+        stage, its value, low and high (of the interval), seeds_low and seeds_high (of the range).
+        Empty without layouts by other seeds.
+    """
+    if not evidence.layouts:
+        return {}
+    runs = [evidence, *map(evidence.laid_out, range(len(evidence.layouts)))]
+    moved = {row["space"] for other in evidence.layouts for row in (*other.before, *other.after)}
+    laid_out = [space for space in METHODS if any(row["space"] == space for row in evidence.after)]
+    rows = []
+    for method, name in product([each for each in laid_out if each in moved], OF_LAYOUTS):
+        if (shown := look_up(evidence.after, method, name)) is None:
+            continue
+        titles = {"method": METHODS[method].title, "title": MEASURES[name].title, "split": shown[0]}
+        numbers = [
+            _over_seeds([getattr(run, stage) for run in runs], stage, method, name)
+            for stage in ("before", "after")
+        ]
+        rows.append({**titles, **numbers[0], **numbers[1]})
+    same = [METHODS[each].title for each in laid_out if each not in moved]
+    return {"runs": len(runs), "same": same, "rows": rows}
+
+
+def _over_seeds(
+    runs: Sequence[Rows], stage: str, method: str, name: str
+) -> dict[str, float | None]:
+    """A measure of a method's layouts at one stage: with its interval, and the range of seeds."""
+    own, *others = (look_up(rows, method, name) for rows in runs)
+    ends = [f"{stage}{end}" for end in ("", "_low", "_high", "_seeds_low", "_seeds_high")]
+    if own is None:
+        return dict.fromkeys(ends)
+    row, values = own[1], [shown[1]["value"] for shown in (own, *others) if shown is not None]
+    numbers = (row["value"], row["low"], row["high"], min(values), max(values))
+    return dict(zip(ends, numbers, strict=True))
 
 
 def _rows(

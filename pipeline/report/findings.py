@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.measures.claims import Verdict, judge
-from pipeline.measures.evidence import Evidence
+from pipeline.measures.evidence import Evidence, OtherLayouts
 from pipeline.measures.intervals import Estimate, share
 from pipeline.measures.own_claims import OwnClaim, judge_own
 from pipeline.methods.registry import METHODS
@@ -85,7 +85,16 @@ class Backbone:
             self.change["measures"],
             self.controls.others,
             (self.depth or {}).get("measures", ()),
+            self._other_layouts,
         )
+
+    @property
+    def _other_layouts(self) -> list[OtherLayouts]:
+        before, after = (measured.get("layout_seeds", {}) for measured in self.measured.values())
+        return [
+            OtherLayouts(before.get(seed, ()), after.get(seed, ()))
+            for seed in dict.fromkeys([*before, *after])
+        ]
 
     @property
     def verdicts(self) -> list[Verdict]:

@@ -83,6 +83,12 @@ def _controls(backbones: Sequence[Backbone]) -> list[str]:
             f"Changes of feature measures within the range of {runs} fine-tunings by different "
             "seeds are called inconclusive."
         )
+    seeds = max(1 + len(each.evidence.layouts) for each in backbones)
+    if seeds > 1:
+        said.append(
+            f"Changes of layout measures within the range of layouts by {seeds} seeds are called "
+            "inconclusive."
+        )
     if any(each.controls.floor is not None for each in backbones):
         said.append("The same architecture with random weights is the floor before fine-tuning.")
     return said

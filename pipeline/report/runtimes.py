@@ -38,16 +38,16 @@ def tabulate_runtimes(sidecars: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     -------
     DataFrame
         In the order of the workflow: step, backbone, weights, seed (of fine-tuning), stage (before,
-        after), method, seconds (wall, of the whole process), cpu_seconds (of all its threads),
-        peak_mb (largest resident memory), gpu_peak_mb, gpu_energy_j (see
+        after), method, layout_seed, seconds (wall, of the whole process), cpu_seconds (of all its
+        threads), peak_mb (largest resident memory), gpu_peak_mb, gpu_energy_j (see
         `pipeline.runtime.gpus.metered`). What does not apply is empty.
     """
     import pandas as pd
 
-    table = pd.DataFrame([_row(sidecar) for sidecar in sidecars])
+    table = pd.DataFrame([_row(sidecar) for sidecar in sidecars]).astype({"layout_seed": "Int64"})
     order = {"step": STEPS, "stage": STAGES}
     return table.sort_values(
-        ["step", "backbone", "stage", "method"],
+        ["step", "backbone", "stage", "method", "layout_seed"],
         key=lambda column: (
             column.map(order[str(column.name)].index) if column.name in order else column
         ),
@@ -65,6 +65,7 @@ def _row(sidecar: Mapping[str, Any]) -> dict[str, Any]:
         "seed": context.get("seed") if step != "summary" else None,
         "stage": context.get("stage", "") if step in OF_A_STAGE else "",
         "method": context.get("method", "") if step == "embed" else "",
+        "layout_seed": context.get("layout_seed") if step == "embed" else None,
         "seconds": process.get("seconds", sidecar.get("seconds")),
         "cpu_seconds": process.get("cpu_seconds", float("nan")),
         "peak_mb": sidecar.get("peak_memory_mb"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.measures.accuracy import below_probe
@@ -134,22 +134,37 @@ def tabulate_measures(measured: Iterable[Measured]) -> pd.DataFrame:
     -------
     DataFrame
         Columns dataset, backbone, weights, seed (of fine-tuning), stage, metric; space
-        ("features", "features, cosine", "features of" a layer, or a method), split ("test", "train"
-        or "all"), measure, value, low and high, the ends of the 95 % interval, empty where there is
-        none.
+        ("features", "features, cosine", "features of" a layer, or a method), layout_seed (of a
+        layout), split ("test", "train" or "all"), measure, value, low and high, the ends of the
+        95 % interval, empty where there is none.
     """
     import pandas as pd
 
-    columns = ("space", "split", "measure", "value", "low", "high")
-    return pd.DataFrame(
+    columns = ("split", "measure", "value", "low", "high")
+    table = pd.DataFrame(
         [
             {
                 **{key: context.get(key) for key in SHARED},
                 # Rows of `measure_depth` have a stage of their own.
                 **({"stage": row["stage"]} if "stage" in row else {}),
+                "space": row["space"],
+                "layout_seed": seed,
                 **{column: row.get(column) for column in columns},
             }
             for context, measures in measured
-            for row in measures["measures"]
-        ]
+            for seed, row in _with_seeds(context, measures)
+        ],
+        columns=[*SHARED, "space", "layout_seed", *columns],
     )
+    return table.astype({"layout_seed": "Int64"})
+
+
+def _with_seeds(
+    context: Mapping[str, Any], measures: Mapping[str, Any]
+) -> Iterator[tuple[int | None, Mapping[str, Any]]]:
+    """Every row of a feature set, with the seed of its layout."""
+    layouts = context.get("layouts", {})
+    for row in measures["measures"]:
+        yield layouts.get(row["space"], {}).get("layout_seed"), row
+    for seed, rows in measures.get("layout_seeds", {}).items():
+        yield from ((int(seed), row) for row in rows)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.measures.evidence import Evidence
 from pipeline.measures.table import MEASURES
-from pipeline.report.controls import controls_table
+from pipeline.report.controls import controls_table, layouts_table
 from pipeline.report.diagnostics import diagnostics
 from pipeline.report.findings import STAGES, Backbone, title_of
 from pipeline.report.galleries import most_changed, test_errors
@@ -94,9 +94,15 @@ def _claims(found: Backbone) -> list[dict[str, Any]]:
 
 
 def controls(found: Backbone) -> dict[str, Any]:
-    """What `controls_table` makes of a backbone's controls."""
+    """What `controls_table` and `layouts_table` make of a backbone's controls."""
     evidence = found.evidence
-    return controls_table(evidence.before, evidence.after, evidence.change, found.controls)
+    tables = {
+        "networks": controls_table(
+            evidence.before, evidence.after, evidence.change, found.controls
+        ),
+        "layouts": layouts_table(evidence),
+    }
+    return {name: table for name, table in tables.items() if table}
 
 
 # Of each backbone; what is empty is left out. A section that shows a table adds it here.
@@ -110,7 +116,8 @@ TABLES: dict[str, Callable[[Backbone], Sequence[Mapping[str, Any]] | pd.DataFram
     "images": most_changed,
     "training": lambda found: [] if found.history is None else found.history,
     "depth": lambda found: (found.depth or {}).get("measures", []),
-    "controls": lambda found: controls(found).get("rows", []),
+    "controls": lambda found: controls(found).get("networks", {}).get("rows", []),
+    "layout_seeds": lambda found: controls(found).get("layouts", {}).get("rows", []),
     "groups": lambda found: group_rows(found.change),
     "r_nx": _r_nx,
     "diagnostics": diagnostics,

@@ -16,6 +16,7 @@ from pipeline.runtime.log import log
 from pipeline.workflow.commands import split_options
 from pipeline.workflow.compare import examine, locate_compared
 from pipeline.workflow.forecast import Images
+from pipeline.workflow.runs import stochastic
 
 
 def locate(study: Study, folder: Path) -> Study:
@@ -81,14 +82,20 @@ def check_study(study: Study) -> Images:
         images = Images(*count_images(study.dataset.source, subset=subset))
     for method in study.methods:
         _check_method(study, method, images.count)
+    if study.controls.layout_seeds > 1 and not stochastic(study):
+        log.warning(
+            f"controls.layout_seeds is {study.controls.layout_seeds} but no layout of "
+            f"{', '.join(study.methods)} depends on a seed: none is computed again"
+        )
     return images
 
 
 def _check_names(study: Study) -> None:
     """Names that refer to other keys, or to measures."""
-    if study.compare and study.controls != Controls():
+    if study.compare and study.controls != Controls(layout_seeds=study.controls.layout_seeds):
         raise InputError(
-            "controls need backbones that can be fine-tuned again: leave them out with compare"
+            "controls but layout_seeds need backbones that can be fine-tuned again: leave them out "
+            "with compare"
         )
     for name in study.controls.backbones or []:
         if name not in study.backbones:

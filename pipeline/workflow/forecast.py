@@ -22,7 +22,7 @@ from pipeline.runtime.device import planned_device
 from pipeline.runtime.memory import available_memory
 from pipeline.workflow.commands import split_options
 from pipeline.workflow.resources import PROCESS_MB
-from pipeline.workflow.runs import Run, runs_of
+from pipeline.workflow.runs import Run, runs_of, stochastic
 
 BASIS = "two cores of an AMD EPYC with AVX-512, November 2026"  # where all times were measured
 
@@ -237,8 +237,10 @@ def _points(study: Study, run: Run, d: int, n: int) -> Iterator[_Job]:
     k = study.graph.n_neighbors
     graph = memory_needed(n, d, k=k, itemsize=4, tile=4096)
     yield _Job("graph", "graph", _of_pairs("graph", n, d), graph, 4 * n * d + 8 * n * k)
-    for method in () if run.control else study.methods:
-        yield _layout(study, method, n, d)
+    seeds = study.controls.layout_seeds if run.backbone in study.controlled else 1
+    layouts = dict.fromkeys(study.methods, 1) | dict.fromkeys(stochastic(study), seeds)
+    for method, times in layouts.items() if not run.control else ():
+        yield from [_layout(study, method, n, d)] * times
     yield _Job("quality", "measures", _of_pairs("quality", n, d), quality_memory(n, d), 1e6)
 
 

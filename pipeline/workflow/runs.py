@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pipeline.config import Backbone, MobileNet, Study
+from pipeline.methods.registry import METHODS, engine_name
+from pipeline.workflow.commands import split_options
 
 
 class Run(NamedTuple):
@@ -42,14 +44,29 @@ def runs_of(study: Study) -> dict[str, Run]:
     runs = {name: Run(name, options.get(name), study.seed, name) for name in study.names}
     for name in study.controlled:
         main = runs[name]
-        for more in range(1, study.controls.seeds):
-            seed = (study.seed + more) % 2**32
+        for seed in other_seeds(study, study.controls.seeds):
             runs[f"controls/{name}_seed{seed}"] = main._replace(seed=seed, control="seed")
         if study.controls.random_weights:
             folder = f"controls/{name}_random"
             untrained = options[name].model_copy(update={"weights": "random"})
             runs[folder] = Run(name, untrained, study.seed, folder, "random")
     return runs
+
+
+def other_seeds(study: Study, count: int) -> list[int]:
+    """The seeds after the study's own, `count` in all with that."""
+    return [(study.seed + more) % 2**32 for more in range(1, count)]
+
+
+def stochastic(study: Study, device: str = "auto") -> list[str]:
+    """The methods of a study of which another seed gives another layout."""
+    found = []
+    for method, given in study.methods.items():
+        options = split_options(given)
+        engine = engine_name(method, options["engine"] or "auto", device)
+        if METHODS[method].engines[engine].stochastic(**options["params"]):
+            found.append(method)
+    return found
 
 
 def before(runs: dict[str, Run], path: str) -> Callable[[Any], str]:

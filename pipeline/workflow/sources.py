@@ -126,7 +126,8 @@ FILES = {
         *_kernels("ranks"),
         *_modules(
             "pipeline/measures",
-            "classes faithfulness intervals overlap probe quality ranks representation table votes",
+            "classes faithfulness intervals layout_seeds overlap probe quality ranks representation"
+            " table votes",
         ),
     ],
     "change": [
@@ -162,7 +163,8 @@ FILES = {
         "pipeline/drawing/png.py",
         *_modules(
             "pipeline/measures",
-            "accuracy claims claims_over_backbones evidence intervals own_claims table",
+            "accuracy claims claims_about_layouts claims_over_backbones evidence intervals"
+            " own_claims table",
         ),
         *_modules(
             "pipeline/report",

@@ -150,8 +150,8 @@ def _ending(status: int) -> str:
 
 
 def _step(rule: str) -> str:
-    """The step of a rule: one is written as two rules where its outputs differ by stage."""
-    return rule.removesuffix("_and_predictions")
+    """The step of a rule: one is written as two rules where its outputs differ."""
+    return rule.removesuffix("_and_predictions").removesuffix("_by_seed")
 
 
 def _lines_of(logs: list[str], start: str) -> list[str]:

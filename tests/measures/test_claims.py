@@ -10,6 +10,7 @@ from pipeline.measures.evidence import (
     NOT_SUPPORTED,
     SUPPORTED,
     Evidence,
+    OtherLayouts,
     OtherRun,
     difference,
 )
@@ -166,6 +167,52 @@ def test_one_seed_whose_training_images_gain_more_leaves_equal_gains_open():
     assert answer(AS_MUCH, [], [], gains(0.2, 0.2, margin=0.005), others=others) == INCONCLUSIVE
 
 
+def by_another_seed(method, before, after):
+    """The layouts of one method by another seed: both measures are of these values."""
+    return OtherLayouts(
+        *(accuracies({method: value}, loose={method: value}) for value in (before, after))
+    )
+
+
+@pytest.mark.parametrize(
+    ("claim", "method", "beyond", "within"),
+    [
+        (LAYOUTS_SEPARATE, "tsne", (0.5, 0.51), (0.5, 0.49)),  # gains 46, and 1 or -1
+        (LAYOUTS_SEPARATE, "mds", (0.3, 0.31), (0.3, 0.29)),
+        (LAYOUTS_COMPACT, "tsne", (0.9, 0.89), (0.9, 0.91)),  # falls by 0.8, and 0.01 or -0.01
+        (DISTINCT, "tsne", (0.5, 0.86), (0.5, 0.84)),  # Isomap leads MDS by 8, t-SNE by 1 or -1
+        (LESS_COMPACT, "mds", (0.41, 0.4), (0.39, 0.4)),  # falls by 1.1, and 0.01 or -0.01
+        (LESS_COMPACT, "isomap", (1, 0.39), (1, 0.41)),  # below MDS by 0.2, and 0.01 or -0.01
+    ],
+)
+def test_a_change_within_the_range_of_layout_seeds_is_inconclusive(claim, method, beyond, within):
+    for values, expected in ((beyond, SUPPORTED), (within, INCONCLUSIVE)):
+        layouts = [by_another_seed(method, *values)]
+        found = pick(judge(Evidence(CLEAR_BEFORE, CLEAR_AFTER, [], layouts=layouts)), claim)
+        assert found.answer == expected
+    assert answer(claim, CLEAR_BEFORE, CLEAR_AFTER, []) == SUPPORTED
+
+
+def test_a_loss_within_the_range_of_layout_seeds_refutes_nothing():
+    layouts = [by_another_seed("tsne", 0.96, 0.97)]
+    assert answer(LAYOUTS_SEPARATE, CLEAR_AFTER, CLEAR_BEFORE, []) == NOT_SUPPORTED
+    lost = accuracies({"tsne": 0.96}), accuracies({"tsne": 0.5})
+    assert answer(LAYOUTS_SEPARATE, *lost, [], layouts=layouts) == INCONCLUSIVE
+
+
+def test_the_range_is_of_methods_that_a_seed_changes_and_of_runs_that_were_measured():
+    layouts = [by_another_seed("tsne", 0.5, value) for value in (0.9, 0.97)]
+    others = [OtherRun(accuracies({FEATURES: 0.96}), gains(0.36, 0.36))]
+    change = gains(0.37, 0.37)
+    found = judge(Evidence(CLEAR_BEFORE, CLEAR_AFTER, change, others, layouts=layouts))
+    numbers = pick(found, LAYOUTS_SEPARATE).numbers
+    assert numbers.count("range") == 1
+    assert "(range of 3 runs +40.0 to +47.0); Isomap" in numbers
+    assert pick(found, FEATURES_SEPARATE).numbers.endswith("range of 2 runs +36.0 to +37.0")
+    assert "(range of 3 runs -0.8 to +0.47)" in pick(found, LAYOUTS_COMPACT).numbers
+    assert "smaller less largest, range of 3 runs +5.0 to +8.0" in pick(found, DISTINCT).numbers
+
+
 def test_what_was_not_measured_is_not_applicable():
     assert set(answers([], [], []).values()) == {NOT_APPLICABLE}
     some = judge(Evidence(accuracies({"pca": 0.5}), accuracies({"pca": 0.7}), []))
@@ -205,6 +252,16 @@ def test_lle_varies_most_where_its_accuracies_are_furthest_apart(other, expected
     assert pick(together, LLE_VARIES).answer == expected
 
 
+@pytest.mark.parametrize(("accuracy", "expected"), [(0.37, SUPPORTED), (0.33, INCONCLUSIVE)])
+def test_a_lead_of_lle_within_the_range_of_layout_seeds_is_inconclusive(accuracy, expected):
+    """It varies by 50 points and MDS by none, or, by a seed of one backbone, by 48 or 52."""
+    first, second = study(AFTER, {**AFTER, "lle": 0.2}).values()
+    second = second._replace(layouts=[by_another_seed("mds", 0.3, accuracy)])
+    verdict = pick(judge_together({"a": first, "b": second}), LLE_VARIES)
+    assert verdict.answer == expected
+    assert "LLE less the largest other, range of 2 runs" in verdict.numbers
+
+
 @pytest.mark.parametrize(
     ("comparison", "threshold", "expected"),
     [
@@ -221,6 +278,19 @@ def test_an_own_claim_is_decided_by_the_whole_interval(comparison, threshold, ex
     assert verdict.answer == expected
     assert verdict.numbers.startswith("0.96 [0.95")
     assert verdict.rule == f"k-NN accuracy (t-SNE, after) {comparison} {threshold}"
+
+
+def test_every_run_must_be_on_the_side_of_an_own_claim():
+    claim = OwnClaim("Good maps.", "knn_accuracy", "above", 0.9, space="tsne")
+    for accuracy, expected in ((0.91, SUPPORTED), (0.89, INCONCLUSIVE)):
+        layouts = [by_another_seed("tsne", 0.5, accuracy)]
+        verdict = judge_own(claim, Evidence(CLEAR_BEFORE, CLEAR_AFTER, [], layouts=layouts))
+        assert verdict.answer == expected
+        assert verdict.numbers.endswith(f"; range of 2 runs {accuracy} to 0.96")
+        others = [OtherRun(accuracies({FEATURES: accuracy}), [])]
+        evidence = Evidence(CLEAR_BEFORE, CLEAR_AFTER, [], others)
+        assert judge_own(claim._replace(space=FEATURES), evidence).answer == expected
+        assert judge_own(claim, evidence).answer == SUPPORTED  # of other networks no layout
 
 
 def test_an_own_claim_of_a_number_without_interval_and_of_one_that_is_not_there():

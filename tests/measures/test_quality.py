@@ -93,6 +93,30 @@ def test_layouts_are_measured_as_each_alone(features):
         assert value(found, name, "knn_accuracy") == knn_accuracy(near, labels, k=7)
 
 
+def test_layouts_by_other_seeds_are_measured_as_each_alone_and_stand_apart(features):
+    whole, subset = np.arange(120), np.arange(0, 120, 2)
+    given = {"features": features, "labels": np.arange(120) % 3, "split": SPLIT}
+    layouts = {"tsne": layout_of(whole, 0), "umap": layout_of(subset, 1)}
+    others = {
+        7: {"tsne": layout_of(whole, 2), "umap": layout_of(subset, 3)},
+        8: {"umap": layout_of(subset, 4)},
+    }
+    found = measure_layouts(layouts, layout_seeds=others, **given)
+    of_seeds = found.pop("layout_seeds")
+    assert found == measure_layouts(layouts, **given)
+    assert list(of_seeds) == ["7", "8"]
+    for seed, laid_out in others.items():
+        alone = measure_layouts(laid_out, **given)["measures"]
+        assert of_seeds[str(seed)] == [row for row in alone if row["space"] in laid_out]
+
+
+@pytest.mark.parametrize(("name", "rows"), [("tsne", np.arange(119)), ("umap", np.arange(120))])
+def test_a_layout_by_another_seed_of_other_points_or_alone_is_one_sentence(features, name, rows):
+    layouts, others = {"tsne": layout_of(np.arange(120), 0)}, {3: {name: layout_of(rows, 1)}}
+    with pytest.raises(InputError, match=f"layout {name} by seed 3 .* of the same points"):
+        measure_layouts(layouts, layout_seeds=others, features=features)
+
+
 def test_every_space_has_the_class_measures_of_both_splits(features):
     layouts = {"pca": layout_of(np.arange(120), 0), "mds": layout_of(np.arange(60), 0)}
     found = measure_layouts(layouts, features=features, labels=np.arange(120) % 3, split=SPLIT)

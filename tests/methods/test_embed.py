@@ -130,6 +130,16 @@ def test_a_subset_keeps_the_shares_of_the_classes(X):
     assert not np.array_equal(layout.rows, embed(X, method="pca", subset=30, seed=4).rows)
 
 
+def test_layouts_by_several_seeds_can_have_the_same_points(X):
+    params = {"perplexity": 5, "max_iter": 20}
+    given = {"method": "tsne", "params": params, "subset": 40}
+    first = embed(X, **given, seed=4)
+    other = embed(X, **given, seed=5, subset_seed=4)
+    assert np.array_equal(first.rows, other.rows)
+    assert not np.allclose(first.embedding, other.embedding)
+    assert not np.array_equal(first.rows, embed(X, **given, seed=5).rows)
+
+
 def test_the_graph_of_all_rows_is_not_that_of_a_subset(X):
     params = {"perplexity": 3, "max_iter": 20}
     graph = knn_graph(X, k=9)

@@ -2,10 +2,16 @@
 
 import pytest
 
-from pipeline.measures.evidence import OtherRun
+from pipeline.measures.evidence import Evidence, OtherLayouts, OtherRun
 from pipeline.measures.intervals import Estimate, share
 from pipeline.measures.table import FEATURES, row_of
-from pipeline.report.controls import Controls, controls_table, no_better_than_random, other_seeds
+from pipeline.report.controls import (
+    Controls,
+    controls_table,
+    layouts_table,
+    no_better_than_random,
+    other_seeds,
+)
 
 
 def rows(accuracy, cka=None):
@@ -37,6 +43,36 @@ def test_without_controls_there_is_no_table_and_of_one_run_no_range():
     table = controls_table(rows(0.6), rows(0.9), [], Controls(floor=rows(0.4)))
     assert table["runs"] == 1
     assert table["rows"][0]["low"] is None
+
+
+def laid_out(method, accuracy, variance=None):
+    found = [row_of(method, "test", "knn_accuracy", share(round(1000 * accuracy), 1000))]
+    found.append(row_of(method, "train", "knn_accuracy", share(1000, 1000)))
+    return [*found, row_of(method, "test", "cdnv", variance)]
+
+
+def test_layouts_by_several_seeds_have_a_range_beside_their_interval():
+    evidence = Evidence(
+        [*rows(0.6), *laid_out("tsne", 0.5), *laid_out("pca", 0.4)],
+        [*rows(0.9), *laid_out("tsne", 0.8, 0.3), *laid_out("pca", 0.7, 0.4)],
+        [],
+        layouts=[
+            OtherLayouts(laid_out("tsne", 0.55), laid_out("tsne", 0.75, 0.5)),
+            OtherLayouts(laid_out("tsne", 0.52), laid_out("tsne", 0.82, 0.2)),
+        ],
+    )
+    table = layouts_table(evidence)
+    assert (table["runs"], table["same"]) == (3, ["PCA"])
+    accuracy, variance = table["rows"]
+    names = ("method", "title", "split", "before", "before_seeds_low", "before_seeds_high")
+    assert [accuracy[name] for name in names] == ["t-SNE", "k-NN accuracy", "test", 0.5, 0.5, 0.55]
+    assert [accuracy[f"after{end}"] for end in ("", "_seeds_low", "_seeds_high")] == [
+        *(0.8, 0.75, 0.82)
+    ]
+    assert accuracy["after_low"] == pytest.approx(0.774, abs=1e-3)
+    assert (variance["after_seeds_low"], variance["after_seeds_high"]) == (0.2, 0.5)
+    assert variance["before"] is variance["before_seeds_low"] is None  # undefined, of all seeds
+    assert layouts_table(evidence._replace(layouts=())) == {}
 
 
 @pytest.mark.parametrize(

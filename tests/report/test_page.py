@@ -449,6 +449,25 @@ def test_controls_other_seeds_and_claims_of_ones_own_are_on_the_page(separated):
     assert "within the range of 2 fine-tunings" in page.build_page("signs", [found]).methods
 
 
+def test_the_range_of_layout_seeds_is_on_the_page(separated):
+    of_pca = [row for row in separated.after["measures"] if row["space"] == "pca"]
+    moved = [row | {"value": 0.123} if row["measure"] == "knn_accuracy" else row for row in of_pca]
+    after = {**separated.after, "layout_seeds": {"1": moved}}
+    before = {**separated.before, "layout_seeds": {"1": of_pca}}
+    found = dataclasses.replace(separated, before=before, after=after)
+    text = opened(found).text
+    assert "range of 2 seeds" in text
+    assert "0.123 to " in text
+    assert "(range of 2 runs " in text  # of claims
+    assert "No seed changes" not in text  # there is no other method
+    built = page.build_page("signs", [found])
+    table = built.tables["MobileNet_layout_seeds"]
+    assert set(table["after_seeds_low"][table["title"] == "k-NN accuracy"]) == {0.123}
+    assert "MobileNet_controls" not in built.tables
+    assert "within the range of layouts by 2 seeds" in built.methods
+    assert "range of 2 seeds" not in opened(separated).text
+
+
 def test_claims_over_all_are_of_pre_trained_backbones(separated):
     other = dataclasses.replace(separated, name="VGG16")
     assert "Over all backbones" not in opened(separated).text

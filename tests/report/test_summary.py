@@ -107,7 +107,23 @@ def test_the_long_table_has_all_measures():
     table = tabulate_measures([measured("before", probe=PROBE), measured("after", test=0.9)])
     assert list(table.columns) == [
         *("dataset", "backbone", "weights", "seed", "stage", "metric"),
-        *("space", "split", "measure", "value", "low", "high"),
+        *("space", "layout_seed", "split", "measure", "value", "low", "high"),
     ]
     assert list(table["stage"]) == ["before"] * 2 + ["after"] * 2
     assert list(table["value"]) == [0.5, 0.4] * 2
+    assert table["layout_seed"].isna().all()
+
+
+def test_layouts_by_other_seeds_are_rows_of_the_long_table_alone():
+    context, measures = measured("before")
+    context["layouts"]["pca"]["layout_seed"] = 3
+    measures["layout_seeds"] = {"4": [measure_row("pca", 0.6)], "5": [measure_row("pca", 0.7)]}
+    table = tabulate_measures([(context, measures)])
+    of_pca = table[table["space"] == "pca"]
+    assert dict(zip(of_pca["layout_seed"], of_pca["value"], strict=True)) == {
+        3: 0.5,
+        4: 0.6,
+        5: 0.7,
+    }
+    assert set(of_pca["stage"]) == {"before"}
+    assert len(rows((context, measures))) == 2

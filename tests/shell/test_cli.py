@@ -279,6 +279,66 @@ def test_two_layouts_by_one_method_are_refused(digits):
     assert "are both by pca" in sentence(error)
 
 
+def test_a_layout_by_another_seed_is_measured_beside_the_first(digits, tmp_path):
+    given = ["--features", digits["features"], "--table", digits["table"], "--method", "mds"]
+    given += ["--params", '{"init": "random", "max_iter": 3}', "--subset", 100]
+    paths = [tmp_path / f"mds_seed{seed}.parquet" for seed in (0, 1)]
+    for seed, path in enumerate(paths):
+        tunescope("embed", *given, "--seed", seed, "--subset-seed", 0, "--out", path)
+    control = ["--control", paths[1]]
+    tunescope(
+        *("quality", "--layout", paths[0], *control, "--features", digits["features"]),
+        *("--out", digits["measures"]),
+    )
+    measures = store.load_measures(digits["measures"])
+    numbers = [
+        {row["measure"]: row["value"] for row in rows if row["space"] == "mds"}
+        for rows in (measures["measures"], measures["layout_seeds"]["1"])
+    ]
+    assert numbers[0].keys() == numbers[1].keys()
+    assert numbers[0]["stress_1"] != numbers[1]["stress_1"]
+    context = artefacts.context(digits["measures"])["layouts"]["mds"]
+    assert context["layout_seed"] == 0
+    (sentence_of_both,) = context["warnings"]  # neither converged: said once
+    assert "max_iter = 3" in sentence_of_both
+
+    summary = tmp_path / "summary.csv"
+    tunescope(
+        "summary", "--quality", digits["measures"], "--out", summary,
+        "--measures", tmp_path / "measures.csv",
+    )  # fmt: skip
+    table = pd.read_csv(tmp_path / "measures.csv", dtype=str)
+    assert set(table["layout_seed"][table["space"] == "mds"]) == {"0", "1"}
+    assert table["layout_seed"][table["space"] == "features"].isna().all()
+    assert len(pd.read_csv(summary)) == 1
+
+    error = quality(digits, paths[0], *control, status=2)  # given as a second layout
+    assert "are both by mds" in sentence(error)
+    options = ["--features", digits["features"], "--out", digits["measures"]]
+    twice = ["quality", "--layout", paths[0], "--control", paths[0], *options]
+    assert "by mds and seed 0, as another" in sentence(tunescope(*twice, status=2))
+    alone = ["quality", "--layout", digits["whole"], *control, *options]
+    assert "give the layout mds of the same points" in sentence(tunescope(*alone, status=2))
+    artefacts.sidecar(paths[1]).unlink()
+    unknown = ["quality", "--layout", paths[0], *control, *options]
+    assert "does not say by which seed" in sentence(tunescope(*unknown, status=2))
+
+
+def test_what_only_another_seed_has_to_say_is_said_with_the_seed(digits, tmp_path):
+    given = ["--features", digits["features"], "--table", digits["table"], "--method", "mds"]
+    paths = [tmp_path / f"{passes}.parquet" for passes in (300, 1)]
+    for seed, path in enumerate(paths):
+        params = f'{{"init": "random", "eps": 0.01, "max_iter": {path.stem}}}'
+        tunescope("embed", *given, "--params", params, "--seed", seed, "--out", path)
+    tunescope(
+        *("quality", "--layout", paths[0], "--control", paths[1]),
+        *("--features", digits["features"], "--out", digits["measures"]),
+    )
+    (said,) = artefacts.context(digits["measures"])["layouts"]["mds"]["warnings"]
+    assert "max_iter = 1 passes" in said
+    assert said.endswith("(seed 1)")
+
+
 def test_a_table_of_other_images_is_refused(digits, features, tmp_path):
     given = ["--method", "pca", "--out", tmp_path / "l.parquet"]
     error = tunescope("embed", "--features", features, "--table", digits["table"], *given, status=2)

@@ -1,5 +1,7 @@
 """Does every file hold what was written, and is another one refused in one sentence?"""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -161,3 +163,13 @@ def test_a_spreadsheet_computes_no_name(tmp_path):
     read = store.load_csv(tmp_path / "t.csv")
     assert read["name"].tolist() == read["kind"].tolist() == [f"'{each}" for each in FORMULAS]
     assert named["name"].tolist() == FORMULAS
+
+
+@pytest.mark.parametrize("wrong", [[], {"1": None}, {"1": [{"space": "tsne"}]}])
+def test_measures_of_other_layout_seeds_are_checked_as_the_first(tmp_path, wrong):
+    path = tmp_path / "quality.json"
+    path.write_text(json.dumps({"k": 5, "measures": [], "layout_seeds": {}}))
+    assert store.load_measures(path)["k"] == 5
+    path.write_text(json.dumps({"k": 5, "measures": [], "layout_seeds": wrong}))
+    with pytest.raises(InputError, match="does not hold measures"):
+        store.load_measures(path)

@@ -45,6 +45,16 @@ def test_jobs_are_those_of_the_workflow() -> None:
     }
 
 
+def test_layouts_by_other_seeds_are_jobs_of_the_methods_that_depend_on_one() -> None:
+    methods: dict = {"pca": {}, "tsne": {}, "mds": {"init": "random"}}
+    controls = {"seeds": 2, "layout_seeds": 3}
+    assert expected(methods=methods, controls=controls).jobs["embed"] == 2 * (1 + 3 + 3)
+    assert expected(controls=controls).jobs["embed"] == 4
+    elsewhere = {"backbones": {"VGG16": {}, "VGG19": {}}, "methods": {"tsne": {}}}
+    controls = {"layout_seeds": 3, "backbones": ["VGG19"]}
+    assert expected(**elsewhere, controls=controls).jobs["embed"] == 2 * (1 + 3)
+
+
 def test_time_grows_with_pixels_epochs_and_pairs() -> None:
     whole, large = expected().minutes, expected(image_size=128).minutes
     constant = forecasts.STARTING["finetune"] / 60

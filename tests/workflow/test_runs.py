@@ -1,16 +1,18 @@
 """Which runs does a study have, and what of them is computed?"""
 
 import os
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
 
 from pipeline.config import parse_config
 from pipeline.errors import InputError
 from pipeline.workflow.checks import check_study
-from pipeline.workflow.runs import control_files, runs_of
+from pipeline.workflow.runs import control_files, runs_of, stochastic
 from pipeline.workflow.sources import ROOT
 
 STUDY = {
@@ -50,6 +52,20 @@ def test_random_weights_are_a_floor_before_fine_tuning_alone():
     assert floor.shares_before == "controls/MobileNet_random"
     assert found["MobileNet"].options.weights == "demo"
     assert all("/before/" in path for path in control_files(found))
+
+
+def test_methods_that_depend_on_a_seed():
+    methods = {"pca": {}, "tsne": {}, "umap": {}, "mds": {}, "isomap": {}}
+    assert stochastic(parse_config(STUDY | {"methods": methods})) == ["tsne", "umap"]
+    methods = {"mds": {"init": "random"}, "isomap": {"landmarks": 9, "subset": 50}, "lle": {}}
+    assert stochastic(parse_config(STUDY | {"methods": methods})) == ["mds", "isomap"]
+
+
+def test_layout_seeds_without_a_method_that_depends_on_one_are_said(caplog):
+    for methods, said in (({"pca": {}, "lle": {}}, True), ({"pca": {}, "tsne": {}}, False)):
+        caplog.clear()
+        check_study(parse_config(STUDY | {"methods": methods, "controls": {"layout_seeds": 3}}))
+        assert ("no layout of" in caplog.text) == said
 
 
 @pytest.mark.parametrize(
@@ -113,3 +129,66 @@ def test_the_workflow_plans_the_controls_and_shares_what_is_before(tmp_path):
     for jobs in ("2 backbone", "3 finetune", "5 features", "5 graph", "5 quality", "3 change"):
         assert f" {jobs}" in planned
     assert " 2 embed" in planned  # controls have no layouts
+
+
+def layouts_of(tmp_path, config):
+    """The layouts that a dry run plans, and what each job's command is."""
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"),
+            *("--configfile", "study.yaml", "--cores", "2", "--dry-run", "--printshellcmds"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    commands = [line.strip() for line in done.stdout.splitlines() if "python -m pipeline" in line]
+    layouts = {
+        re.search(r"--out results/s/(\S+)", line)[1]: line for line in commands if " embed " in line
+    }
+    return layouts, [line for line in commands if " quality " in line]
+
+
+def test_the_workflow_lays_the_same_points_out_by_other_seeds(tmp_path):
+    methods = {"pca": {}, "tsne": {}, "umap": {"subset": 100}}
+    controls = {"layout_seeds": 3, "backbones": ["MobileNet"]}
+    config = STUDY | {"methods": methods, "controls": controls}
+    layouts, quality = layouts_of(tmp_path, config)
+    stages = [f"MobileNet/{stage}" for stage in ("before", "after")]
+    assert {path for path in layouts if "controls" in path} == {
+        f"{stage}/controls/{method}_seed{seed}.parquet"
+        for stage in stages
+        for method in ("tsne", "umap")
+        for seed in (8, 9)
+    }
+    assert len(layouts) == 8 + 2 * 2 * 3
+    command = layouts["MobileNet/after/controls/umap_seed9.parquet"]
+    for words in ("--method umap --seed 9 --subset-seed 7", "--subset 100"):
+        assert words in command
+    assert "--seed 7 --subset-seed 7" in layouts["MobileNet/after/umap.parquet"]
+    for line in quality:
+        own = "results/s/MobileNet" in line
+        assert line.count("--control ") == (4 if own else 0)
+        assert line.count("--layout ") == 3
+        assert ("after/controls/tsne_seed8" in line) == (
+            own and "--out results/s/MobileNet/after" in line
+        )
+
+
+def test_given_features_may_be_laid_out_by_other_seeds_but_not_fine_tuned(tmp_path):
+    for name in ("before", "after"):
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).normal(size=(60, 5)))
+    config = {
+        "study": "s",
+        "compare": {"before": "before.npy", "after": "after.npy"},
+        "methods": {"tsne": {}},
+        "controls": {"layout_seeds": 2},
+    }
+    layouts, _ = layouts_of(tmp_path, config)
+    assert "features/before/controls/tsne_seed1.parquet" in layouts
+    assert len(layouts) == 4
+    with pytest.raises(InputError, match="controls but layout_seeds need backbones"):
+        check_study(parse_config(config | {"controls": {"layout_seeds": 2, "seeds": 2}}))

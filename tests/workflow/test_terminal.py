@@ -99,3 +99,5 @@ def test_a_step_has_one_name_whatever_its_rules(screen):
     assert lines.plan == "2 jobs would run: 2 features"
     begin(event, 1, "features_and_predictions", stage="after")
     assert event("job_finished", job_id=1).startswith("[1/2] features after")
+    event("run_info", stats={"embed": 1, "embed_by_seed": 2})
+    assert lines.plan == "3 jobs would run: 3 embed"

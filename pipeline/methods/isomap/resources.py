@@ -36,6 +36,10 @@ class Exact(_Isomap):
     devices = ("cpu", "gpu")
     needs_graph = True
 
+    def stochastic(self, *, landmarks: int | None = None, **params: Any) -> bool:
+        """Landmarks are drawn at random."""
+        return landmarks is not None
+
     def memory(
         self,
         n: int,

@@ -10,7 +10,15 @@ from pipeline.methods.pca.resources import start_memory
 EXACT = 4096  # points up to which storage "auto" keeps pairs in float64, 8 bytes a pair
 
 
-class Exact(Engine):
+class _MDS(Engine):
+    """What the engines have in common."""
+
+    def stochastic(self, *, init: str = "classical_mds", **params: Any) -> bool:
+        """Random starts end in other minima."""
+        return init == "random"
+
+
+class Exact(_MDS):
     """Tunescope's SMACOF."""
 
     estimator = "pipeline.methods.mds.exact:MDS"
@@ -37,7 +45,7 @@ class Exact(Engine):
         return n * n * (1e-11 * d + 2e-10 * min(max_iter, 45) * n_init)
 
 
-class ScikitLearn(Engine):
+class ScikitLearn(_MDS):
     """scikit-learn's SMACOF on N x N arrays."""
 
     estimator = "pipeline.methods.mds.scikit_learn:MDS"

@@ -15,6 +15,10 @@ class _TSNE(Engine):
     needs_graph = True
     fewest_points = 4
 
+    def stochastic(self, **params: Any) -> bool:
+        """The start by PCA is jittered, and the descent makes other clusters of it."""
+        return True
+
     def neighbors(self, *, perplexity: float = 30.0, **params: Any) -> int:
         """See `Engine`."""
         return math.ceil(3 * perplexity)

@@ -13,6 +13,10 @@ class _UMAP(Engine):
 
     needs_graph = True
 
+    def stochastic(self, **params: Any) -> bool:
+        """The points that repel each other are drawn at random."""
+        return True
+
     def neighbors(self, *, n_neighbors: int = 15, **params: Any) -> int:
         """All but the point itself."""
         return n_neighbors - 1

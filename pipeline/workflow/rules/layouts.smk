@@ -37,7 +37,8 @@ rule embed:
     params:
         options=lambda wildcards: flags(
             method=wildcards.method,
-            seed=STUDY.seed,
+            seed=wildcards.get("seed", STUDY.seed),
+            subset_seed=STUDY.seed,
             strict=STUDY.strict,
             metric=STUDY.metric,
             **split_options(STUDY.methods[wildcards.method])
@@ -52,11 +53,26 @@ rule embed:
         )
 
 
+use rule embed as embed_by_seed with:  # a control: the same points by another seed
+    output:
+        **artefact("<results>/{backbone}/{stage}/controls/{method}_seed{seed}.parquet"),
+    log:
+        "<logs>/{backbone}/{stage}/controls/{method}_seed{seed}.log",
+    benchmark:
+        "<benchmarks>/{backbone}/{stage}/controls/{method}_seed{seed}.tsv"
+
+
 rule quality:
     input:
-        layouts=lambda wildcards: expand(  # of controls only the features are measured
+        layouts=lambda wildcards: expand(  # of other networks only the features are measured
             rules.embed.output.artefact,
             method=[] if RUNS[wildcards.backbone].control else STUDY.methods,
+            **wildcards,
+        ),
+        controls=lambda wildcards: expand(
+            rules.embed_by_seed.output.artefact,
+            method=STOCHASTIC,
+            seed=LAYOUT_SEEDS if wildcards.backbone in STUDY.controlled else [],
             **wildcards,
         ),
         features=FEATURES,
@@ -74,7 +90,9 @@ rule quality:
         gpu=RESOURCES.gpu,
         mem_mb=RESOURCES.quality_memory,
     params:
-        options=lambda wildcards, input: flags(layout=input.layouts, metric=STUDY.metric),
+        options=lambda wildcards, input: flags(
+            layout=input.layouts, control=input.controls, metric=STUDY.metric
+        ),
     shell:
         verb(
             "quality",

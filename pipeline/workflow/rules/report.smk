@@ -107,6 +107,13 @@ rule runtimes:
             *DEPTH,
             rules.summary.output.artefact,
             *CONTROLS,
+            *expand(
+                rules.embed_by_seed.output.artefact,
+                backbone=STUDY.controlled,
+                stage=STAGES,
+                method=STOCHASTIC,
+                seed=LAYOUT_SEEDS,
+            ),
         ],
         code=sources("runtimes"),
     output:
