@@ -1,20 +1,25 @@
 """A dataset: images, labels, classes and a split, from a name, an `.npz` or an image folder."""
 
 import os
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.images.inspection import inspect_images
+from pipeline.images.inspection import inspect_classes, inspect_images
 from pipeline.images.names import printable, similar_names
-from pipeline.images.source import Source, refuse
+from pipeline.images.source import Pixels, Source, refuse
 from pipeline.images.splits import draw_split
 from pipeline.images.subset import Subset, subset_rows, subset_size
 from pipeline.runtime.log import log
+
+PATIENCE = 20.0  # seconds that `look_at` may read a folder
+PROBE = 256  # images of a folder whose reading is timed
 
 
 @dataclass(frozen=True)
@@ -93,22 +98,16 @@ def load_dataset(
     if image_size is not None and image_size < 1:
         raise InputError(f"image_size is {image_size}: give a side in pixels, 1 or more")
     data = _open(source, resources)
-    if data.split is None:
-        log.info(f"{printable(source)} has no test part: a fifth of each class is drawn")
-    split = _split(data, seed)
-    rows = _rows(data, split, source, subset, seed)
+    parts, rows = _drawn(data, source, subset, seed)
     pixels = data.read(rows, image_size, data.problems)
-    labels, split = data.labels[rows], split[rows].astype("<U5")
-    files = None if data.files is None else tuple(data.files[row] for row in rows)
-    names = files or [f"image {row}" for row in rows]
-    inspected = inspect_images(pixels.images, labels, data.class_names, split, names)
+    labels, split = data.labels[rows], parts[rows].astype("<U5")
     return Dataset(
         pixels.images,
         labels,
         data.class_names,
         split,
         ids=rows.astype(np.int64),
-        files=files,
+        files=None if data.files is None else tuple(data.files[row] for row in rows),
         provenance={
             "source": printable(source),
             **pixels.provenance,
@@ -122,13 +121,57 @@ def load_dataset(
                 name: _counts(split[labels == i]) for i, name in enumerate(data.class_names)
             },
         },
-        warnings=(
-            *data.warnings,
-            *similar_names(data.class_names),
-            *pixels.warnings,
-            *inspected,
-        ),
+        warnings=_warnings(data, parts, rows, pixels, rows),
     )
+
+
+class Look(NamedTuple):
+    """What was seen of a dataset.
+
+    Attributes
+    ----------
+    images, seen : int
+        How many it has, and how many of these were read.
+    size : (height, width)
+    warnings : tuple of str
+        As of a `Dataset`; what is about pixels is about the images that were read.
+    """
+
+    images: int
+    seen: int
+    size: tuple[int, int]
+    warnings: tuple[str, ...]
+
+
+def look_at(
+    source: str,
+    *,
+    resources: Path = Path("resources"),
+    image_size: int | None = None,
+    subset: Subset = None,
+    seed: int = 0,
+) -> Look:
+    """Look at the dataset that `load_dataset` would load.
+
+    Of a folder that takes longer than `PATIENCE` to read, as many images are read as that allows,
+    drawn at random.
+
+    Parameters
+    ----------
+    source, resources, image_size, subset, seed
+        See `load_dataset`.
+
+    Raises
+    ------
+    InputError
+        See `load_dataset`; of the images that were read.
+    """
+    data = _open(source, resources)
+    parts, rows = _drawn(data, source, subset, seed)
+    seen = rows if data.files is None else _soon_read(data, rows, image_size)
+    pixels = data.read(seen, image_size, data.problems)
+    warnings = _warnings(data, parts, rows, pixels, seen)
+    return Look(len(rows), len(seen), pixels.images.shape[1:3], warnings)
 
 
 def count_images(source: str, *, subset: Subset = None) -> tuple[int, int]:
@@ -218,6 +261,44 @@ def _open(source: str, resources: Path) -> Source:
         return NAMED[source](resources)
     path = Path(resolve_source(source, Path()))
     return open_folder(path) if path.is_dir() else open_npz(path)
+
+
+def _drawn(data: Source, source: str, subset: Subset, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The part of each image of a source (n,), and the rows (m,) of the subset."""
+    if data.split is None:
+        log.info(f"{printable(source)} has no test part: a fifth of each class is drawn")
+    split = _split(data, seed)
+    return split, _rows(data, split, source, subset, seed)
+
+
+def _soon_read(data: Source, rows: np.ndarray, image_size: int | None) -> np.ndarray:
+    """As many of the rows as can be read in time."""
+    if len(rows) <= PROBE:
+        return rows
+    start = time.monotonic()
+    with suppress(InputError):  # said when the others are read
+        data.read(_thinned(rows, PROBE), image_size, data.problems)
+    most = int(PROBE * PATIENCE / max(time.monotonic() - start, 1e-9))
+    return rows if len(rows) <= most else _thinned(rows, max(PROBE, most))
+
+
+def _thinned(rows: np.ndarray, size: int) -> np.ndarray:
+    return np.sort(np.random.default_rng(0).choice(rows, size, replace=False))
+
+
+def _warnings(
+    data: Source, parts: np.ndarray, rows: np.ndarray, pixels: Pixels, seen: np.ndarray
+) -> tuple[str, ...]:
+    """What to know of the images of some rows, of which some were seen."""
+    files = data.files
+    names = [f"image {row}" if files is None else files[row] for row in seen]
+    return (
+        *data.warnings,
+        *similar_names(data.class_names),
+        *pixels.warnings,
+        *inspect_images(pixels.images, data.labels[seen], parts[seen], names),
+        *inspect_classes(data.labels[rows], data.class_names, parts[rows]),
+    )
 
 
 def _split(data: Source, seed: int) -> np.ndarray:

@@ -16,10 +16,12 @@ from pipeline.images.names import counted, examples
 
 HALF = 65504.0  # the largest number of float16
 DEAD = 0.01  # of the columns that are constant, from which on it is said
-CARRIES = 0.5  # of the variance, in a single column, that then decides all distances
+SCALE = 100  # times the variance of the median column, ten times its spread: of another scale
+FEW = 0.1  # of the columns, or two, that are of another scale
+CARRIES = 0.5  # of the variance, in few such columns, that then decide all distances
 LONG = 10  # times the median length of a row: such rows are far from all others
 BY_CHANCE = 3  # images with the same nearest image, where 1 is expected of rows in any order
-STRIP = 256  # columns at a time
+STRIP = 1024  # rows or columns at a time
 
 
 def inspect_features(features: np.ndarray, name: str) -> list[str]:
@@ -43,41 +45,66 @@ def _columns(features: np.ndarray) -> list[str]:
     """Columns that are constant, equal, or of another scale than all others."""
     d = features.shape[1]
     said = []
-    digests: dict[bytes, int] = {}
-    variance, constant = np.empty(d), np.empty(d, bool)
-    first = np.empty(d, np.int64)
-    for i in range(0, d, STRIP):
-        part = slice(i, i + STRIP)
-        block = np.ascontiguousarray(features[:, part].T)
-        variance[part] = block.var(axis=1, dtype=np.float64)
-        constant[part] = (block == block[:, :1]).all(axis=1)
-        first[part] = first_alike(block, digests, start=i)
+    constant = features.min(axis=0) == features.max(axis=0)
     dead = np.flatnonzero(constant)
     if len(dead) >= DEAD * d:
         said.append(
             f"{counted(len(dead), 'column')} of {d:,} constant ({_some(dead)}): they tell nothing "
             "of any image: dead units, or not the layer that you meant"
         )
-    again = np.setdiff1d(np.flatnonzero(first != np.arange(d)), dead)
+    again = _repeated_columns(features, np.flatnonzero(~constant))
     if len(again):
         said.append(
             f"{counted(len(again), 'column')} equal to another ({_some(again)}): what they hold "
             "counts twice in every distance, leave one of each"
         )
-    if d > 1 and variance.max() > CARRIES * variance.sum() > 0:
-        most = int(variance.argmax())
+    variance = _variance(features)
+    usual = np.quantile(variance[~constant], 0.5, method="lower") if not constant.all() else 0
+    large = np.flatnonzero(variance > SCALE * usual)
+    share = variance[large].sum() / max(variance.sum(), np.finfo(float).tiny)
+    if 0 < len(large) <= max(2, FEW * d) and share > CARRIES:
         said.append(
-            f"column {most} has {100 * variance[most] / variance.sum():.0f} % of the variance: "
-            "distances are little else than differences in it; leave it out if it is an index, "
-            "else standardise the columns"
+            f"{counted(len(large), 'column')} of another scale ({_some(large)}) with "
+            f"{100 * share:.0f} % of the variance: distances are little else than differences in "
+            "these; leave out what is no feature, such as an index, else standardise the columns"
         )
     return said
 
 
+def _repeated_columns(features: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Those of some columns (m,) that are equal to an earlier one; few of their rows go first."""
+    some = features[:: max(1, len(features) // 16)]
+    few = np.vstack([some, features.max(axis=0)])[:, columns]
+    _, inverse, counts = np.unique(few, axis=1, return_inverse=True, return_counts=True)
+    alike = columns[counts[inverse] > 1]
+    digests: dict[bytes, int] = {}
+    first = np.empty(len(alike), np.int64)
+    for i in range(0, len(alike), STRIP):
+        part = features[:, alike[i : i + STRIP]].T
+        first[i : i + STRIP] = first_alike(part, digests, start=i)
+    return alike[first != np.arange(len(alike))]
+
+
+def _variance(features: np.ndarray) -> np.ndarray:
+    """The variance (d,) of each column, in float64 strips."""
+    mean = features.mean(axis=0, dtype=np.float64)
+    squares = np.zeros(len(mean))
+    for start in range(0, len(features), STRIP):
+        centred = features[start : start + STRIP] - mean
+        squares += np.einsum("ij,ij->j", centred, centred)
+    return squares / len(features)
+
+
 def _rows(features: np.ndarray) -> list[str]:
-    """Rows that are equal, very long, or hold numbers that float16 would lose."""
-    n = len(features)
+    """Rows that are constant, equal, very long, or hold numbers that float16 would lose."""
+    n, d = features.shape
     said = []
+    constant = np.flatnonzero(features.min(axis=1) == features.max(axis=1))
+    if d > 1 and len(constant):
+        said.append(
+            f"{counted(len(constant), 'row')} of one number alone ({_some(constant)}): the network "
+            "says nothing of these images; look at them, or extract their features again"
+        )
     first = first_alike(features)
     again = np.flatnonzero(first != np.arange(n))
     if len(again) >= SHARE * n:

@@ -18,7 +18,7 @@ from pipeline.images.names import counted, examples, printable
 VOTERS = 15  # nearest neighbours that name a class in the measures
 IMBALANCE = 10  # times the images of the smallest class, from which on the largest decides accuracy
 SHARE = 0.01  # of images that repeat others, from which on it is said
-MASK = 1  # the brightest pixel of masks that were not scaled
+DARK = 25  # of 255: the brightest pixel of masks, or of 0..1 and 0..16, that were not scaled
 SAMPLE = 2000  # images whose nearest neighbour is looked at
 FEWEST = 100  # images: of fewer, chance cannot be told apart
 SIGMAS = 3  # above chance, in standard deviations, are neighbours that know the classes
@@ -27,20 +27,14 @@ STRIP = 1024  # images at a time
 
 
 def inspect_images(
-    images: np.ndarray,
-    labels: np.ndarray,
-    class_names: Sequence[str],
-    split: np.ndarray,
-    names: Sequence[str],
+    images: np.ndarray, labels: np.ndarray, split: np.ndarray, names: Sequence[str]
 ) -> list[str]:
-    """What will hurt, in sentences that say what to do.
+    """What of the pixels will hurt, in sentences that say what to do; see also `inspect_classes`.
 
     Parameters
     ----------
     images : (n, h, w, c) uint8 array
     labels : (n,) int array
-        Positions in `class_names`.
-    class_names : sequence of str
     split : (n,) array of "train" and "test"
     names : sequence of str, (n,)
         What the images are called, such as their files.
@@ -52,7 +46,6 @@ def inspect_images(
     return [
         *_pixels(images, names),
         *_repeats(images, labels, split, names),
-        *inspect_classes(labels, class_names, split),
         *_order(images, labels),
     ]
 
@@ -90,7 +83,7 @@ def inspect_classes(labels: np.ndarray, class_names: Sequence[str], split: np.nd
 
 
 def _pixels(images: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Images of one colour, and masks that were not scaled."""
+    """Images of one colour, and pixels that were not scaled to 0..255."""
     said = []
     flat = images.reshape(len(images), -1, images.shape[-1])
     plain = np.flatnonzero((flat == flat[:, :1]).all(axis=(1, 2)))
@@ -99,10 +92,10 @@ def _pixels(images: np.ndarray, names: Sequence[str]) -> list[str]:
             f"{counted(len(plain), 'image')} of one colour ({_some(names, plain)}): they show "
             "nothing, remove them"
         )
-    if images.max() <= MASK:
+    if images.max() <= DARK:
         said.append(
             f"the brightest pixel of all images is {images.max()} of 255: to a network they are "
-            "black; give masks as 0 and 255"
+            "black; scale them to 0..255, masks to 0 and 255"
         )
     return said
 

@@ -171,7 +171,9 @@ def build_backbone(
         Unknown name, a size or an alpha that does not fit, weights that are missing, damaged or of
         another architecture.
     """
-    _check(name, input_shape, image_size, alpha, weights)
+    check_options(name, image_size, alpha, weights)
+    if len(input_shape) != 3 or input_shape[-1] not in (1, 3):
+        raise InputError(f"images of shape {input_shape} are neither grey nor RGB: use (h, w, 1|3)")
     keras = import_keras()
     keras.utils.set_random_seed(seed)
     model = _architecture(name, input_shape, image_size, alpha)
@@ -213,19 +215,21 @@ def too_small(name: str, image_size: int, weights: str) -> list[str]:
     return [_TOO_SMALL.format(name=name, size=image_size)]
 
 
-def _check(
-    name: str,
-    input_shape: tuple[int, int, int],
-    image_size: int,
-    alpha: float,
-    weights: str | Path,
-) -> None:
-    """Refuse what Keras would refuse later in many lines."""
+def check_options(name: str, image_size: int, alpha: float, weights: str | Path) -> None:
+    """Refuse what Keras would refuse later in many lines.
+
+    Parameters
+    ----------
+    name, image_size, alpha, weights
+        See `build_backbone`.
+
+    Raises
+    ------
+    InputError
+    """
     if name not in BACKBONES:
         raise InputError(f"backbone {name!r} is unknown: choose one of {', '.join(BACKBONES)}")
     row = BACKBONES[name]
-    if len(input_shape) != 3 or input_shape[-1] not in (1, 3):
-        raise InputError(f"images of shape {input_shape} are neither grey nor RGB: use (h, w, 1|3)")
     if image_size < row.min_size:
         raise InputError(
             f"image_size {image_size} is below the minimum of {name}: "

@@ -10,7 +10,7 @@ from pipeline.images.dataset import check_source, count_images, resolve_source
 from pipeline.measures.table import check_names
 from pipeline.methods.embed import adapt
 from pipeline.methods.registry import METHODS, engine_name
-from pipeline.networks.backbone import NAMED_WEIGHTS
+from pipeline.networks.backbone import NAMED_WEIGHTS, check_options
 from pipeline.runtime.device import planned_device
 from pipeline.runtime.log import log
 from pipeline.workflow.commands import split_options
@@ -54,40 +54,52 @@ def _weights(backbone: str, weights: str, folder: Path) -> str:
     )
 
 
-def check_study(study: Study) -> Images:
+def check_study(study: Study) -> tuple[Images, list[str]]:
     """Refuse a study that would fail late, or lose what an earlier run computed.
 
     Snakemake removes the output of a job before it runs the job: a mistyped path must not get
-    that far. Parameters that so few images do not allow are said in warnings.
+    that far.
 
     Returns
     -------
     Images
         What is known of the images.
+    list of str
+        Parameters that so few images do not allow, and what is used instead; controls that change
+        nothing.
 
     Raises
     ------
     InputError
-        Controls of a backbone that the study has not; a method that takes more neighbours than the
-        graph has; with `strict`, a parameter that so few images do not allow; features of other
-        programs that cannot be compared.
+        Controls of a backbone that the study has not; a backbone of another size, width or weights
+        than there are; a method that takes more neighbours than the graph has; with `strict`, a
+        parameter that so few images do not allow; features of other programs that cannot be
+        compared, or have no cosine.
     """
     _check_names(study)
     if study.dataset is None:
         assert study.compare is not None
-        images = examine(study.compare).images
+        examined = examine(study.compare)
+        images = examined.images
+        if study.metric == "cosine" and examined.zeros:
+            raise InputError(
+                f"metric is cosine but {' and '.join(examined.zeros)} are all zeros, which have no "
+                "direction: set metric to euclidean, or leave these images out"
+            )
     else:
+        for name, backbone in (study.backbones or {}).items():
+            size = backbone.image_size or study.image_size
+            check_options(name, size, backbone.alpha, backbone.weights)
         check_source(study.dataset.source)
         subset = study.dataset.model_dump()["subset"]
         images = Images(*count_images(study.dataset.source, subset=subset))
-    for method in study.methods:
-        _check_method(study, method, images.count)
+    said = [each for name in study.methods for each in _check_method(study, name, images.count)]
     if study.controls.layout_seeds > 1 and not stochastic(study):
-        log.warning(
+        said.append(
             f"controls.layout_seeds is {study.controls.layout_seeds} but no layout of "
             f"{', '.join(study.methods)} depends on a seed: none is computed again"
         )
-    return images
+    return images, said
 
 
 def _check_names(study: Study) -> None:
@@ -108,7 +120,8 @@ def _check_names(study: Study) -> None:
         check_names(*names, methods=study.methods, source=f"claims.{number}.")
 
 
-def _check_method(study: Study, method: str, images: int) -> None:
+def _check_method(study: Study, method: str, images: int) -> list[str]:
+    """What is lowered of the parameters of a method."""
     options = split_options(study.methods[method])
     device = planned_device(study.device)
     engines = METHODS[method].engines
@@ -122,8 +135,6 @@ def _check_method(study: Study, method: str, images: int) -> None:
     params, subset = options["params"], options["subset"]
     points = min(images, subset or images)
     params, sentences = adapt(engine, points, params, strict=study.strict)
-    for sentence in sentences:
-        log.warning(f"methods.{method}: {sentence}")
     # The shared graph serves layouts of all points; a subset gets a graph of its own.
     needed, available = engine.neighbors(**params), study.graph.n_neighbors
     if needed > available and subset is None:
@@ -131,3 +142,4 @@ def _check_method(study: Study, method: str, images: int) -> None:
             f"methods.{method} needs {needed} neighbours of each point but graph.n_neighbors is "
             f"{available}: raise that to {needed}, or lower the method's parameter"
         )
+    return [f"methods.{method}: {sentence}" for sentence in sentences]

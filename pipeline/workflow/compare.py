@@ -9,8 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from pipeline.config import COMPARED, Compare, Study, parse_config
 from pipeline.errors import InputError
+from pipeline.images.names import counted, examples
 from pipeline.images.pair import load_pair
 from pipeline.images.tables import parse_place
 from pipeline.runtime.yaml_text import write_yaml
@@ -28,11 +31,14 @@ class Examined(NamedTuple):
     images : Images
     labelled : bool
     warnings : tuple of str
+    zeros : tuple of str
+        Which rows of which features are all zeros.
     """
 
     images: Images
     labelled: bool
     warnings: tuple[str, ...]
+    zeros: tuple[str, ...]
 
 
 def locate_compared(compare: Compare, folder: Path) -> Compare:
@@ -78,7 +84,12 @@ def _examine(content: str, **files: str | None) -> Examined:
     tested = int((found.split == "test").sum())
     widths = found.before.shape[1], found.after.shape[1]
     images = Images(len(found.ids) - tested, tested, widths)
-    return Examined(images, bool(found.class_names), found.warnings)
+    zeros = tuple(
+        f"{counted(len(rows), 'row')} of {name} ({examples([str(row) for row in rows.tolist()])})"
+        for name in ("before", "after")
+        if len(rows := np.flatnonzero(~getattr(found, name).any(axis=1)))
+    )
+    return Examined(images, bool(found.class_names), found.warnings, zeros)
 
 
 def contents(compare: Compare) -> str:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.config import STAGES, Study
 from pipeline.measures.resources import change_memory, quality_memory
 from pipeline.methods.embed import adapt
+from pipeline.methods.engine import QUICK
 from pipeline.methods.registry import METHODS, engine_name
 from pipeline.neighbors.graph import memory_needed
 from pipeline.networks.blocks import BLOCKS
 from pipeline.networks.recipe import parse_recipe
 from pipeline.networks.schedule import network_schedule
 from pipeline.runtime.device import planned_device
-from pipeline.runtime.memory import available_memory
 from pipeline.workflow.commands import split_options
 from pipeline.workflow.resources import PROCESS_MB
 from pipeline.workflow.runs import Run, runs_of, stochastic
@@ -43,6 +41,7 @@ MODEL_MB = {"VGG16": 59, "VGG19": 80, "ResNet50V2": 95, "MobileNet": 13, "Mobile
 POINTS, WIDTH = 70_000, 1280
 OF_PAIRS = {"graph": 0.7, "quality": 4.3, "change": 2.4}
 OF_POINTS = {"pca": 0.05, "umap": 0.5, "figure": 0.4}
+ON_POINTS = ("graph", "embed", "quality", "change")  # their short jobs take one core
 # Seconds of a job on next to nothing: libraries are imported, code and networks compiled.
 STARTING = {
     "dataset": 3,
@@ -89,21 +88,28 @@ class Forecast(NamedTuple):
     images : int
     minutes : dict of str to float
         Of all jobs of a step, on two CPU cores.
+    total : float
+        Minutes of all steps: short jobs on points run two at a time.
     unknown : str
         What of the time is not forecast, for a sentence; empty if nothing.
     jobs : Counter of str
         Of each step.
     memory : dict of str to float
-        Bytes of the largest job of a step.
+        Bytes of the largest job of a step, but for the pairs.
+    pairs : dict of str to float
+        Bytes of all pairs of points, of methods that keep these in memory where there is room,
+        else in a temporary file.
     disk : float
         Bytes of the results.
     """
 
     images: int
     minutes: dict[str, float]
+    total: float
     unknown: str
     jobs: Counter[str]
     memory: dict[str, float]
+    pairs: dict[str, float]
     disk: float
 
     def per_job(self) -> dict[str, float]:
@@ -113,14 +119,15 @@ class Forecast(NamedTuple):
     def __str__(self) -> str:
         """In a sentence."""
         largest = max(self.memory, key=lambda step: self.memory[step])
-        parts = [
-            f"{_gigabytes(self.memory[largest])} of memory ({largest})",
-            f"{_gigabytes(self.disk)} of disk",
-        ]
-        total = sum(self.minutes.values())
+        memory = f"{gigabytes(self.memory[largest])} of memory ({largest})"
+        whole = {step: need + self.pairs.get(step, 0) for step, need in self.memory.items()}
+        most = max(whole, key=lambda step: whole[step])
+        if whole[most] > self.memory[largest]:
+            memory += f" or, with all pairs in it, {gigabytes(whole[most])} ({most})"
+        parts = [memory, f"{gigabytes(self.disk)} of disk"]
         longest = max(self.minutes, key=lambda step: self.minutes[step])
-        share = f"{100 * self.minutes[longest] / total:.0f} % in step {longest}"
-        time = f"{_duration(total)} on {BASIS} ({share}){self.unknown}"
+        share = 100 * self.minutes[longest] / sum(self.minutes.values())
+        time = f"{_duration(self.total)} on {BASIS} ({share:.0f} % in step {longest}){self.unknown}"
         return f"{self.images:,} images: {', '.join([time, *parts])}"
 
 
@@ -137,44 +144,24 @@ def forecast(study: Study, images: Images) -> Forecast:
     Forecast
     """
     minutes: dict[str, float] = defaultdict(float)
+    total = 0.0
     jobs: Counter[str] = Counter()
     memory: dict[str, float] = {}
+    pairs: dict[str, float] = {}
     disk = float(_images_bytes(study, images))
     for job in _jobs(study, images):
         jobs[job.step] += 1
-        minutes[job.step] += job.minutes + STARTING[job.step] / 60
+        took = job.minutes + STARTING[job.step] / 60
+        minutes[job.step] += took
+        total += took / 2 if job.step in ON_POINTS and 60 * job.minutes < QUICK else took
         memory[job.name] = max(memory.get(job.name, 0), job.memory + PROCESS_MB * 1e6)
+        if job.pairs:
+            pairs[job.name] = job.pairs
         disk += job.disk
     unknown = NOT_FORECAST[planned_device(study.device)]
     if study.compare and study.dataset:
         unknown += "; the extraction by networks of your own is not forecast"
-    return Forecast(images.count, minutes, unknown, jobs, memory, disk)
-
-
-def lacking(expected: Forecast, folder: Path) -> list[str]:
-    """What this machine has too little of, in sentences.
-
-    Parameters
-    ----------
-    expected : Forecast
-    folder : Path
-        Where the results go; it exists.
-    """
-    said = []
-    if (free := shutil.disk_usage(folder).free) < expected.disk:
-        said.append(
-            f"the results will take about {_gigabytes(expected.disk)} but {_gigabytes(free)} are "
-            f"free in {folder.resolve().name}: free some, or work on another disk"
-        )
-    free = available_memory()
-    short = {step: need for step, need in expected.memory.items() if need > free}
-    if short:
-        listed = ", ".join(f"{step} {_gigabytes(need)}" for step, need in short.items())
-        said.append(
-            f"{_gigabytes(free)} of memory are free but some steps will take more ({listed}): "
-            "set a subset of these methods or of the data set, or give more memory"
-        )
-    return said
+    return Forecast(images.count, minutes, total, unknown, jobs, memory, pairs, disk)
 
 
 class _Job(NamedTuple):
@@ -185,6 +172,7 @@ class _Job(NamedTuple):
     minutes: float = 0.0
     memory: float = 0.0
     disk: float = 0.0
+    pairs: float = 0.0
 
 
 def _jobs(study: Study, images: Images) -> Iterator[_Job]:
@@ -250,7 +238,10 @@ def _layout(study: Study, method: str, n: int, d: int) -> _Job:
     n = min(n, options["subset"] or n)
     params, _ = adapt(engine, n, options["params"])
     time = engine.seconds(n, d, **params) / 60 or OF_POINTS.get(method, 0) * n / POINTS
-    return _Job("embed", method, time, 4 * n * d + engine.memory(n, d, **params), 40 * n)
+    memory = engine.memory(n, d, **params)
+    all_pairs = engine.memory(n, d, **{"storage": "memory", **params})
+    pairs = max(0, all_pairs - memory) if planned_device(study.device) == "cpu" else 0
+    return _Job("embed", method, time, 4 * n * d + memory, 40 * n, pairs)
 
 
 def _of_pairs(step: str, n: int, d: int) -> float:
@@ -271,7 +262,8 @@ def _images_bytes(study: Study, images: Images) -> int:
     return images.count * study.image_size**2 if study.dataset else 0
 
 
-def _gigabytes(n_bytes: float) -> str:
+def gigabytes(n_bytes: float) -> str:
+    """Bytes, for a sentence."""
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
 
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.config import Study, load_config
-from pipeline.images.dataset import load_dataset
+from pipeline.images.dataset import PATIENCE, look_at
 from pipeline.images.published import PUBLISHED
-from pipeline.networks.backbone import too_small
+from pipeline.networks.backbone import BACKBONES, too_small
 from pipeline.runtime.log import log
 from pipeline.workflow.checks import check_study, locate
 from pipeline.workflow.compare import examine
-from pipeline.workflow.forecast import forecast, lacking
+from pipeline.workflow.forecast import forecast
+from pipeline.workflow.room import lacking
 
 RESOURCES = Path("resources")
 
@@ -31,47 +32,57 @@ def check_input(config: Path) -> None:
         What the study would refuse.
     """
     study = locate(load_config(config), config.parent)
-    images = check_study(study)  # says what it lowers
+    images, lowered = check_study(study)
     expected = forecast(study, images)
-    found = [*_networks(study), *_input(study), *lacking(expected, Path())]
+    found, seen = _input(study)
+    found = [*lowered, *_networks(study), *found, *lacking(expected, Path())]
     for sentence in found:
         log.warning(sentence)
     print(f"{study.study}: {expected}")
     if not found:
-        print(f"{study.study}: nothing found that will hurt")
+        print(f"{study.study}: nothing found that will hurt{seen}")
 
 
 def _networks(study: Study) -> Iterator[str]:
     """Networks that see too little of the images."""
     for name, backbone in (study.backbones or {}).items():
-        yield from too_small(name, backbone.image_size or study.image_size, backbone.weights)
+        size = backbone.image_size or study.image_size
+        yield from too_small(name, size, backbone.weights)
+        if backbone.weights == "imagenet":
+            _is_there([BACKBONES[name].imagenet(backbone.alpha, size).path], f"weights of {name}")
 
 
-def _input(study: Study) -> Iterator[str]:
-    """What the step that reads the input will say of it."""
+def _input(study: Study) -> tuple[list[str], str]:
+    """What the step that reads the input will say of it, and which images were not looked at."""
     if study.dataset is None:
         assert study.compare is not None
-        yield from examine(study.compare).warnings
-        return
-    published = PUBLISHED.get(study.dataset.source)
-    absent = [file.path for file in published.files] if published else []
-    absent = [name for name in absent if not (RESOURCES / name).is_file()]
-    if absent:
-        yield (
-            f"{study.dataset.source} is not in {RESOURCES} yet ({', '.join(absent)}): the study "
-            "will download it, its images were not looked at"
-        )
-        return
-    subset = study.dataset.model_dump()["subset"]
-    data = load_dataset(
-        study.dataset.source,
+        return list(examine(study.compare).warnings), ""
+    source = study.dataset.source
+    files = PUBLISHED[source].files if source in PUBLISHED else ()
+    if not _is_there([file.path for file in files], f"images of {source}"):
+        return [], ", but the images were not looked at"
+    look = look_at(
+        source,
         resources=RESOURCES,
         image_size=study.image_size,
-        subset=subset,
+        subset=study.dataset.model_dump()["subset"],
         seed=study.seed,
     )
-    yield from data.warnings
     sides = {each.image_size or study.image_size for each in (study.backbones or {}).values()}
-    height, width = data.images.shape[1:3]
+    height, width = look.size
     if sides and max(height, width) < min(sides):
         log.info(f"the images are {height} x {width} pixels and are enlarged to {min(sides)}")
+    if look.seen == look.images:
+        return list(look.warnings), ""
+    part = f"{look.seen:,} of {look.images:,} images"
+    log.info(f"{part} were read, as many as in {PATIENCE:.0f} seconds; the study looks at all")
+    return list(look.warnings), f" in {part}"
+
+
+def _is_there(files: list[str], what: str) -> bool:
+    """Whether files need no download; else it is said."""
+    absent = [name for name in files if not (RESOURCES / name).is_file()]
+    if absent:
+        listed = ", ".join(absent)
+        log.info(f"the {what} are not in {RESOURCES} yet and will be downloaded ({listed})")
+    return not absent

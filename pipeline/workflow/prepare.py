@@ -12,6 +12,7 @@ from snakemake.exceptions import WorkflowError
 
 from pipeline.config import Study, parse_config
 from pipeline.errors import InputError
+from pipeline.runtime.log import log
 from pipeline.runtime.run import PARENT
 from pipeline.workflow.checks import check_study, locate
 from pipeline.workflow.lock import hold_lock
@@ -41,10 +42,12 @@ def prepare(
     try:
         folder = Path(files[-1]).parent if files else Path()
         study = locate(parse_config(config), folder)
-        check_study(study)
+        _, lowered = check_study(study)
         resources = StudyResources(study, cores, limits)
     except InputError as error:
         raise WorkflowError(str(error)) from None
+    for sentence in lowered:
+        log.warning(sentence)
     _set_up_jobs(resources.device)
     hold_lock()
     return study, resources

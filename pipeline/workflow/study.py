@@ -19,8 +19,9 @@ from pipeline.runtime.log import log
 from pipeline.runtime.memory import available_memory
 from pipeline.runtime.run import Interrupted
 from pipeline.workflow.checks import check_study, locate
-from pipeline.workflow.forecast import forecast, lacking
+from pipeline.workflow.forecast import forecast
 from pipeline.workflow.lock import lock, stale_locks
+from pipeline.workflow.room import lacking
 from pipeline.workflow.terminal import StudyProgress
 
 FILES = Path(str(resources.files("pipeline.workflow")))
@@ -78,10 +79,13 @@ def _run(
 ) -> tuple[Study, str]:
     """Run in the working directory; the study, and what was or would be done."""
     study = locate(load_config(config), config.parent)
-    expected = forecast(study, check_study(study))
+    images, lowered = check_study(study)
+    expected = forecast(study, images)
     elsewhere = any(each.startswith(ELSEWHERE) for each in arguments)
     if not (dry_run or elsewhere):
         resolve_device(study.device)  # or refuse it now
+    for sentence in lowered:
+        log.warning(sentence)
     results, log_file = Path("results", study.study), Path("logs", study.study, "study.log")
     if not results.exists():
         log.info(f"{study.study}: {expected}")

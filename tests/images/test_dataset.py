@@ -8,7 +8,14 @@ import pytest
 from image_sources import noise, put, refusal, saved, two_classes
 
 from pipeline.errors import InputError
-from pipeline.images.dataset import check_source, count_images, load_dataset, resolve_source
+from pipeline.images import dataset
+from pipeline.images.dataset import (
+    check_source,
+    count_images,
+    load_dataset,
+    look_at,
+    resolve_source,
+)
 
 
 @pytest.fixture(name="places")
@@ -94,6 +101,43 @@ def test_images_are_counted_without_reading_them(tmp_path: Path) -> None:
     assert count_images(str(tmp_path)) == (16, 4)
     assert sum(count_images(str(tmp_path), subset=6)) == 6
     assert count_images(str(tmp_path), subset={"train": 6}) == (6, 4)
+
+
+def test_a_look_sees_what_a_data_set_is_warned_of(tmp_path: Path) -> None:
+    two_classes(tmp_path, 4, 5, count=10)
+    put(tmp_path / "a/plain.png", np.zeros((4, 5), np.uint8))
+    look = look_at(str(tmp_path))
+    assert (look.images, look.seen, look.size) == (21, 21, (4, 5))
+    assert look.warnings == load_dataset(str(tmp_path)).warnings
+    assert "a/plain.png" in str(look.warnings)
+
+
+def test_a_look_at_a_large_folder_reads_a_part_and_counts_all_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_classes(tmp_path, 4, 4, count=10)
+    for i in range(100):
+        put(tmp_path / f"c/{i}.png", noise(4, 4))
+    monkeypatch.setattr(dataset, "PROBE", 6)
+    assert look_at(str(tmp_path)).seen == 120  # in less than `PATIENCE` seconds
+    monkeypatch.setattr(dataset, "PATIENCE", 0.0)
+    look = look_at(str(tmp_path))
+    assert (look.images, look.seen) == (120, 6)
+    assert "the largest class, c, has 80 training images and the smallest, a, 8" in str(
+        look.warnings
+    )
+    assert look_at(str(tmp_path), subset=24).images == 24
+
+
+def test_a_look_finds_all_unreadable_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_classes(tmp_path, 4, 4, count=10)
+    for file in tmp_path.glob("a/*"):
+        file.write_bytes(b"broken")
+    monkeypatch.setattr(dataset, "PROBE", 6)
+    with pytest.raises(InputError, match="10 images cannot be read"):
+        look_at(str(tmp_path))
 
 
 def test_a_count_refuses_what_is_known_to_be_wrong(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.images.dataset import load_dataset
-from pipeline.images.feature_inspection import inspect_features, inspect_pair
+from pipeline.images.feature_inspection import _variance, inspect_features, inspect_pair
 from pipeline.images.inspection import inspect_classes, inspect_images
 from pipeline.images.pair import load_pair
 
@@ -24,7 +24,7 @@ def images() -> np.ndarray:
 
 
 def inspected(pixels: np.ndarray, labels: np.ndarray = LABELS) -> list[str]:
-    return inspect_images(pixels, labels, CLASSES, SPLIT, [f"{i}.png" for i in range(N)])
+    return inspect_images(pixels, labels, SPLIT, [f"{i}.png" for i in range(N)])
 
 
 def features(d: int = 20) -> np.ndarray:
@@ -51,10 +51,13 @@ def test_images_of_one_colour_are_named() -> None:
     assert "1 image of one colour (9.png)" in only(inspected(coloured))
 
 
-def test_masks_that_were_not_scaled_are_black() -> None:
-    said = inspected((images() > 100).astype(np.uint8))
+@pytest.mark.parametrize("brightest", [1, 16])  # masks; digits of scikit-learn as they come
+def test_pixels_that_were_not_scaled_are_black(brightest: int) -> None:
+    pixels = images()
+    said = inspected((pixels / pixels.max() * brightest).astype(np.uint8))
     assert any(
-        sentence.startswith("the brightest pixel of all images is 1 of 255") for sentence in said
+        sentence.startswith(f"the brightest pixel of all images is {brightest} of 255")
+        for sentence in said
     )
 
 
@@ -124,14 +127,49 @@ def test_dead_and_equal_columns_are_named() -> None:
 def test_equal_columns_are_found_wherever_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.images.feature_inspection.STRIP", 3)
     x = features()
+    x[:, [5, 11, 17]] = x[:, [4, 10, 16]]
     x[:, 19] = x[:, 0]
-    assert "1 column equal to another (19)" in only(inspect_features(x, "before"))
+    assert "4 columns equal to another (5, 11, 17, 19)" in only(inspect_features(x, "before"))
 
 
-def test_a_column_that_carries_the_variance_is_named() -> None:
+def test_columns_that_differ_in_one_number_are_not_equal() -> None:
+    x = features()
+    x[:, 19] = x[:, 0]
+    row = np.argsort(x[:, 0])[N // 2 + 1]  # no extreme
+    x[row, 19] += 1e-3
+    assert inspect_features(x, "before") == []
+
+
+def test_columns_that_carry_the_variance_are_named() -> None:
     x = features()
     x[:, 2] = np.arange(N)  # an index
-    assert "column 2 has 100 % of the variance" in only(inspect_features(x, "before"))
+    said = only(inspect_features(x, "before"))
+    assert "1 column of another scale (2) with 100 % of the variance" in said
+    x = features()
+    x[:, [4, 9]] *= 200
+    said = only(inspect_features(x, "before"))
+    assert "2 columns of another scale (4, 9) with 100 % of the variance" in said
+    x = RNG.normal(size=(N, 20)).astype(np.float32)
+    x[:, 4] *= 6  # larger, but of the same scale
+    assert inspect_features(x, "before") == []
+    x[:, 10:] *= 1e-3  # units that hardly fire are many
+    assert inspect_features(x, "before") == []
+    x = RNG.normal(size=(N, 400)).astype(np.float32)
+    x[:, 4] *= 12  # of another scale, but far from half of the variance
+    assert inspect_features(x, "before") == []
+
+
+@pytest.mark.parametrize("d", [1, 2, 20])
+def test_the_variance_is_numpys(d: int) -> None:
+    x = (1e4 + RNG.normal(size=(3000, d))).astype(np.float32)
+    np.testing.assert_allclose(_variance(x), x.var(axis=0, dtype=np.float64), rtol=1e-9)
+
+
+def test_rows_of_one_number_are_named() -> None:
+    x = features()
+    x[17] = 0
+    assert "1 row of one number alone (17)" in only(inspect_features(x, "before"))
+    assert inspect_features(np.arange(N, dtype=np.float32)[:, None], "before") == []
 
 
 def test_equal_and_long_rows_are_named() -> None:

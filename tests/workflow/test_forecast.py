@@ -1,17 +1,27 @@
 """Is what a study takes foreseen from its configuration, and said before it runs?"""
 
+import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.config import parse_config
+from pipeline.errors import InputError
+from pipeline.images import dataset
+from pipeline.methods.registry import METHODS
 from pipeline.networks.backbone import too_small
 from pipeline.workflow import forecast as forecasts
-from pipeline.workflow.forecast import Images, forecast, lacking
+from pipeline.workflow import room
+from pipeline.workflow.forecast import Images, forecast
+from pipeline.workflow.input_check import check_input
+from pipeline.workflow.room import lacking
+from pipeline.workflow.sources import ROOT
 
 STUDY = {
     "study": "a",
@@ -66,6 +76,27 @@ def test_time_grows_with_pixels_epochs_and_pairs() -> None:
     assert more["finetune"] > 8 * whole["finetune"]
 
 
+def test_short_jobs_on_points_run_two_at_a_time() -> None:
+    small = expected(Images(80, 20))
+    ours = sum(small.minutes[step] for step in forecasts.ON_POINTS)
+    assert small.total == pytest.approx(sum(small.minutes.values()) - ours / 2)
+    large = expected(methods={"mds": {}})
+    assert large.total == pytest.approx(sum(large.minutes.values()))
+
+
+def test_time_is_that_of_the_committed_study() -> None:
+    name = "2026-11-25-amd-epyc-family-26-model-2-2-cores-study-mnist_mobilenetv2.json"
+    measured: Counter[str] = Counter()
+    for row in json.loads((ROOT / "bench/results" / name).read_text())["runtimes"]:
+        measured[row["rule"]] += row["seconds"] / 60
+    methods = {name: {} for name in METHODS}
+    found = expected(image_size=48, methods=methods).minutes
+    for step in ("graph", "embed"):
+        assert found[step] == pytest.approx(measured[step], rel=0.3)
+    for step in ("finetune", "features"):
+        assert measured[step] < found[step] < 2.2 * measured[step]
+
+
 def test_memory_and_disk_are_those_of_the_formulas() -> None:
     found = expected()
     n, d = 70_000, 1280
@@ -87,14 +118,37 @@ def test_a_sentence_has_minutes_memory_disk_and_where_they_were_measured() -> No
 
 def test_too_little_room_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lacking(expected(Images(80, 20)), tmp_path) == []
-    monkeypatch.setattr(forecasts, "available_memory", lambda: 10**9)
-    monkeypatch.setattr(
-        forecasts.shutil, "disk_usage", lambda path: type("", (), {"free": 5 * 10**8})
-    )
+    monkeypatch.setattr(room, "available_memory", lambda: 10**9)
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda path: type("", (), {"free": 5 * 10**8}))
     disk, memory = lacking(expected(), tmp_path)
     assert "500 MB are free" in disk
     assert "1.0 GB of memory are free" in memory
     assert "mds" in memory
+
+
+def test_room_for_all_pairs_is_asked_of_memory_or_the_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    methods = {"mds": {}, "isomap": {}, "tsne": {}}
+    found = expected(methods=methods)
+    assert found.pairs == {"mds": pytest.approx(70_000**2, rel=0.1), "isomap": 70_000**2}
+    least = max(found.memory.values())
+    assert f"{least / 1e9:.1f} GB of memory (measures) or, with all pairs in it, " in str(found)
+    monkeypatch.setattr(room, "available_memory", lambda: 1.1 * least)
+    free = {str(tmp_path): 10**12, room.tempfile.gettempdir(): 7e9}
+    monkeypatch.setattr(
+        room.shutil, "disk_usage", lambda path: type("", (), {"free": free[str(path)]})
+    )
+    assert lacking(found, tmp_path) == []  # there
+    free[room.tempfile.gettempdir()] = 5e9
+    (said,) = lacking(found, tmp_path)
+    assert said.startswith("all pairs of points take 4.8 GB, for which neither memory nor")
+    assert "mds computes them again in every pass and isomap stops" in said
+    monkeypatch.setattr(room, "available_memory", lambda: 1e11)
+    assert lacking(found, tmp_path) == []  # or here
+    without = {"mds": {"storage": "memory"}, "isomap": {"landmarks": 500}}
+    assert expected(methods=without).pairs == {}
+    assert expected(methods=methods, device="gpu").pairs == {}  # it has its own
 
 
 @pytest.mark.parametrize("name", ["VGG16", "MobileNet", "MobileNetV2", "ResNet50V2"])
@@ -146,8 +200,48 @@ def test_check_does_not_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     status, shown = check(tmp_path, {**STUDY, "dataset": {"source": "mnist"}})
     assert status == 0
     assert "70,000 images" in shown
-    assert "mnist is not in resources yet (mnist.npz)" in shown
+    assert "the images of mnist are not in resources yet and will be downloaded" in shown
+    assert "warning" not in shown  # nothing hurts, as far as one knows
+    assert "nothing found that will hurt, but the images were not looked at" in shown
     assert not (tmp_path / "resources").exists()
+
+
+def test_check_says_which_weights_will_be_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = {**STUDY, "backbones": {"VGG16": {"weights": "imagenet"}}}
+    file = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    line = f"the weights of VGG16 are not in resources yet and will be downloaded ({file})"
+    assert line in check(tmp_path, config)[1]
+    (tmp_path / "resources").mkdir()
+    (tmp_path / "resources" / file).touch()
+    assert line not in check(tmp_path, config)[1]
+
+
+def test_check_says_what_part_of_a_large_folder_it_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(dataset, "PROBE", 8)
+    monkeypatch.setattr(dataset, "PATIENCE", 0.0)
+    for i in range(40):
+        path = tmp_path / "images" / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(i).integers(0, 255, (8, 8), np.uint8)).save(path)
+    shown = check(tmp_path, {**STUDY, "dataset": {"source": "images"}})[1]
+    assert "8 of 40 images were read" in shown
+    assert "nothing found that will hurt in 8 of 40 images" in shown
+
+
+def test_what_is_lowered_is_something_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = {**STUDY, "dataset": {"source": "digits", "subset": 40}}
+    _, shown = check(tmp_path, {**config, "methods": {"tsne": {"perplexity": 50}}})
+    assert shown.count("methods.tsne: perplexity 50 needs 151 points but there are 40") == 1
+    assert "nothing found" not in shown
 
 
 def test_check_of_given_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,6 +267,25 @@ def test_what_a_gpu_does_not_compute_is_said(
     words = "methods.pca: scikit-learn computes it on the CPU, since no_such_package is not"
     assert words in " ".join(shown.split())
     assert "methods.mds" not in shown
+
+
+def test_check_refuses_a_cosine_of_rows_of_zeros(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=(120, 6)).astype(np.float32)
+    np.save("b.npy", x)
+    x[[17, 40]] = 0
+    np.save("a.npy", x)
+    config = {"study": "a", "compare": {"before": "b.npy", "after": "a.npy"}}
+    config["methods"] = {"pca": {}}
+    status, shown = check(tmp_path, config)
+    assert status == 0
+    assert "features after: 2 rows of one number alone (17, 40)" in shown
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({**config, "metric": "cosine"}))
+    with pytest.raises(InputError, match=r"2 rows of after \(17, 40\) are all zeros"):
+        check_input(path)
 
 
 def test_check_refuses_what_a_study_would(tmp_path: Path) -> None:

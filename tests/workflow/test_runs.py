@@ -105,6 +105,14 @@ def test_layout_seeds_without_a_method_that_depends_on_one_are_said(caplog):
             },
             r"claims.0.stage is 'change' but nc1 is measured of a stage: write before or after",
         ),
+        (
+            {"backbones": {"VGG16": {}, "MobileNet": {"alpha": 0.3}}},
+            r"alpha 0.3 of MobileNet has no ImageNet weights: use one of 0.25, 0.5",
+        ),
+        (
+            {"backbones": {"VGG16": {"weights": "demo"}}},
+            r"weights 'demo' are those of MobileNet with alpha 0.25, not of VGG16",
+        ),
     ],
 )
 def test_names_that_are_not_there_are_refused_before_anything_runs(more, words):

@@ -75,7 +75,7 @@ class Exact(_Isomap):
 
     def seconds(self, n: int, d: int, *, landmarks: int | None = None, **params: Any) -> float:
         """Paths from every source to all points."""
-        return 1.8e-8 * n * (landmarks or n)
+        return 1e-8 * n * (landmarks or n)
 
 
 class ScikitLearn(_Isomap):

@@ -46,7 +46,7 @@ class Exact(_LLE):
 
     def seconds(self, n: int, d: int, *, n_neighbors: int = 12, **params: Any) -> float:
         """See `Engine`."""
-        return 5e-7 * n**1.5 * n_neighbors
+        return 3e-7 * n**1.5 * n_neighbors
 
 
 class ScikitLearn(_LLE):

@@ -42,7 +42,7 @@ class Exact(_MDS):
         self, n: int, d: int, *, max_iter: int = 300, n_init: int = 1, **params: Any
     ) -> float:
         """The distances, and as many passes as are usual."""
-        return n * n * (1e-11 * d + 2e-10 * min(max_iter, 45) * n_init)
+        return n * n * (6e-12 * d + 1e-10 * min(max_iter, 45) * n_init)
 
 
 class ScikitLearn(_MDS):
