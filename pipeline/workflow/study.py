@@ -78,10 +78,10 @@ def _run(
 ) -> tuple[Study, str]:
     """Run in the working directory; the study, and what was or would be done."""
     study = locate(load_config(config), config.parent)
-    expected = forecast(study, check_study(study))
     elsewhere = any(each.startswith(ELSEWHERE) for each in arguments)
     if not (dry_run or elsewhere):
         resolve_device(study.device)  # or refuse it now
+    expected = forecast(study, check_study(study))
     results, log_file = Path("results", study.study), Path("logs", study.study, "study.log")
     if not results.exists():
         log.info(f"{study.study}: {expected}")
