@@ -134,26 +134,35 @@ def kernels_of(topic: str) -> list[str]:
 
 
 @functools.cache
-def compiled(source: str, name: str, definitions: tuple[str, ...]):
-    """What `kernels.gpu.cuda.compiled` returns, for `Array`."""
+def library(source: str, definitions: tuple[str, ...]) -> ctypes.CDLL:
+    """All kernels of a source, compiled: function `start_<name>` for each."""
     folder = Path(tempfile.mkdtemp(dir=BUILDS.name))
-    program, library = folder / "kernel.cpp", folder / "kernel.so"
+    program, built = folder / "kernels.cpp", folder / "kernels.so"
+    starts = (
+        f'extern "C" int start_{name}(unsigned x, unsigned y, unsigned threads, void** given,\n'
+        "                     const char** names, int n) {\n"
+        f"    return host::launch({name}, x, y, threads, given, names, n);\n}}\n"
+        for name in kernels_of(source)
+    )
     program.write_text(
         f'#include "{FOLDER / "cuda_on_host.h"}"\n'
         f'#include "{cuda.SOURCES / source}.cu"\n'
-        'extern "C" int start(unsigned x, unsigned y, unsigned threads, void** given,\n'
-        "                     const char** names, int n) {\n"
-        f"    return host::launch({name}, x, y, threads, given, names, n);\n}}\n"
+        f"{''.join(starts)}"
     )
     macros = [f"-D{one}" for one in definitions]
     done = subprocess.run(
-        [COMPILER, *OPTIONS, *macros, str(program), "-o", str(library)],
+        [COMPILER, *OPTIONS, *macros, str(program), "-o", str(built)],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    start = ctypes.CDLL(str(library)).start
+    return ctypes.CDLL(str(built))
+
+
+def compiled(source: str, name: str, definitions: tuple[str, ...]):
+    """What `kernels.gpu.cuda.compiled` returns, for `Array`."""
+    start = library(source, definitions)[f"start_{name}"]
 
     def run(grid, block, arguments):
         values = [_c_value(argument) for argument in arguments]

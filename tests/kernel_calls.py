@@ -14,12 +14,13 @@ import cuda_on_host
 import numpy as np
 from cuda_on_host import xp
 
+from kernels import pairs
 from kernels.gpu import cuda, distances, knn, lle, ranks, smacof, squared_pairs, tsne
 from kernels.gpu import shortest_paths as paths
-from kernels.pairs import strip_starts
 
-N = 300  # points: two strips of pairs
-THREADS = 64  # of a block: ThreadSanitizer distinguishes 255 threads, and some blocks must fit
+N = 80  # points: three strips of pairs
+STRIP = 32
+THREADS = 32  # of a block: ThreadSanitizer distinguishes 255 threads, and some blocks must fit
 random = np.random.default_rng(0)
 
 
@@ -43,7 +44,7 @@ def call_distances():
 def call_knn():
     knn.transpose(real(40, 70))
     # Buffers in shared memory; in global memory, of fewer blocks than there are rows.
-    for selected, seen in ((20, 700), (2000, 2100)):
+    for selected, seen in ((20, 300), (200, 250)):
         values, columns = (
             xp.full((3, selected), np.inf, np.float32),
             xp.full((3, selected), -1, np.int32),
@@ -54,10 +55,10 @@ def call_knn():
 
 
 def call_lle():
-    for neighbours in (17, 65):  # whose matrix is in shared memory, in global memory
+    for neighbours in (7, 9):  # whose matrix is in shared memory, in global memory
         lle.barycenter_weights(real(N, 33), xp.arange(3), integers(N, 3, neighbours), 1e-3)
-    W = 3 * xp.arange(41), integers(40, 120), double(120)
-    lle.add_residual(*W, double(40, 80), double(40, 80), 2, -3, 0.5, double(40, 80))
+    W = 3 * xp.arange(11), integers(10, 30), double(30)
+    lle.add_residual(*W, double(10, 40), double(10, 40), 2, -3, 0.5, double(10, 40))
 
 
 def call_ranks():
@@ -74,18 +75,18 @@ def call_shortest_paths():
 
 
 def stored_pairs():
-    starts = strip_starts(N)
+    starts = pairs.strip_starts(N)
     return integers(1 << 16, int(starts[-1]), dtype=np.uint16), xp.asarray(starts)
 
 
 def call_smacof():
-    smacof.guttman_sums(*stored_pairs(), real(2, N), xp.zeros((1, 2, N)), xp.zeros(1), 0, 1)
+    smacof.guttman_sums(*stored_pairs(), real(2, N), xp.zeros((1, 2, N)), xp.zeros(1), 0, 2)
 
 
 def call_squared_pairs():
-    pairs = stored_pairs()
-    squared_pairs.squared_products(*pairs, N, 0, 2, double(3, N), xp.zeros((1, 3, N)))
-    squared_pairs.fourth_powers(*pairs, N, 0, 2, xp.zeros(2))
+    stored = stored_pairs()
+    squared_pairs.squared_products(*stored, N, 0, 3, double(3, N), xp.zeros((1, 3, N)))
+    squared_pairs.fourth_powers(*stored, N, 0, 3, xp.zeros(3))
 
 
 def call_tsne():
@@ -98,9 +99,21 @@ def call_tsne():
 def shrink():
     """Use smaller blocks, so few of them that some have several rows, tiles or points to do."""
     for module in (distances, knn, lle, paths, ranks, smacof, squared_pairs, tsne):
-        module.THREADS = module.CONSTANTS["THREADS"] = THREADS
-    lle.SIDE = lle.CONSTANTS["SIDE"] = 8  # THREADS in its square
+        resize(module, THREADS=THREADS)
+    for module in (smacof, squared_pairs):
+        resize(module, STRIP=STRIP, COLUMNS=8)
+    pairs.STRIP = STRIP
+    resize(knn, SHARED=128, THREADS_PER_CANDIDATE=8)
+    resize(lle, SIDE=4, FEATURES=8, SMALL=8)
+    resize(paths, SOURCES_PER_BATCH=STRIP)
+    resize(tsne, ROWS=2, THREADS_PER_ROW=8)
     knn.BLOCKS = lle.BLOCKS = tsne.CHUNKS = 2
+
+
+def resize(module, **sizes):
+    """Set constants of a module, and in its source."""
+    module.CONSTANTS.update(sizes)
+    vars(module).update(sizes)
 
 
 def main(sources=cuda.SOURCES, *topics):

@@ -8,14 +8,13 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from kernels.backend import get_backend
 from pipeline.errors import InputError
 from pipeline.images.subset import stratified_subset
-from pipeline.methods.base import LayoutEstimator
 from pipeline.methods.engine import Engine
 from pipeline.methods.registry import METHODS, check_params, engine_name
 from pipeline.neighbors.graph import Graph, check_graph
@@ -23,6 +22,9 @@ from pipeline.neighbors.scale import scale_features
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import log
 from pipeline.runtime.memory import available_memory
+
+if TYPE_CHECKING:  # it imports scikit-learn, which a plan of a study has no use for
+    from pipeline.methods.base import LayoutEstimator
 
 SHARE = 0.9  # of the available memory, what a layout may need: estimates are off by up to a tenth
 OWNED_BY = {"cpu": "", "gpu": " of the GPU"}  # whose memory, in messages

@@ -79,11 +79,11 @@ def _run(
 ) -> tuple[Study, str]:
     """Run in the working directory; the study, and what was or would be done."""
     study = locate(load_config(config), config.parent)
-    images, lowered = check_study(study)
-    expected = forecast(study, images)
     elsewhere = any(each.startswith(ELSEWHERE) for each in arguments)
     if not (dry_run or elsewhere):
         resolve_device(study.device)  # or refuse it now
+    images, lowered = check_study(study)
+    expected = forecast(study, images)
     for sentence in lowered:
         log.warning(sentence)
     results, log_file = Path("results", study.study), Path("logs", study.study, "study.log")

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import tunescope
 from typer.testing import CliRunner
 
 from pipeline import __version__, artefacts, store
@@ -16,7 +17,7 @@ from pipeline.cli import app
 VERBS = [command.callback.__name__ for command in app.registered_commands]
 
 
-def tunescope(*arguments, status=0):
+def process(*arguments, status=0):
     """Run the command line in a process of its own; return what it printed on stderr."""
     command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
@@ -57,7 +58,7 @@ def test_nothing_that_starts_threads_is_imported_before_their_number_is_set():
 def test_embed_alone_on_a_users_file(features, tmp_path):
     out = tmp_path / "layout.parquet"
     params = '{"svd_solver": "full"}'
-    tunescope("embed", "--features", features, "--method", "pca", "--params", params, "--out", out)
+    process("embed", "--features", features, "--method", "pca", "--params", params, "--out", out)
     table = pd.read_parquet(out)
     assert list(table.columns) == ["row", "x", "y"]
     centred = np.load(features) - np.load(features).mean(axis=0)
@@ -141,7 +142,7 @@ def test_a_layout_without_labels_cannot_be_drawn(features, tmp_path):
 def test_ctrl_c_leaves_nothing_half_written(tmp_path):
     X = np.random.default_rng(0).normal(size=(20_000, 256)).astype(np.float32)
     np.save(tmp_path / "features.npy", X)
-    process = subprocess.Popen(
+    started = subprocess.Popen(
         [
             sys.executable, "-m", "pipeline", "graph", "--features", tmp_path / "features.npy",
             "--out", tmp_path / "graph.npz",
@@ -149,14 +150,14 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )  # fmt: skip
-    line = process.stderr.readline()
+    line = started.stderr.readline()
     while "graph: started" not in line:
         assert line, "the step never started"
-        line = process.stderr.readline()
+        line = started.stderr.readline()
     time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    error = process.communicate(timeout=60)[1]
-    assert process.returncode == 130
+    started.send_signal(signal.SIGINT)
+    error = started.communicate(timeout=60)[1]
+    assert started.returncode == 130
     assert "interrupted" in sentence(error)
     assert [path.name for path in tmp_path.iterdir()] == ["features.npy"]
 
@@ -270,7 +271,7 @@ def test_a_change_between_other_images_is_refused(digits, features, tmp_path):
 
 
 def test_a_folder_without_results_has_no_report(tmp_path):
-    error = tunescope("report", tmp_path, "--out", tmp_path / "r.html", status=2)
+    error = process("report", tmp_path, "--out", tmp_path / "r.html", status=2)
     assert "holds no results of a study" in sentence(error)
 
 
@@ -379,7 +380,7 @@ def test_the_version():
 
 
 def test_quiet_says_nothing(features, tmp_path):
-    error = tunescope(
+    error = process(
         "--quiet", "graph", "--features", features, "--n-neighbors", 5, "--out", tmp_path / "g.npz"
     )
     assert error == ""

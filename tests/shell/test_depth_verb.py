@@ -5,7 +5,8 @@ import shutil
 import keras
 import pandas as pd
 import pytest
-from test_cli import sentence, tunescope
+from command_line import tunescope
+from test_cli import sentence
 
 from pipeline import artefacts, store
 from pipeline.results import _depth_profile

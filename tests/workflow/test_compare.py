@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_study import finish, start, write
+from command_line import tunescope
+from tiny_study import ON_ONE_CORE, finish, start, write
 
 from pipeline.artefacts import read_sidecar
 
@@ -35,19 +36,14 @@ def inputs(tmp_path_factory):
     return folder
 
 
-def compare(folder, *arguments, status=0):
-    command = ("-m", "pipeline", "compare", *arguments)
-    return finish(start(folder, *command), status)
-
-
 @pytest.fixture(scope="module")
 def studied(inputs):
-    output = compare(
-        inputs,
-        *("--before", "before.csv", "--after", "after.csv", "--labels", "before.csv::kind"),
-        *("--methods", "pca,mds,isomap", "--name", "timm", "--out", "a study"),
+    command = (
+        *("compare", "--before", "before.csv", "--after", "after.csv"),
+        *("--labels", "before.csv::kind", "--methods", "pca,mds,isomap"),
+        *("--name", "timm", "--out", "a study", *ON_ONE_CORE),
     )
-    return inputs / "a study", output
+    return inputs / "a study", finish(start(inputs, "-m", "pipeline", *command))
 
 
 def test_one_command_ends_by_naming_the_page(studied):
@@ -111,7 +107,7 @@ def test_without_labels_and_split_a_study_runs_whole(inputs):
         "figure": {"panel_size": 300},
     }
     write(inputs / "bare.yaml", config)
-    output = finish(start(inputs, "-m", "pipeline", "study", "bare.yaml"))
+    output = finish(start(inputs, "-m", "pipeline", "study", "bare.yaml", *ON_ONE_CORE))
     assert "there are no labels" in output
     results = inputs / "results/bare"
     page = (results / "report.html").read_text()
@@ -136,7 +132,7 @@ def test_without_labels_and_split_a_study_runs_whole(inputs):
     ],
 )
 def test_bad_input_is_one_sentence_before_anything_runs(inputs, arguments, words):
-    output = compare(inputs, *arguments, "--out", "bad", status=2)
+    output = tunescope("compare", *arguments, "--out", "bad", folder=inputs, status=2)
     (line,) = output.splitlines()
     assert line.startswith("error: ")
     assert all(word in line for word in words)
@@ -159,5 +155,5 @@ def test_two_models_of_the_users_own_extract_the_features_of_a_data_set(tmp_path
     log = (tmp_path / "logs/own/study.log").read_text()
     assert "--model b.keras --stage after --name mine" in log
     (tmp_path / "b.keras").unlink()
-    output = finish(start(tmp_path, "-m", "pipeline", "study", "own.yaml"), 2)
+    output = tunescope("study", "own.yaml", folder=tmp_path, status=2)
     assert "compare.after_model 'b.keras' does not exist" in output

@@ -8,8 +8,11 @@ import time
 import pandas as pd
 import psutil
 import pytest
+from command_line import tunescope
 from filelock import FileLock
-from tiny_study import BACKBONE, TINY, finish, start, study, write
+from tiny_study import BACKBONE, TINY, start, study, write
+
+TRAINED = str(BACKBONE / "after/model.keras")
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +45,8 @@ def test_what_cannot_work_is_refused_before_anything_is_lost(tmp_path, change, w
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"of an earlier run")
     for option in ([], ["--dry-run"]):
-        (line,) = study(tmp_path, *option, status=2).splitlines()
+        output = tunescope("study", "tiny.yaml", *option, folder=tmp_path, status=2)
+        (line,) = output.splitlines()
         assert all(word in line for word in ["error: ", *words])
     assert kept.read_bytes() == b"of an earlier run"
 
@@ -105,19 +109,19 @@ def test_further_arguments_are_snakemakes(tmp_path):
 @pytest.mark.parametrize("cores", ["0", "-1", "two"])
 def test_a_number_of_cores_that_is_none_is_refused(tmp_path, cores):
     write(tmp_path / "tiny.yaml", TINY)
-    output = study(tmp_path, "--cores", cores, status=2)
+    output = tunescope("study", "tiny.yaml", "--cores", cores, folder=tmp_path, status=2)
     assert output == f"error: --cores is '{cores}' but must be all, or an integer of at least 1\n"
 
 
 @pytest.mark.parametrize("option", [("--threads", "1"), ("--device", "cpu")])
 def test_options_of_single_steps_are_refused(tmp_path, option):
-    output = finish(start(tmp_path, "-m", "pipeline", *option, "study", "tiny.yaml"), 2)
+    output = tunescope(*option, "study", "tiny.yaml", folder=tmp_path, status=2)
     assert output.startswith(f"error: {option[0]} is an option of single steps")
 
 
 def test_a_gpu_that_is_not_there_is_refused_at_once(tmp_path):
     write(tmp_path / "tiny.yaml", {**TINY, "device": "gpu"})
-    output = study(tmp_path, status=2)
+    output = tunescope("study", "tiny.yaml", folder=tmp_path, status=2)
     assert output.startswith("error: device is 'gpu' but no NVIDIA GPU answers here")
     assert len(output.splitlines()) == 1
 
@@ -130,9 +134,9 @@ def test_a_plan_for_a_gpu_needs_none(tmp_path):
 
 
 def training(folder, *, until, after=""):
-    """Start a study; return once its log has had a line after what it held."""
+    """Start a study up to its training; return once that has logged a line after what it held."""
     log = folder / "logs/tiny/MobileNet/finetune.log"
-    process = start(folder, "-m", "pipeline", "study", "tiny.yaml")
+    process = start(folder, "-m", "pipeline", "study", "tiny.yaml", TRAINED)
     deadline = time.monotonic() + 300
     while not (log.exists() and until in log.read_text().removeprefix(after)):
         assert process.poll() is None, process.communicate()[0]
@@ -150,7 +154,7 @@ def test_an_interrupted_and_then_killed_run_goes_on_where_it_was(tmp_path):
     assert process.returncode == 130
     assert "error: interrupted: what was computed before is kept" in output
     assert "Traceback" not in output
-    assert not (tmp_path / BACKBONE / "after/model.keras").exists()
+    assert not (tmp_path / TRAINED).exists()
     before = (tmp_path / BACKBONE / "before/model.keras").stat().st_mtime_ns
 
     # A killed workflow leaves no step behind, which would train on beside the next.
@@ -165,7 +169,7 @@ def test_an_interrupted_and_then_killed_run_goes_on_where_it_was(tmp_path):
     process.communicate(timeout=60)
     assert "resumed after" in log.read_text()
 
-    study(tmp_path, str(BACKBONE / "after/model.keras"))
+    study(tmp_path, TRAINED)
     assert "resumed after" in log.read_text()
     assert (tmp_path / BACKBONE / "before/model.keras").stat().st_mtime_ns == before
     history = pd.read_csv(tmp_path / BACKBONE / "after/history.csv")

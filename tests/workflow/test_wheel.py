@@ -8,9 +8,11 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-from tiny_study import TINY, write
+import yaml
+from tiny_study import ON_ONE_CORE
 
 from pipeline import __version__
 from pipeline.workflow.sources import ROOT
@@ -68,14 +70,15 @@ def test_the_wheel_holds_all_that_a_study_needs(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     cuda = {f"kernels/cuda/{path.name}" for path in (ROOT / "kernels/cuda").glob("*.cu")}
-    workflow = {
+    files = {
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "pipeline/workflow").rglob("*")
+        for folder in ("pipeline", "kernels")
+        for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert cuda
-    assert {"pipeline/workflow/Snakefile", "pipeline/workflow/rules/layouts.smk"} <= workflow
-    assert cuda | workflow | {"bench/manifest.yaml"} <= names
+    assert {"pipeline/workflow/Snakefile", "pipeline/workflow/rules/layouts.smk"} <= files
+    assert cuda | files | {"bench/manifest.yaml"} <= names
     assert not {name for name in names if name.startswith(("tests/", "bench/results/"))}
 
 
@@ -84,9 +87,17 @@ def test_the_version(installed, tmp_path):
 
 
 def test_a_study_of_ones_own_in_an_empty_folder(installed, tmp_path):
-    config = {**TINY, "study": "own", "methods": {"pca": {}}, "depth": False}
-    write(tmp_path / "own.yaml", config)
-    output = run(tmp_path, installed / "tunescope", "study", "own.yaml")
+    """Of given features: they need no network, which takes most of a study's time."""
+    labels = np.arange(60) % 3
+    noise = np.random.default_rng(0).normal(size=(2, 60, 4))
+    for name, X, distance in zip(("before", "after"), noise, (1, 9), strict=True):
+        np.save(tmp_path / f"{name}.npy", X + distance * np.eye(4)[labels])
+    pd.DataFrame({"label": labels}).to_csv(tmp_path / "labels.csv", index=False)
+    given = {"before": "before.npy", "after": "after.npy", "labels": "labels.csv::label"}
+    config = {"study": "own", "compare": given, "methods": {"pca": {}}}
+    config |= {"figure": {"panel_size": 300}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))
+    output = run(tmp_path, installed / "tunescope", "study", "own.yaml", *ON_ONE_CORE)
     assert "own: done in" in output
     assert len(pd.read_csv(tmp_path / "results/own/summary.csv")) == 2
     assert "Fine-tuning separates" in (tmp_path / "results/own/report.html").read_text()

@@ -12,7 +12,17 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
-from tiny_study import BACKBONE, TINY, copy_project, finish, planned, snakemake, start, write
+from tiny_study import (
+    BACKBONE,
+    ON_ONE_CORE,
+    TINY,
+    copy_project,
+    finish,
+    planned,
+    snakemake,
+    start,
+    write,
+)
 from tiny_study import study as run_study
 
 from pipeline.artefacts import read_sidecar
@@ -27,7 +37,7 @@ pytestmark = pytest.mark.slow
 def first_run(tmp_path_factory):
     """A folder with a finished study, and what the run said."""
     folder = copy_project(tmp_path_factory.mktemp("study"))
-    return folder, run_study(folder)
+    return folder, run_study(folder, *ON_ONE_CORE)
 
 
 @pytest.fixture(scope="module")
