@@ -240,8 +240,8 @@ def _layout(study: Study, method: str, n: int, d: int) -> _Job:
     time = engine.seconds(n, d, **params) / 60 or OF_POINTS.get(method, 0) * n / POINTS
     memory = engine.memory(n, d, **params)
     all_pairs = engine.memory(n, d, **{"storage": "memory", **params})
-    pairs = max(0, all_pairs - memory) if planned_device(study.device) == "cpu" else 0
-    return _Job("embed", method, time, 4 * n * d + memory, 40 * n, pairs)
+    pairs = {"cpu": all_pairs - memory, "gpu": 0.0}[planned_device(study.device)]
+    return _Job("embed", method, time, 4 * n * d + memory, 40 * n, max(0.0, pairs))
 
 
 def _of_pairs(step: str, n: int, d: int) -> float:
