@@ -3,9 +3,14 @@
 from collections.abc import Sequence
 
 
-def quality_memory(n: int, d: int) -> int:
-    """Bytes of `measure_layouts`: features in float64 and normalised, tiles of ranks."""
-    return int(24 * n * d + 3 * 8 * min(n, 4096) ** 2 + 1500 * n + 24 * min(n, d) ** 2 + 200e6)
+def quality_memory(n: int, d: int, layouts: int) -> int:
+    """Bytes of `measure_layouts`: features in float64 and normalised, tiles of ranks.
+
+    Of each layout its neighbours, and their ranks in feature space, of all points up to 20,000.
+    """
+    features = 24 * n * d + 24 * min(n, d) ** 2
+    of_layouts = layouts * (120 * n + 420 * min(n, 20_000))
+    return int(features + 3 * 8 * min(n, 4096) ** 2 + 1500 * n + of_layouts + 200e6)
 
 
 def change_memory(n: int, d: int) -> int:

@@ -72,7 +72,8 @@ class StudyResources:
 
     def quality_memory(self, wildcards: Any, input: Any) -> int:
         """Megabytes of the measures of a feature set and its layouts."""
-        return _megabytes(quality_memory(*shape(input.features)))
+        n, d = shape(input.features)
+        return _megabytes(quality_memory(n, d, len(input.layouts) + len(input.controls)))
 
     def change_memory(self, wildcards: Any, input: Any) -> int:
         """Megabytes of before against after."""

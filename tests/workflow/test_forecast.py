@@ -60,6 +60,11 @@ def test_layouts_by_other_seeds_are_jobs_of_the_methods_that_depend_on_one() -> 
     controls = {"seeds": 2, "layout_seeds": 3}
     assert expected(methods=methods, controls=controls).jobs["embed"] == 2 * (1 + 3 + 3)
     assert expected(controls=controls).jobs["embed"] == 4
+    once, often = (
+        expected(methods=methods, controls={"layout_seeds": seeds}).minutes["quality"]
+        for seeds in (1, 3)
+    )
+    assert often - once == pytest.approx(2 * 4 * forecasts.OF_A_LAYOUT)
     elsewhere = {"backbones": {"VGG16": {}, "VGG19": {}}, "methods": {"tsne": {}}}
     controls = {"layout_seeds": 3, "backbones": ["VGG19"]}
     assert expected(**elsewhere, controls=controls).jobs["embed"] == 2 * (1 + 3)

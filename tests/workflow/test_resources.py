@@ -51,6 +51,21 @@ def test_more_threads_than_any_machine_has_are_refused():
         set_up_process("cpu", MOST_THREADS + 1)
 
 
+def test_measures_have_room_for_each_layout(tmp_path):
+    """Its 15 neighbours in int64, their ranks and scores: 36 bytes each, of 2,000 points."""
+    np.save(tmp_path / "f.npy", np.zeros((2000, 8), np.float32))
+    resources = StudyResources(parse_config(STUDY), 4, {})
+
+    def memory(layouts, controls):
+        given = {"layouts": ["l"] * layouts, "controls": ["c"] * controls}
+        features = str(tmp_path / "f.npy")
+        return resources.quality_memory(None, SimpleNamespace(features=features, **given))
+
+    least = 100 * 15 * 36 * 2000 / 1e6
+    assert memory(6, 94) - memory(0, 0) >= least
+    assert memory(6, 94) == memory(100, 0)
+
+
 def test_a_depth_profile_has_room_for_its_sums_and_its_sample(tmp_path):
     np.save(tmp_path / "images.npy", np.zeros((40_000, 1, 1, 1), np.uint8))
     backbones = {"VGG16": None, "MobileNetV2": {"alpha": 1.4}}
