@@ -293,6 +293,14 @@ def test_every_run_must_be_on_the_side_of_an_own_claim():
         assert judge_own(claim, evidence).answer == SUPPORTED  # of other networks no layout
 
 
+def test_layouts_before_fine_tuning_are_not_those_of_other_networks():
+    """They share what is before it, which is no further run."""
+    claim = OwnClaim("Good maps.", "knn_accuracy", "above", 0.4, space="tsne", stage="before")
+    layouts, others = [by_another_seed("tsne", 0.45, 0.9)], [OtherRun([], [])]
+    evidence = Evidence(CLEAR_BEFORE, CLEAR_AFTER, [], others, layouts=layouts)
+    assert judge_own(claim, evidence).numbers.endswith("; range of 2 runs 0.45 to 0.5")
+
+
 def test_an_own_claim_of_a_number_without_interval_and_of_one_that_is_not_there():
     rows = [row_of(FEATURES, "train", "nc1", 0.3), row_of(FEATURES, "test", "nc1", 0.7)]
     claim = OwnClaim("Collapsed.", "nc1", "below", 0.5)
