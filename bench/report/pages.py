@@ -360,8 +360,10 @@ def _where_peers_win(machine: Machine) -> Iterator[str]:
             "*better* means by more than "
             f"{100 * BETTER:.0f} % of the measure."
         )
-    else:
+    elif any(machine.pairs()):
         yield "Nowhere in these results."
+    else:
+        yield "No peer was measured at the same task."
     yield ""
 
 

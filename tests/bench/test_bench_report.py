@@ -152,3 +152,14 @@ def test_results_from_before_steps_had_their_name_are_read(site):
         path.write_text(path.read_text().replace('"step":', f'"{old}":'))
     report.write(folder, site)
     assert new == ((site / "bench" / "README.md").read_text(), (site / "README.md").read_text())
+
+
+def test_without_peers_nothing_is_said_of_who_is_faster(site):
+    folder = site / "bench" / "results"
+    (folder / "2026-01-02-test-cpu.json").unlink()
+    own = [row("mds", 4000, 2.0, own=True, quality={"stress_1": 0.3})]
+    results.write(folder / "2026-01-02-test-gpu.json", file_of(own, profile="gpu"))
+    report.write(folder, site)
+    detail = (site / "bench" / "README.md").read_text()
+    assert "No peer was measured at the same task." in detail
+    assert "Nowhere in these results." not in detail
