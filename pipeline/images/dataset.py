@@ -18,7 +18,7 @@ from pipeline.images.splits import draw_split
 from pipeline.images.subset import Subset, subset_rows, subset_size
 from pipeline.runtime.log import log
 
-PATIENCE = 20.0  # seconds that `look_at` may read a folder
+TIME_LIMIT = 20.0  # seconds that `look_at` may read a folder
 PROBE = 256  # images of a folder whose reading is timed
 
 
@@ -153,7 +153,7 @@ def look_at(
 ) -> Look:
     """Look at the dataset that `load_dataset` would load.
 
-    Of a folder that takes longer than `PATIENCE` to read, as many images are read as that allows,
+    Of a folder that takes longer than `TIME_LIMIT` to read, as many images are read as that allows,
     drawn at random.
 
     Parameters
@@ -278,7 +278,7 @@ def _soon_read(data: Source, rows: np.ndarray, image_size: int | None) -> np.nda
     start = time.monotonic()
     with suppress(InputError):  # said when the others are read
         data.read(_thinned(rows, PROBE), image_size, data.problems)
-    most = int(PROBE * PATIENCE / max(time.monotonic() - start, 1e-9))
+    most = int(PROBE * TIME_LIMIT / max(time.monotonic() - start, 1e-9))
     return rows if len(rows) <= most else _thinned(rows, max(PROBE, most))
 
 

@@ -85,16 +85,16 @@ def inspect_classes(labels: np.ndarray, class_names: Sequence[str], split: np.nd
 def _pixels(images: np.ndarray, names: Sequence[str]) -> list[str]:
     """Images of one colour, and pixels that were not scaled to 0..255."""
     said = []
-    flat = images.reshape(len(images), -1, images.shape[-1])
-    plain = np.flatnonzero((flat == flat[:, :1]).all(axis=(1, 2)))
+    darkest, brightest = images.min(axis=(1, 2)), images.max(axis=(1, 2))  # of each channel
+    plain = np.flatnonzero((darkest == brightest).all(axis=1))
     if len(plain):
         said.append(
             f"{counted(len(plain), 'image')} of one colour ({_some(names, plain)}): they show "
             "nothing, remove them"
         )
-    if images.max() <= DARK:
+    if brightest.max() <= DARK:
         said.append(
-            f"the brightest pixel of all images is {images.max()} of 255: to a network they are "
+            f"the brightest pixel of all images is {brightest.max()} of 255: to a network they are "
             "black; scale them to 0..255, masks to 0 and 255"
         )
     return said

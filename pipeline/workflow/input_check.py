@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.config import Study, load_config
-from pipeline.images.dataset import PATIENCE, look_at
+from pipeline.images.dataset import TIME_LIMIT, look_at
 from pipeline.images.published import PUBLISHED
 from pipeline.networks.backbone import BACKBONES, too_small
 from pipeline.runtime.log import log
@@ -75,7 +75,7 @@ def _input(study: Study) -> tuple[list[str], str]:
     if look.seen == look.images:
         return list(look.warnings), ""
     part = f"{look.seen:,} of {look.images:,} images"
-    log.info(f"{part} were read, as many as in {PATIENCE:.0f} seconds; the study looks at all")
+    log.info(f"{part} were read, as many as in {TIME_LIMIT:.0f} seconds; the study looks at all")
     return list(look.warnings), f" in {part}"
 
 

@@ -119,8 +119,8 @@ def test_a_look_at_a_large_folder_reads_a_part_and_counts_all_classes(
     for i in range(100):
         put(tmp_path / f"c/{i}.png", noise(4, 4))
     monkeypatch.setattr(dataset, "PROBE", 6)
-    assert look_at(str(tmp_path)).seen == 120  # in less than `PATIENCE` seconds
-    monkeypatch.setattr(dataset, "PATIENCE", 0.0)
+    assert look_at(str(tmp_path)).seen == 120  # in less than `TIME_LIMIT` seconds
+    monkeypatch.setattr(dataset, "TIME_LIMIT", 0.0)
     look = look_at(str(tmp_path))
     assert (look.images, look.seen) == (120, 6)
     assert "the largest class, c, has 80 training images and the smallest, a, 8" in str(

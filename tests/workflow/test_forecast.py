@@ -229,7 +229,7 @@ def test_check_says_what_part_of_a_large_folder_it_read(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(dataset, "PROBE", 8)
-    monkeypatch.setattr(dataset, "PATIENCE", 0.0)
+    monkeypatch.setattr(dataset, "TIME_LIMIT", 0.0)
     for i in range(40):
         path = tmp_path / "images" / "ab"[i % 2] / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
