@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.measures.accuracy import below_probe
 from pipeline.measures.claims import test_less_train
+from pipeline.measures.evidence import estimate, percent
 from pipeline.measures.intervals import FEWEST
 from pipeline.measures.table import COSINE, FEATURES, look_up
 from pipeline.methods.registry import METHODS
@@ -176,16 +177,16 @@ def _hubs(found: Backbone) -> Iterator[str]:
 
 def _by_cosine(found: Backbone) -> str:
     """What the neighbours by the cosine say, which lengths of features do not mislead."""
-    known = [
-        look_up(measured["measures"], COSINE, "knn_accuracy")
-        for measured in found.measured.values()
-    ]
+    rows = found.before["measures"], found.after["measures"]
+    before, after = (estimate(each, COSINE, "knn_accuracy") for each in rows)
+    shown = look_up(rows[0], COSINE, "knn_accuracy")
     said = "Euclidean neighbours say little there"
-    if None in known:
+    if before is None or after is None or shown is None:
         return f"{said}."
-    before, after = (100 * row["value"] for _, row in filter(None, known))
+    images = {"test": "test images", "all": "images"}[shown[0]]
     return (
-        f"{said}; by the cosine they name the class of {before:.1f} % before, {after:.1f} % after."
+        f"{said}; by the cosine they name the class of {percent(before)} % of {images} before and "
+        f"{percent(after)} % after."
     )
 
 

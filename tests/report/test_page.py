@@ -162,7 +162,8 @@ def test_memory_hubs_and_outliers_are_named():
     far[7] = 1e-6  # the centre is near to all in many dimensions
     text = opened(found_of(far, far)).text
     assert "(a hub)" in text
-    assert re.search(r"by the cosine they name the class of [\d.]+ % before, [\d.]+ % after", text)
+    share = r"[\d.]+ \[[\d.]+, [\d.]+\] %"
+    assert re.search(f"name the class of {share} of test images before and {share} after", text)
 
 
 def test_few_test_images_leave_open_whether_they_gained():
