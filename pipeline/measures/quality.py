@@ -168,15 +168,7 @@ def measure_layouts(
         found.measure_layouts(X if whole else X[rows], graph_of(rows), same)
     probe = None
     if labels is not None and split is not None:
-        if problem := probe_problem(labels, np.asarray(split)):
-            warnings.append(f"no linear probe: {problem}")
-        else:
-            probe = linear_probe(X, labels, split, seed=seed)
-            for name in ("test", "train"):
-                n = probe[f"n_{name}"]
-                hits = round(probe[f"{name}_accuracy"] * n)
-                found.add(FEATURES, name, "linear_probe", intervals.share(hits, n))
-            warnings += _remarks(probe, int((np.asarray(split) == "train").sum()))
+        probe = found.measure_probe(X, labels, np.asarray(split))
     return {
         "k": k,
         "measures": [row for row in found.rows if row["space"] not in others],
@@ -254,6 +246,25 @@ class _Found:
                 matrix = mixing_matrix(near, labels, part.judged, n_classes)
                 rows = [[defined(share) for share in row] for row in matrix]
                 self.mixing.setdefault(space, {})[name] = rows
+
+    def measure_probe(
+        self, X: np.ndarray, labels: np.ndarray, split: np.ndarray
+    ) -> dict[str, Any] | None:
+        """What `linear_probe` returns of a feature set; None where there can be none."""
+        if problem := probe_problem(labels, split):
+            self.warnings.append(f"no linear probe: {problem}")
+            return None
+        probe = linear_probe(X, labels, split, seed=self.seed)
+        for name in ("test", "train"):
+            n = probe[f"n_{name}"]
+            self.add(
+                FEATURES,
+                name,
+                "linear_probe",
+                intervals.share(round(probe[f"{name}_accuracy"] * n), n),
+            )
+        self.warnings += _remarks(probe, int((split == "train").sum()))
+        return probe
 
     def measure_layouts(self, X: np.ndarray, graph: Graph, layouts: Mapping[str, Laid]) -> None:
         """Class measures of layouts of the same points, and how faithful they are to these.
