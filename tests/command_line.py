@@ -11,12 +11,21 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.runtime.log import log
 from pipeline.runtime.run import run
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def call(*words: object) -> None:
+    """Run a command on the CPU; what it refuses is raised."""
+    done = CliRunner().invoke(app, ["--device", "cpu", *map(str, words)])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
 
 
 def tunescope(*words: object, folder: Path = Path(), status: int = 0) -> str:

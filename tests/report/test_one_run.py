@@ -6,21 +6,13 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from command_line import call
 
 from pipeline import artefacts
-from pipeline.cli import app
 from pipeline.errors import InputError
 
 pytestmark = pytest.mark.slow
 N = 60
-
-
-def run(*arguments):
-    done = CliRunner().invoke(app, ["--device", "cpu", *map(str, arguments)])
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
 
 
 def study(folder, seed):
@@ -33,7 +25,7 @@ def study(folder, seed):
     for stage in ("before", "after"):
         np.save(folder / f"{stage}.npy", rng.normal(size=(N, 5)) + 2 * np.eye(5)[labels])
     out, table = folder / "features", folder / "images.parquet"
-    run(
+    call(
         *("pair", "--before", folder / "before.npy", "--after", folder / "after.npy"),
         *("--labels", folder / "labels.csv", "--split", folder / "labels.csv", "--out", table),
         *("--features-before", out / "before/features.npy"),
@@ -42,11 +34,11 @@ def study(folder, seed):
     for stage in ("before", "after"):
         graph = out / stage / "graph.npz"
         given = ["--features", out / stage / "features.npy", "--graph", graph, "--table", table]
-        run("graph", *given[:2], "--out", graph)
-        run("embed", *given, "--method", "pca", "--out", out / stage / "pca.parquet")
+        call("graph", *given[:2], "--out", graph)
+        call("embed", *given, "--method", "pca", "--out", out / stage / "pca.parquet")
         layout = ["--layout", out / stage / "pca.parquet"]
-        run("quality", *given, *layout, "--out", out / stage / "quality.json")
-    run(
+        call("quality", *given, *layout, "--out", out / stage / "quality.json")
+    call(
         *("change", "--before", out / "before/features.npy"),
         *("--after", out / "after/features.npy", "--table", table),
         *("--graph-before", out / "before/graph.npz", "--graph-after", out / "after/graph.npz"),
@@ -54,11 +46,11 @@ def study(folder, seed):
     )
     measured = [("--quality", out / stage / "quality.json") for stage in ("before", "after")]
     layouts = [("--layout", out / stage / "pca.parquet") for stage in ("before", "after")]
-    run(
+    call(
         *("figure", *sum([*layouts, *measured], ()), "--out", out / "figure.png"),
         *("--preview", out / "preview.png", "--panels", out / "panels", "--panel-size", 200),
     )
-    run("runtimes", "--artefact", out / "change.parquet", "--out", folder / "runtimes.csv")
+    call("runtimes", "--artefact", out / "change.parquet", "--out", folder / "runtimes.csv")
     return folder
 
 
@@ -69,7 +61,7 @@ def studies(tmp_path_factory):
 
 
 def report(folder, *options):
-    run("report", folder, "--out", folder / "report.html", *options)
+    call("report", folder, "--out", folder / "report.html", *options)
 
 
 def replaced(name):

@@ -3,20 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from command_line import call
 
 from pipeline import artefacts, store
-from pipeline.cli import app
 from pipeline.errors import InputError
 
 N = 80
-
-
-def run(*arguments):
-    done = CliRunner().invoke(app, ["--device", "cpu", *map(str, arguments)])
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
 
 
 @pytest.fixture(scope="module")
@@ -42,18 +34,18 @@ def by_metric(files):
     table = files / "table.parquet"
     for name, metric in (("long", "cosine"), ("unit", "euclidean")):
         features, out, common = files / f"{name}.npy", files / name, ["--metric", metric]
-        run("graph", "--features", features, "--out", out / "graph.npz", *common)
+        call("graph", "--features", features, "--out", out / "graph.npz", *common)
         for method in ("pca", "isomap"):
-            run(
+            call(
                 *("embed", "--features", features, "--graph", out / "graph.npz", *common),
                 *("--method", method, "--table", table, "--out", out / f"{method}.parquet"),
             )
-        run(
+        call(
             *("quality", "--features", features, "--graph", out / "graph.npz", "--table", table),
             *("--layout", out / "pca.parquet", "--layout", out / "isomap.parquet", *common),
             *("--out", out / "quality.json"),
         )
-        run(
+        call(
             *("change", "--before", features, "--after", features, "--table", table, *common),
             *("--out", out / "change.parquet", "--measures", out / "change.json"),
         )
@@ -106,14 +98,14 @@ def test_artefacts_of_two_metrics_are_not_mixed(by_metric, monkeypatch, tmp_path
     monkeypatch.setattr(artefacts, "check_made_from", lambda path, source: None)
     out = tmp_path / ("out.parquet" if arguments[0] == "embed" else "out.json")
     with pytest.raises(InputError, match=r"computed by the cosine metric but .* the euclidean"):
-        run(*arguments, "--features", "long.npy", "--out", out)
+        call(*arguments, "--features", "long.npy", "--out", out)
     assert not out.exists()
 
 
 def test_a_row_of_zeros_has_no_cosine(tmp_path):
     np.save(tmp_path / "features.npy", np.eye(5)[:, :4])
     with pytest.raises(InputError, match=r"1 of 5 rows .* row 4"):
-        run(
+        call(
             *("graph", "--features", tmp_path / "features.npy", "--metric", "cosine"),
             *("--out", tmp_path / "graph.npz"),
         )
