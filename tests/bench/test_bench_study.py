@@ -39,6 +39,7 @@ def test_run_times_of_a_study(tmp_path):
     jobs = results.jobs(results.read(out))
     assert {job.pop("weights") for job in jobs} == {""}
     assert {job.pop("seed") for job in jobs} == {None}
+    assert {job.pop("layout_seed") for job in jobs} == {None}
     assert [list(job.values()) for job in jobs] == [
         ["dataset", "", "", "", 0.5, 0.4, 90, None, None],
         ["finetune", "VGG16", "", "", 600, 1200, 2000, 5000, 9000],
