@@ -66,13 +66,15 @@ def result_folders(
 def read_sidecars(results: Path, folders: Mapping[Path, Sequence[Path]]) -> list[dict[str, Any]]:
     """How everything that a page is about was made, in the order of the steps."""
     paths = [results / "images.npy", results / "images.parquet"]
-    for folder in folders:
-        for stage in STAGES:
-            layouts = artefacts.context(folder / stage / "quality.json").get("layouts", {})
-            names = ("model.keras", "features.npy", "graph.npz")
-            laid_out = (f"{method}.parquet" for method in layouts)
-            paths += [folder / stage / name for name in (*names, *laid_out, "quality.json")]
-        paths += [folder / name for name in ("change.parquet", "depth.json", "figure.png")]
+    for folder, controls in folders.items():
+        for run in (folder, *controls):
+            for stage in STAGES:
+                layouts = artefacts.context(run / stage / "quality.json").get("layouts", {})
+                names = ("model.keras", "features.npy", "graph.npz")
+                laid_out = (f"{method}.parquet" for method in layouts)
+                paths += [run / stage / name for name in (*names, *laid_out, "quality.json")]
+            changed = "change.parquet" if run == folder else "change.json"  # all that controls keep
+            paths += [run / name for name in (changed, "depth.json", "figure.png")]
     sidecars = [artefacts.read_sidecar(path) for path in paths]
     return [sidecar for sidecar in sidecars if "step" in sidecar]
 

@@ -49,6 +49,7 @@ def backbone(
         made["context"] = {
             **inherited,
             "backbone": name,
+            "alpha": alpha,
             "image_size": image_size,
             "weights": provenance["label"],
             "warnings": [*inherited.get("warnings", []), *provenance["warnings"]],

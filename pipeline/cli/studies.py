@@ -18,7 +18,9 @@ def study(
     config: Annotated[Path, typer.Argument(help="Configuration of the study, a YAML file.")],
     cores: Cores = "all",
     gpus: Gpus = 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Only say what would run.")
+    ] = False,
 ) -> None:
     """Run a whole study, from images to figures; run again, it goes on where it was.
 

@@ -49,14 +49,14 @@ def _columns(features: np.ndarray) -> list[str]:
     dead = np.flatnonzero(constant)
     if len(dead) >= DEAD * d:
         said.append(
-            f"{counted(len(dead), 'column')} of {d:,} constant ({_some(dead)}): they tell nothing "
-            "of any image: dead units, or not the layer that you meant"
+            f"{counted(len(dead), 'column')} of {d:,} constant ({_some(dead)}): nothing is told "
+            "there of any image: dead units, or not the layer that you meant"
         )
-    again = _repeated_columns(features, np.flatnonzero(~constant))
+    again, twins = _repeated_columns(features, np.flatnonzero(~constant))
     if len(again):
         said.append(
-            f"{counted(len(again), 'column')} equal to another ({_some(again)}): what they hold "
-            "counts twice in every distance, leave one of each"
+            f"{counted(len(again), 'column')} equal to another ({_pairs(again, twins)}): what is "
+            "told there counts twice in every distance; keep one of each"
         )
     variance = _variance(features)
     usual = np.quantile(variance[~constant], 0.5, method="lower") if not constant.all() else 0
@@ -65,14 +65,14 @@ def _columns(features: np.ndarray) -> list[str]:
     if 0 < len(large) <= max(2, FEW * d) and share > CARRIES:
         said.append(
             f"{counted(len(large), 'column')} of another scale ({_some(large)}) with "
-            f"{100 * share:.0f} % of the variance: distances are little else than differences in "
-            "these; leave out what is no feature, such as an index, else standardise the columns"
+            f"{100 * share:.0f} % of the variance: distances are little else than differences "
+            "there; leave out what is no feature, such as an index, else standardise the columns"
         )
     return said
 
 
-def _repeated_columns(features: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Those of some columns (m,) that are equal to an earlier one; few of their rows go first."""
+def _repeated_columns(features: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Those of some columns (m,) that are equal to an earlier one, and that; few rows go first."""
     some = features[:: max(1, len(features) // 16)]
     few = np.vstack([some, features.max(axis=0)])[:, columns]
     _, inverse, counts = np.unique(few, axis=1, return_inverse=True, return_counts=True)
@@ -82,7 +82,8 @@ def _repeated_columns(features: np.ndarray, columns: np.ndarray) -> np.ndarray:
     for i in range(0, len(alike), STRIP):
         part = features[:, alike[i : i + STRIP]].T
         first[i : i + STRIP] = first_alike(part, digests, start=i)
-    return alike[first != np.arange(len(alike))]
+    again = first != np.arange(len(alike))
+    return alike[again], alike[first[again]]
 
 
 def _variance(features: np.ndarray) -> np.ndarray:
@@ -102,15 +103,15 @@ def _rows(features: np.ndarray) -> list[str]:
     constant = np.flatnonzero(features.min(axis=1) == features.max(axis=1))
     if d > 1 and len(constant):
         said.append(
-            f"{counted(len(constant), 'row')} of one number alone ({_some(constant)}): the network "
-            "says nothing of these images; look at them, or extract their features again"
+            f"{counted(len(constant), 'row')} of one number alone ({_some(constant)}): nothing is "
+            "told there of an image; look at it, or extract its features again"
         )
     first = first_alike(features)
     again = np.flatnonzero(first != np.arange(n))
     if len(again) >= SHARE * n:
         said.append(
-            f"{counted(len(again), 'row')} of {n:,} equal to others ({_some(again)}): they are "
-            "neighbours at distance 0; were images given twice?"
+            f"repeats: {len(again):,} of {n:,} rows ({_pairs(again, first[again])}): neighbours at "
+            "distance 0; were images given twice?"
         )
     lengths = np.sqrt(np.einsum("ij,ij->i", features, features, dtype=np.float64))
     middle = float(np.median(lengths))
@@ -118,7 +119,7 @@ def _rows(features: np.ndarray) -> list[str]:
     if middle > 0 and len(long):
         said.append(
             f"{counted(len(long), 'row')} more than {LONG} times as long as the median row "
-            f"({_some(long)}): Euclidean distances to them say little else; `metric: cosine` "
+            f"({_some(long)}): Euclidean distances to such a row say little else; `metric: cosine` "
             "compares directions alone"
         )
     largest = max(float(features.max()), -float(features.min()))
@@ -167,3 +168,7 @@ def inspect_pair(before: np.ndarray, after: np.ndarray, labels: np.ndarray | Non
 
 def _some(numbers: np.ndarray) -> str:
     return examples([str(number) for number in numbers.tolist()])
+
+
+def _pairs(numbers: np.ndarray, twins: np.ndarray) -> str:
+    return examples([f"{number} = {twin}" for number, twin in zip(numbers, twins, strict=True)])

@@ -69,8 +69,8 @@ def inspect_classes(labels: np.ndarray, class_names: Sequence[str], split: np.nd
         listed = examples([f"{class_names[i]} {counts[i]:,}" for i in rare.tolist()])
         said.append(
             f"{counted(len(rare), 'class', 'classes')} of fewer than {VOTERS} training images "
-            f"({listed}): votes of {VOTERS} neighbours hardly ever name them; give more images of "
-            "them, or leave them out"
+            f"({listed}): votes of {VOTERS} neighbours hardly ever name such a class; give it "
+            "more images, or leave it out"
         )
     if counts.max() >= IMBALANCE * max(1, counts.min()):
         most, least = class_names[int(counts.argmax())], class_names[int(counts.argmin())]
@@ -89,8 +89,8 @@ def _pixels(images: np.ndarray, names: Sequence[str]) -> list[str]:
     plain = np.flatnonzero((darkest == brightest).all(axis=1))
     if len(plain):
         said.append(
-            f"{counted(len(plain), 'image')} of one colour ({_some(names, plain)}): they show "
-            "nothing, remove them"
+            f"{counted(len(plain), 'image')} of one colour ({_some(names, plain)}): nothing to be "
+            "seen there; remove such images"
         )
     if brightest.max() <= DARK:
         said.append(
@@ -109,25 +109,27 @@ def _repeats(
     if not len(again):
         return []
     said = []
-    trained = np.zeros(len(images), bool)
-    trained[first[split == "train"]] = True  # by the first of those that are alike
-    leaked = np.flatnonzero((split == "test") & trained[first])
+    trained = np.full(len(images), -1)  # of those that are alike, by their first: a training image
+    rows = np.flatnonzero(split == "train")[::-1]
+    trained[first[rows]] = rows
+    leaked = np.flatnonzero((split == "test") & (trained[first] >= 0))
     if len(leaked):
         said.append(
             f"{counted(len(leaked), 'test image')} also among the training images "
-            f"({_some(names, leaked)}): test measures are too good by these, remove them from one "
-            "part"
+            f"({_pairs(names, leaked, trained[first[leaked]])}): test measures are too good; keep "
+            "one of each"
         )
     torn = again[labels[again] != labels[first[again]]]
     if len(torn):
         said.append(
-            f"{counted(len(torn), 'image')} also in another class ({_some(names, torn)}): no "
-            "network can tell these apart, keep one of each"
+            f"{counted(len(torn), 'image')} also in another class "
+            f"({_pairs(names, torn, first[torn])}): no network can tell the two apart; keep one of "
+            "each"
         )
     if len(again) >= SHARE * len(images):
         said.append(
-            f"{counted(len(again), 'image')} of {len(images):,} repeat others pixel by pixel "
-            f"({_some(names, again)}): they are neighbours at distance 0, remove them"
+            f"repeats, pixel by pixel: {len(again):,} of {len(images):,} images "
+            f"({_pairs(names, again, first[again])}): neighbours at distance 0; keep one of each"
         )
     return said
 
@@ -252,3 +254,8 @@ def agreement(neighbors: np.ndarray, labels: np.ndarray) -> Agreement:
 
 def _some(names: Sequence[str], rows: np.ndarray) -> str:
     return examples([printable(names[row]) for row in rows])
+
+
+def _pairs(names: Sequence[str], rows: np.ndarray, twins: np.ndarray) -> str:
+    pairs = zip(rows, twins, strict=True)
+    return examples([f"{printable(names[row])} = {printable(names[twin])}" for row, twin in pairs])

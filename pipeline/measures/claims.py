@@ -22,6 +22,7 @@ from pipeline.measures.evidence import (
     NOT_SUPPORTED,
     PERCENT,
     SUPPORTED,
+    UNDECIDABLE,
     Decision,
     Evidence,
     Finding,
@@ -72,7 +73,7 @@ def judge(evidence: Evidence) -> list[Verdict]:
     """
     verdicts = []
     for claim, rule, decide in CLAIMS:
-        answer, numbers = decide(evidence) or (NOT_APPLICABLE, "not measured")
+        answer, numbers = decide(evidence) or (NOT_APPLICABLE, UNDECIDABLE)
         verdicts.append(Verdict(claim, rule, answer, numbers))
     return verdicts
 
@@ -190,36 +191,35 @@ CLAIMS: list[tuple[str, str, Callable[[Evidence], Decision]]] = [
     ),
     (
         "Fine-tuning separates the classes in feature space.",
-        "paired gain of k-NN accuracy above 0, and above the range of the runs",
+        "paired gain of k-NN accuracy above 0, and larger than its range over seeds",
         _features_separate,
     ),
     (
         "Separation improves under every method.",
-        "gain of k-NN accuracy in each layout above 0, and above the range of the runs",
+        "gain of k-NN accuracy in each layout above 0, and larger than its range over seeds",
         layouts_separate,
     ),
     (
         "Compactness improves under every method.",
-        "class-distance normalised variance in each layout falls, by more than the range of the "
-        "runs (those of t-SNE and UMAP choose "
-        "the sizes of clusters themselves)",
+        "class-distance normalised variance in each layout falls, by more than its range over "
+        "seeds (t-SNE and UMAP choose the sizes of clusters themselves)",
         layouts_compact,
     ),
     (
         "After fine-tuning, t-SNE and Isomap are the most distinct (PCA, MDS and LLE less so).",
         "the smaller k-NN accuracy of t-SNE and Isomap above the largest of PCA, MDS and LLE, by "
-        "more than the range of the runs",
+        "more than its range over seeds",
         most_distinct,
     ),
     (
         "PCA and MDS improve, but stay less compact than t-SNE and Isomap.",
         "class-distance normalised variance in PCA and in MDS falls, and the smaller of theirs "
-        "stays above the larger of t-SNE and Isomap, each by more than the range of the runs",
+        "stays above the larger of t-SNE and Isomap, each by more than its range over seeds",
         less_compact,
     ),
     (
         "The features become more linearly separable.",
-        "gain of the linear probe's test accuracy above 0, and above the range of the runs",
+        "gain of the linear probe's test accuracy above 0, and larger than its range over seeds",
         _linearly_separable,
     ),
     (
@@ -230,7 +230,8 @@ CLAIMS: list[tuple[str, str, Callable[[Evidence], Decision]]] = [
     ),
     (
         "The change lies near the output.",
-        "of the blocks of the first two thirds none has lost half as much CKA as the last",
+        "each block of the first two thirds has a CKA of before and after above halfway between 1 "
+        "and that of the last block",
         _near_the_output,
     ),
 ]

@@ -9,6 +9,7 @@ from pipeline.measures.claims_about_layouts import DISTINCT, OTHERS
 from pipeline.measures.evidence import (
     NOT_APPLICABLE,
     PERCENT,
+    UNDECIDABLE,
     Decision,
     Evidence,
     all_of,
@@ -48,11 +49,11 @@ def judge_together(backbones: Mapping[str, Evidence]) -> list[Verdict]:
         numbers = "; ".join(f"{answer}: {', '.join(names)}" for answer, names in found.items())
         answer = all_of(answers) if answers else NOT_APPLICABLE
         together.append(same[0]._replace(answer=answer, numbers=numbers))
-    answer, numbers = _lle_varies_most(backbones) or (NOT_APPLICABLE, "not measured")
+    answer, numbers = _lle_varies_most(backbones) or (NOT_APPLICABLE, UNDECIDABLE)
     claim = "LLE varies most across backbones."
     rule = (
         "largest less smallest k-NN accuracy in the layouts after fine-tuning: that of LLE above "
-        "the largest of the other methods, by more than the range of the runs"
+        "the largest of the other methods, by more than its range over seeds"
     )
     return [*together, Verdict(claim, rule, answer, numbers)]
 

@@ -16,6 +16,7 @@ SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, NOT_APPLICABLE = (
     "inconclusive",
     "not applicable",
 )
+UNDECIDABLE = "not measured, or without an interval"
 
 PERCENT = 0.01
 Rows = Sequence[Mapping[str, Any]]

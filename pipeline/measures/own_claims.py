@@ -68,7 +68,7 @@ def judge_own(claim: OwnClaim, evidence: Evidence) -> Verdict:
     )
     own, *others = (_row(getattr(run, claim.stage), claim) for run in evidence.runs())
     if own is None:
-        return Verdict(claim.claim, rule, NOT_APPLICABLE, "not measured")
+        return Verdict(claim.claim, rule, NOT_APPLICABLE, "not measured, or undefined")
     value, low, high = (own[key] for key in ("value", "low", "high"))
     if low is None and claim.measure in UNCERTAIN:
         return Verdict(claim.claim, rule, INCONCLUSIVE, f"{value:.4g}, of too few images")

@@ -219,8 +219,8 @@ class _Found:
         self.add(FEATURES, "all", "intrinsic_dimension", dimension.value)
         if dimension.duplicates:
             self.warnings.append(
-                f"{dimension.duplicates:,} of {len(X):,} images have the features of another: the "
-                "intrinsic dimension leaves them out"
+                f"{dimension.duplicates:,} of {len(X):,} images have the same features as another: "
+                "the intrinsic dimension leaves them out"
             )
         self.add(FEATURES, "all", "dead_features", dead_features(X))
 

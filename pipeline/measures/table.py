@@ -118,7 +118,7 @@ MEASURES_OF_A_SET: dict[str, Measure] = {
         "intrinsic dimension",
         "",
         "from the ratios of the distances to the two nearest neighbours, the tenth of largest "
-        "ratios and images that have the features of another left out (TwoNN of Facco, d'Errico, "
+        "ratios and images with the same features as another left out (TwoNN of Facco, d'Errico, "
         "Rodriguez & Laio, 2017)",
     ),
     "dead_features": Measure("dead features", "lower", "columns with one value in all rows"),

@@ -53,6 +53,26 @@ def network_schedule(recipe: Recipe, n: int) -> Schedule:
     return _schedule(recipe, n, recipe.epochs, STEPS, EPOCHS)
 
 
+def few_steps(recipe: Recipe, n: int) -> str | None:
+    """A sentence where given epochs or batches are too few steps for the whole network to learn.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    n : int
+        Images that are learned from.
+    """
+    chosen = network_schedule(recipe, n)
+    steps = chosen.epochs * chosen.batches
+    if not 0 < steps < STEPS:  # 0 epochs are the wish to train the head alone
+        return None
+    return (
+        f"finetune: {chosen.epochs:,} epochs of {chosen.batches:,} batches are {steps:,} optimiser "
+        "steps, after which a network may stay below a linear probe of its untouched features: "
+        f"leave out epochs and batch_size, which then give {STEPS:,} steps or more"
+    )
+
+
 def _schedule(
     recipe: Recipe, n: int, epochs: int | Auto, least_steps: int, least_epochs: int
 ) -> Schedule:

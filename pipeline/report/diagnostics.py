@@ -19,7 +19,8 @@ def diagnostics(found: Backbone) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        stage, method, engine, points, converged ("yes", "NO" or "not iterative"), iterations,
+        stage, method, engine, points, converged ("yes", "NO", or "no test" of methods that solve
+        directly or run a fixed number of iterations), iterations,
         components (of the graph that it laid out), numbers (residuals and whatever else the method
         says of itself), warnings.
     """
@@ -29,11 +30,11 @@ def diagnostics(found: Backbone) -> list[dict[str, Any]]:
             "method": title_of(method),
             "engine": layout.get("engine") or "",
             "points": layout.get("points"),
-            "converged": {True: "yes", False: "NO"}.get(layout.get("converged"), "not iterative"),
+            "converged": {True: "yes", False: "NO"}.get(layout.get("converged"), "no test"),
             "iterations": layout.get("info", {}).get("n_iter", ""),
             "components": layout.get("components") or "",
             "numbers": "; ".join(_numbers(layout.get("info", {}))),
-            "warnings": without_folders("; ".join(layout.get("warnings") or [])),
+            "warnings": without_folders("; ".join(layout.get("info", {}).get("warnings", []))),
         }
         for stage, layouts in found.layouts.items()
         for method, layout in layouts.items()

@@ -107,9 +107,12 @@ def _by_likeness(found: Backbone) -> str | None:
     chance = lookup(rows, FEATURES, "overlap_by_chance", "all")
     if not (kept and chance):
         return None
+    interval = _estimate(kept)
+    share_kept = percent(interval) if interval else f"{100 * kept['value']:.1f}"
     sentence = (
-        f"Of an image's {found.change['k']} nearest neighbours {100 * kept['value']:.1f} % "
-        f"are the same after fine-tuning (by chance {rough_percent(chance['value'])} %)"
+        f"Of {'a test' if split == 'test' else 'an'} image's {found.change['k']} nearest "
+        f"neighbours {share_kept} % are the same after fine-tuning (by chance "
+        f"{rough_percent(chance['value'])} %)"
     )
     if cka := lookup(rows, FEATURES, "cka", "all"):
         sentence += f"; debiased CKA of before and after is {cka['value']:.2f}"

@@ -35,7 +35,7 @@ def methods_text(backbones: Sequence[Backbone]) -> str:
 def _features(backbones: Sequence[Backbone]) -> str:
     """Whose features they are, and how they are compared."""
     first, n = backbones[0], len(backbones[0].images)
-    names = ", ".join(each.name for each in backbones)
+    names = ", ".join(_network(each) for each in backbones)
     origin = (
         f"Features of {n:,} images before and after fine-tuning ({names}) were computed by another "
         "program"
@@ -45,6 +45,16 @@ def _features(backbones: Sequence[Backbone]) -> str:
     )
     scaled = "; all were scaled to unit length, so that distances are those of the cosine"
     return f"{origin}{scaled if first.cosine else ''}."
+
+
+def _network(found: Backbone) -> str:
+    """A backbone, with its width and the weights before fine-tuning where they are known."""
+    context = found.context
+    width = f" of width {context['alpha']:g}" if context.get("alpha", 1) != 1 else ""
+    known = [str(context["weights"])] if context.get("weights") else []
+    if context.get("image_size"):
+        known.append(f"{context['image_size']} pixels")
+    return f"{found.name}{width}" + (f" ({', '.join(known)})" if known else "")
 
 
 def _neighbors(first: Backbone) -> list[str]:
@@ -66,11 +76,21 @@ def _neighbors(first: Backbone) -> list[str]:
         f"Exact {k}-nearest-neighbour label accuracy was computed {parted}, {spaces}, with "
         "Wilson's 95 % intervals; gains are paired, with intervals of 2,000 bootstrap resamples "
         "stratified by class.",
-        "Linear probes are L2-regularised logistic regressions on standardised features "
-        "(Alain & Bengio 2016).",
+        *_probes(first),
         "Groups that are no class are communities of these neighbourhoods (Louvain algorithm, "
         "Blondel et al. 2008) of which no class has half, though elsewhere images of their classes "
         "lie among their own.",
+    ]
+
+
+def _probes(first: Backbone) -> list[str]:
+    """What the linear probes are, where any were measured."""
+    rows = (*first.evidence.before, *first.evidence.after, *first.evidence.depth)
+    if not any(row["measure"] == "linear_probe" for row in rows):
+        return []
+    return [
+        "Linear probes are L2-regularised logistic regressions on standardised features (Alain & "
+        "Bengio 2016)."
     ]
 
 
@@ -104,7 +124,13 @@ def _training(backbones: Sequence[Backbone]) -> list[str]:
         f"{phase['steps']:,} in batches of {phase['batch_size']:,} ({backbone.name})"
         for backbone, phase in zip(backbones, known, strict=True)
     )
+    heads = [backbone.training.get("head") for backbone in backbones]
+    steps = sorted({phase["steps"] for phase in heads if phase is not None})
+    first = "Whole networks with a new softmax layer were trained"
+    if steps:
+        alone = " or ".join(f"{n:,}" for n in steps)
+        first = f"A new softmax layer was trained alone ({alone} steps), then the whole network,"
     return [
-        "After a new softmax layer, whole networks were trained by Adam (Kingma & Ba 2015) with a "
-        f"learning rate that falls along a cosine; optimiser steps: {each}."
+        f"{first} by Adam (Kingma & Ba 2015) with a learning rate that falls along a cosine; "
+        f"optimiser steps: {each}."
     ]

@@ -24,9 +24,11 @@ def before_after(evidence: Evidence) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        space, split, measure, title, before, after (rows of measures), arrow ("better", "worse",
-        "open" where the intervals overlap; "rises" or "falls" of a measure without interval; "").
+        space, split, measure, title, before, after (rows of measures), arrow ("better", "worse";
+        "open" where the interval of the paired gain holds 0 or, of a measure without one, the two
+        intervals overlap; "rises" or "falls" of a measure without interval; "").
     """
+    gains = {(row["space"], row["split"], row["measure"]): row for row in evidence.change}
     after = {(row["space"], row["split"], row["measure"]): row for row in evidence.after}
     rows = []
     for old in evidence.before:
@@ -42,20 +44,25 @@ def before_after(evidence: Evidence) -> list[dict[str, Any]]:
                 "title": measure.title,
                 "before": old,
                 "after": new,
-                "arrow": _arrow(old, new, measure.better),
+                "arrow": _arrow(old, new, gains.get((*key[:2], f"{key[2]}_gain")), measure.better),
             }
         )
     return rows
 
 
-def _arrow(old: Mapping[str, Any], new: Mapping[str, Any], better: str) -> str:
+def _arrow(
+    old: Mapping[str, Any], new: Mapping[str, Any], gain: Mapping[str, Any] | None, better: str
+) -> str:
     """What may be said of a change: with intervals whether it is for the better, else its sign."""
     if old["value"] is None or new["value"] is None or old["value"] == new["value"]:
         return ""
     rises = new["value"] > old["value"]
     if None in (old["low"], new["low"]) or not better:
         return "rises" if rises else "falls"
-    if old["low"] <= new["high"] and new["low"] <= old["high"]:
+    if gain is not None and gain["low"] is not None:  # narrower, being of the same images
+        if gain["low"] <= 0 <= gain["high"]:
+            return "open"
+    elif old["low"] <= new["high"] and new["low"] <= old["high"]:
         return "open"
     return "better" if rises == (better == "higher") else "worse"
 

@@ -9,6 +9,8 @@ from pipeline.config import Study, load_config
 from pipeline.images.dataset import TIME_LIMIT, look_at
 from pipeline.images.published import PUBLISHED
 from pipeline.networks.backbone import BACKBONES, too_small
+from pipeline.networks.recipe import parse_recipe
+from pipeline.networks.schedule import few_steps
 from pipeline.runtime.log import log
 from pipeline.workflow.checks import check_study, locate
 from pipeline.workflow.compare import examine
@@ -35,7 +37,7 @@ def check_input(config: Path) -> None:
     images, lowered = check_study(study)
     expected = forecast(study, images)
     found, seen = _input(study)
-    found = [*lowered, *_networks(study), *found, *lacking(expected, Path())]
+    found = [*lowered, *_networks(study, images.train), *found, *lacking(expected, Path())]
     for sentence in found:
         log.warning(sentence)
     print(f"{study.study}: {expected}")
@@ -43,8 +45,12 @@ def check_input(config: Path) -> None:
         print(f"{study.study}: nothing found that will hurt{seen}")
 
 
-def _networks(study: Study) -> Iterator[str]:
-    """Networks that see too little of the images."""
+def _networks(study: Study, training: int) -> Iterator[str]:
+    """Networks that see too little of the images, or for too few steps."""
+    recipe = parse_recipe(study.finetune)
+    learned = max(1, int(training * (1 - recipe.validation)))
+    if study.backbones and (sentence := few_steps(recipe, learned)):
+        yield sentence
     for name, backbone in (study.backbones or {}).items():
         size = backbone.image_size or study.image_size
         yield from too_small(name, size, backbone.weights)

@@ -312,7 +312,7 @@ def test_images_left_out_of_the_intrinsic_dimension_are_counted(features):
     features[[7, 8]] = features[3]
     found = measure_layouts(layouts, features=features, labels=np.arange(120) % 3)
     assert found["warnings"] == [
-        "3 of 120 images have the features of another: the intrinsic dimension leaves them out"
+        "3 of 120 images have the same features as another: the intrinsic dimension leaves them out"
     ]
     assert 3 < value(found, FEATURES, "intrinsic_dimension") < 8
     same = measure_layouts(layouts, features=np.ones((120, 6)), labels=np.arange(120) % 3)

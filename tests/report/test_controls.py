@@ -1,5 +1,7 @@
 """Do controls reach the page: the range of the seeds, and the floor of random weights?"""
 
+import json
+
 import pytest
 
 from pipeline.measures.evidence import Evidence, OtherLayouts, OtherRun
@@ -12,6 +14,7 @@ from pipeline.report.controls import (
     no_better_than_random,
     other_seeds,
 )
+from pipeline.results import read_sidecars
 
 
 def rows(accuracy, cka=None):
@@ -93,3 +96,20 @@ def test_features_that_are_no_better_than_random_ones_are_said():
     for accuracy in (0.41, 0.2):
         sentence = no_better_than_random(rows(accuracy), Controls(floor=rows(0.4)))
         assert "no better than those in features of random weights" in sentence
+
+
+def test_the_provenance_has_the_results_of_controls(tmp_path):
+    folder, seed, floor = (
+        tmp_path / name for name in ("A", "controls/A_seed1", "controls/A_random")
+    )
+    made = [
+        *(folder / name for name in ("before/graph.npz", "after/graph.npz", "change.parquet")),
+        *(seed / name for name in ("after/graph.npz", "change.json")),
+        floor / "before/graph.npz",
+        folder / "change.json",  # beside change.parquet, of the same step
+    ]
+    for path in made:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(f"{path.name}.json").write_text(json.dumps({"step": str(path)}))
+    found = read_sidecars(tmp_path, {folder: [seed, floor]})
+    assert [sidecar["step"] for sidecar in found] == [str(path) for path in made[:-1]]

@@ -25,6 +25,7 @@ from pipeline.report.glance import glance
 from pipeline.report.headline import headline
 from pipeline.report.provenance import origin, trace
 from pipeline.report.relative import without_folders
+from pipeline.report.methods_text import methods_text
 from pipeline.report.tables import before_after
 
 
@@ -229,6 +230,21 @@ def test_arrows_follow_the_direction_of_the_measure_and_overlap_is_open(separate
     assert {row["arrow"] for row in before_after(same)} == {""}
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "arrow"),
+    [(0.01, 0.05, "better"), (-0.05, -0.01, "worse"), (-0.01, 0.05, "open"), (None, None, "open")],
+)
+def test_an_arrow_is_that_of_the_paired_gain_where_there_is_one(low, high, arrow):
+    row = {"space": "features", "split": "test", "measure": "knn_accuracy"}
+    sign = -1 if arrow == "worse" else 1
+    old, new = (
+        {**row, "value": value, "low": value - 0.04, "high": value + 0.04}
+        for value in (0.5, 0.5 + sign * 0.03)  # overlapping intervals
+    )
+    gain = {**row, "measure": "knn_accuracy_gain", "value": 0.03, "low": low, "high": high}
+    assert [each["arrow"] for each in before_after(Evidence([old], [new], [gain]))] == [arrow]
+
+
 def test_many_classes_and_backbones(separated):
     names = tuple(f"class {i}" for i in range(30))
     many = found_of(blobs(2), blobs(3, seed=1), names=names, n_classes=30)
@@ -320,6 +336,28 @@ def test_every_table_is_beside_the_page(separated):
     assert "220 in batches of 16 (MobileNet)" in built.methods
 
 
+def test_the_paragraph_on_methods_says_what_was_trained_and_measured(separated):
+    context = {**separated.context, "alpha": 0.25, "weights": "ImageNet", "image_size": 64}
+    text = methods_text([dataclasses.replace(separated, context=context)])
+    assert "MobileNet of width 0.25 (ImageNet, 64 pixels) before and after" in text
+    assert "A new softmax layer was trained alone (55 steps), then the whole network" in text
+    assert "Linear probes" in text
+    whole = dataclasses.replace(separated, training={"full": separated.training["full"]})
+    assert "Whole networks with a new softmax layer were trained by Adam" in methods_text([whole])
+    without = {
+        stage: {
+            **getattr(separated, stage),
+            "measures": [
+                row
+                for row in getattr(separated, stage)["measures"]
+                if row["measure"] != "linear_probe"
+            ],
+        }
+        for stage in ("before", "after")
+    }
+    assert "Linear probes" not in methods_text([dataclasses.replace(separated, **without)])
+
+
 def test_distances_are_drawn_and_labelled(separated):
     read = opened(separated)
     labels = [value for tag, name, value in read.attributes if (tag, name) == ("img", "alt")]
@@ -366,10 +404,12 @@ def test_the_glance_shows_the_layouts_of_one_method_at_both_stages(separated):
 
 def test_diagnostics_have_what_each_method_says_of_itself():
     info = {"converged": True, "eigen_residual": 1.25e-7, "seconds_eigen": 3.0, "n_iter": 10}
-    found = found_of(blobs(2), blobs(3, seed=1), info={**info, "eigenvalues": [2.0, 1.0]})
+    info |= {"eigenvalues": [2.0, 1.0], "warnings": ["its own"]}
+    found = found_of(blobs(2), blobs(3, seed=1), info=info, warnings=["of the images", "its own"])
     row = page.build_page("signs", [found]).tables["MobileNet_diagnostics"].iloc[0]
     assert row["numbers"] == "eigen residual 1.25e-07; eigenvalues 2, 1"
     assert row["iterations"] == 10
+    assert row["warnings"] == "its own"  # that of the images stands elsewhere
 
 
 SIDECAR = {

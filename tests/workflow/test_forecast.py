@@ -193,6 +193,16 @@ def test_check_says_what_will_hurt_and_writes_nothing(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.npz", "study.yaml"]
 
 
+def test_check_says_that_a_recipe_has_few_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for recipe, said in (({"epochs": 5}, True), ({}, False), ({"epochs": 0}, False)):
+        _, shown = check(tmp_path, {**STUDY, "finetune": recipe})
+        assert ("finetune: 5 epochs of " in shown) is said
+        assert ("optimiser steps, after which" in shown) is said
+
+
 def test_check_says_that_nothing_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     status, shown = check(tmp_path, STUDY)

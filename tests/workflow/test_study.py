@@ -92,7 +92,7 @@ def test_a_dry_run_says_what_would_run(tmp_path):
     assert plan.startswith("tiny: 19 jobs would run: ")
     assert not (tmp_path / "results").exists()
     (tmp_path / "results/tiny").mkdir(parents=True)  # as of a study that goes on
-    assert study(tmp_path, "--dry-run").startswith("tiny: 19 jobs would run: ")
+    assert study(tmp_path, "-n").startswith("tiny: 19 jobs would run: ")
 
 
 def test_a_study_without_a_depth_profile_plans_none(tmp_path):
