@@ -23,9 +23,9 @@ from pipeline.report.controls import Controls
 from pipeline.report.density import density
 from pipeline.report.glance import glance
 from pipeline.report.headline import headline
+from pipeline.report.methods_text import methods_text
 from pipeline.report.provenance import origin, trace
 from pipeline.report.relative import without_folders
-from pipeline.report.methods_text import methods_text
 from pipeline.report.tables import before_after
 
 
