@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -115,7 +116,7 @@ def read_backbone(
     measured = {stage: folder / stage / "quality.json" for stage in STAGES}
     _check_one_run(folder)
     layouts = {stage: _layouts(path) for stage, path in measured.items()}
-    classes, history = folder / "classes.png", folder / "after/history.csv"
+    history = folder / "after/history.csv"
     return Backbone(
         name=folder.name,
         context=artefacts.context(measured["after"]),
@@ -127,8 +128,8 @@ def read_backbone(
             stage: store.load_graph(folder / stage / "graph.npz").indices for stage in measured
         },
         history=store.load_csv(history) if history.is_file() else None,
-        preview=_picture(folder / "preview.png"),
-        classes=_picture(classes) if classes.is_file() else None,
+        preview=_picture(folder, "preview.png"),
+        classes=_picture(folder, "classes.png") if (folder / "classes.png").is_file() else None,
         layouts=layouts,
         panels={stage: _panels(folder, stage, methods) for stage, methods in layouts.items()},
         training=artefacts.read_sidecar(folder / "after/model.keras").get("training", {}),
@@ -172,10 +173,11 @@ def _change(path: Path) -> dict[str, Any]:
     return found
 
 
-def _picture(path: Path) -> bytes:
-    """The bytes of a PNG that is whole."""
+def _picture(folder: Path, name: str) -> bytes:
+    """The bytes of a PNG that is whole and was drawn with the figure of a backbone."""
     from PIL import Image
 
+    path, figure = folder / name, folder / "figure.png"
     content = artefacts.verify(path).read_bytes()
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
@@ -184,6 +186,9 @@ def _picture(path: Path) -> bytes:
         raise InputError(
             f"{path} is no whole picture ({error}): delete it and run the study again"
         ) from None
+    drawn = artefacts.read_sidecar(figure).get("pictures", {})
+    if drawn.get(path.name) != hashlib.sha256(content).hexdigest():
+        raise InputError(f"{path} was not drawn with {figure}: delete both and run the study again")
     return content
 
 
@@ -214,9 +219,9 @@ def _layouts(quality: Path) -> dict[str, dict[str, Any]]:
 def _panels(folder: Path, stage: str, methods: Mapping[str, Any]) -> dict[str, bytes]:
     """PNG of each layout of a stage alone."""
     return {
-        method: _picture(panel)
+        method: _picture(folder, panel)
         for method in methods
-        if (panel := folder / "panels" / f"{stage}_{method}.png").is_file()
+        if (folder / (panel := f"panels/{stage}_{method}.png")).is_file()
     }
 
 

@@ -1,5 +1,6 @@
 """The verb that draws."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -79,13 +80,17 @@ def figure(
             file_format=out.suffix.lstrip(".").lower(),
             **options,
         )
-    for (stage, method), content in drawing.panels.items():
-        write_bytes(panels / f"{stage}_{method}.png", content)
-    write_bytes(preview, drawing.preview)
+    pictures = {preview: drawing.preview}
+    pictures |= {panels / f"{'_'.join(key)}.png": panel for key, panel in drawing.panels.items()}
     if classes and drawing.classes:
-        write_bytes(classes, drawing.classes)
+        pictures[classes] = drawing.classes
     elif classes:
         log.warning(f"figure: there are no labels, so that {classes} is not written")
+    for path, content in pictures.items():
+        write_bytes(path, content)
+    made["pictures"] = {
+        path.name: hashlib.sha256(content).hexdigest() for path, content in pictures.items()
+    }
     artefacts.write(out, lambda path: path.write_bytes(drawing.page), made)
 
 

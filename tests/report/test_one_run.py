@@ -72,6 +72,12 @@ def replaced(name):
     return replace
 
 
+def drawn(name):
+    return lambda folder, other: shutil.copy(
+        other / f"features/{name}", folder / f"features/{name}"
+    )
+
+
 def halved(name):
     def halve(folder, other):
         path = folder / "features" / name
@@ -119,6 +125,8 @@ DAMAGES = {
     **{f"{name} without its sidecar": (alone(name), "does not say which step") for name in MADE},
     "a layout without its sidecar": (alone("after/pca.parquet"), "does not say which step"),
     **{f"half of {name}": (halved(name), f"{name} is damaged") for name in MADE},
+    "a picture of another study": (drawn("preview.png"), "was not drawn with"),
+    "a panel of another study": (drawn("panels/after_pca.png"), "was not drawn with"),
     "half of a picture": (halved("preview.png"), "is no whole picture"),
     "half of a panel": (halved("panels/after_pca.png"), "is no whole picture"),
     "measures of another version": (without_groups, "has no groups, as of another version"),
