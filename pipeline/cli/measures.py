@@ -208,7 +208,7 @@ def depth(
     seed: Seed = 0,
 ) -> None:
     """Compare the features of each block of a network before and after fine-tuning."""
-    from pipeline.measures.depth import measure_depth
+    from pipeline.measures.depth import measure_depth, sampled_rows
     from pipeline.networks.blocks import pooled_blocks, shared_blocks
 
     inputs = [before, after, images, table]
@@ -223,13 +223,15 @@ def depth(
         known = store.load_table(table, points=len(pixels))
         first, second = (store.load_model(path) for path in (before, after))
         layers = shared_blocks(first, second)
+        rows = sampled_rows(known.labels, known.split, seed=seed)
         found = measure_depth(
             layers,
-            pooled_blocks(first, second, layers, pixels, batch_size=batch_size),
-            labels=known.labels,
-            split=known.split,
+            pooled_blocks(first, second, layers, pixels[rows], batch_size=batch_size),
+            labels=known.labels[rows],
+            split=None if known.split is None else known.split[rows],
             k=n_neighbors,
             cosine=metric == "cosine",
+            images=len(pixels),
             seed=seed,
         )
         for sentence in found["warnings"]:

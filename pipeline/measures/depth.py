@@ -1,7 +1,7 @@
 """Depth profile: in which block of a network fine-tuning changed the representation.
 
-Of each block, features before against after. They are never stored whole: debiased CKA is made of
-sums over all images, and what needs neighbours or a classifier is measured on a sample.
+Of each block, features before against after, of a sample: both networks see 10,000 images instead
+of all, and no features are stored. More would narrow the intervals and tell no more of the blocks.
 """
 
 from __future__ import annotations
@@ -15,20 +15,15 @@ from pipeline.errors import InputError
 from pipeline.images.subset import stratified_subset
 from pipeline.measures import intervals
 from pipeline.measures.classes import parts
-from pipeline.measures.intervals import GROUPS, Estimate, Z, standard_error
+from pipeline.measures.intervals import GROUPS, Estimate, jackknife
 from pipeline.measures.overlap import neighbors_kept
 from pipeline.measures.probe import linear_probe, probe_problem
-from pipeline.measures.similarity import (
-    Sums,
-    cka,
-    pair_sums,
-    without,
-)
+from pipeline.measures.resources import DEPTH_IMAGES
+from pipeline.measures.similarity import cka, pair_sums, without
 from pipeline.measures.table import row_of, space_of
 from pipeline.neighbors.graph import knn_graph
 from pipeline.runtime.log import Progress
 
-SAMPLE = 10_000  # images, stratified, that are kept for neighbours, probes and the jackknife
 FEWEST = 30  # images that CKA is measured on, as in `similarity`
 
 Chunk = Sequence[tuple[np.ndarray, np.ndarray]]
@@ -42,13 +37,12 @@ def measure_depth(
     split: np.ndarray | None = None,
     k: int = 15,
     cosine: bool = False,
-    sample: int = SAMPLE,
+    images: int | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Compare the features of each block before and after fine-tuning, in one pass over images.
+    """Compare the features of each block before and after fine-tuning.
 
-    The interval of CKA is that of a jackknife over 20 groups of the sample, its standard error
-    times sqrt(m / n) for m images of n: sums of each group for all images would take gigabytes.
+    Intervals of CKA are those of a jackknife over 20 groups of images.
 
     Parameters
     ----------
@@ -60,14 +54,14 @@ def measure_depth(
     split : (n,) array of str, optional
         "train" or "test".
     k : int
-        Neighbours that count; fewer where the sample has not k + 1 images.
+        Neighbours that count; fewer where there are not k + 1 images.
     cosine : bool
         Whether to scale the features of an image to unit length first; those that are all zeros
         stay, and are counted in a warning.
-    sample : int
-        Images to sample at most, or two a class where those are more.
+    images : int, optional
+        How many these are a sample of; default that they are all.
     seed : int
-        Of the sample, the groups, the probes and the resamples behind intervals.
+        Of the groups, the probes and the resamples behind intervals.
 
     Returns
     -------
@@ -84,13 +78,12 @@ def measure_depth(
     n = len(labels)
     if n < 2:
         raise InputError(f"there are {n} images but a depth profile compares neighbours: give more")
-    rows = _sample(labels, split, sample, seed)
-    blocks = _stream(layers, chunks, rows, n, cosine=cosine)
-    labels, split = labels[rows], None if split is None else np.asarray(split)[rows]
+    split = None if split is None else np.asarray(split)
+    blocks = _stream(layers, chunks, n, cosine=cosine)
     warnings = []
-    if k >= len(rows):
-        warnings.append(f"{k} neighbours need {k + 1} images but there are {len(rows)}")
-        k = len(rows) - 1
+    if k >= n:
+        warnings.append(f"{k} neighbours need {k + 1} images but there are {n}")
+        k = n - 1
     problem = "there is no split" if split is None else probe_problem(labels, split)
     if problem:
         warnings.append(f"no linear probe of a block: {problem}")
@@ -100,7 +93,7 @@ def measure_depth(
         for block in blocks
         if block.zeros
     ]
-    measures = _similarities(blocks, n, seed)
+    measures = _similarities(blocks, seed)
     progress = Progress("depth: neighbours and probes", len(blocks))
     for block in blocks:
         measures += block.neighbors(labels, split, k=k, seed=seed)
@@ -108,19 +101,35 @@ def measure_depth(
             probes, remarks = block.probes(labels, split, seed=seed)
             measures += probes
             warnings += remarks
-        block.kept.clear()
+        block.features.clear()
         progress.update()
     progress.close()
     return {
-        **{"k": k, "images": n, "sample": len(rows)},
+        **{"k": k, "images": images or n, "sample": n},
         "blocks": [{"layer": block.layer, "features": block.width} for block in blocks],
         "measures": measures,
         "warnings": warnings,
     }
 
 
-def _sample(labels: np.ndarray, split: np.ndarray | None, size: int, seed: int) -> np.ndarray:
-    """Rows of the sample, ascending: all, or so many, stratified by class and split."""
+def sampled_rows(
+    labels: np.ndarray, split: np.ndarray | None, *, size: int = DEPTH_IMAGES, seed: int = 0
+) -> np.ndarray:
+    """Images to measure a depth profile of.
+
+    Parameters
+    ----------
+    labels : (n,) int array
+    split : (n,) array of str, optional
+    size : int
+        At most, or two a class where those are more.
+    seed : int
+
+    Returns
+    -------
+    (m,) int array
+        Ascending; stratified by class and split.
+    """
     size = max(size, 2 * len(np.unique(labels)))
     if len(labels) <= size:
         return np.arange(len(labels))
@@ -128,21 +137,16 @@ def _sample(labels: np.ndarray, split: np.ndarray | None, size: int, seed: int) 
 
 
 def _stream(
-    layers: Sequence[str],
-    chunks: Iterable[Chunk],
-    rows: np.ndarray,
-    n: int,
-    *,
-    cosine: bool = False,
+    layers: Sequence[str], chunks: Iterable[Chunk], n: int, *, cosine: bool = False
 ) -> list[_Block]:
-    """Add up the sums of all images, and keep the features of some rows."""
-    blocks = [_Block(layer, len(rows), cosine) for layer in layers]
+    """The features of n images, by layer."""
+    blocks = [_Block(layer, n, cosine) for layer in layers]
     first = 0
     for chunk in chunks:
         size = len(chunk[0][0])
-        places = slice(*np.searchsorted(rows, [first, first + size]))
-        for block, (X, Y) in zip(blocks, chunk, strict=True):
-            block.add(X, Y, places, rows[places] - first)
+        if first + size <= n:
+            for block, (X, Y) in zip(blocks, chunk, strict=True):
+                block.add(X, Y, first)
         first += size
     if first != n:
         raise InputError(
@@ -152,28 +156,24 @@ def _stream(
 
 
 class _Block:
-    """Sums over all images, and features of the sample, of one block before and after.
+    """Features of one block before and after.
 
     Attributes
     ----------
-    sums : dict of str to Sums
-        As of `pair_sums`, of rows less the mean of the first chunk, which changes nothing but
-        rounding errors.
-    kept : list of two (m, d) float32 arrays
-        Of the sample, before and after.
+    features : list of two (n, d) float32 arrays
+    width : int
+        Of the features before.
     zeros : int
         Rows of zeros, where all are scaled to unit length.
     """
 
-    def __init__(self, layer: str, sampled: int, cosine: bool) -> None:
-        self.layer, self.sampled, self.width = layer, sampled, 0
+    def __init__(self, layer: str, n: int, cosine: bool) -> None:
+        self.layer, self.n, self.width = layer, n, 0
         self.cosine, self.zeros = cosine, 0
-        self.sums: dict[str, Sums] = {}
-        self.kept: list[np.ndarray] = []
-        self.shifts: tuple[np.ndarray, ...] = ()
+        self.features: list[np.ndarray] = []
 
-    def add(self, X: np.ndarray, Y: np.ndarray, places: slice, chosen: np.ndarray) -> None:
-        """Take the next images, of which the chosen rows go to places of the sample."""
+    def add(self, X: np.ndarray, Y: np.ndarray, first: int) -> None:
+        """Take the images from the first on."""
         if not (np.isfinite(X).all() and np.isfinite(Y).all()):
             raise InputError(
                 f"the pooled output of layer {self.layer} is not finite for some image: its "
@@ -181,15 +181,11 @@ class _Block:
             )
         if self.cosine:
             X, Y = self.unit(X), self.unit(Y)
-        if not self.kept:
+        if not self.features:
             self.width = X.shape[1]
-            self.shifts = tuple(F.mean(axis=0, dtype=np.float64) for F in (X, Y))
-            self.kept = [np.empty((self.sampled, F.shape[1]), np.float32) for F in (X, Y)]
-        new = pair_sums(X, Y, np.arange(len(X)), self.shifts)
-        known = self.sums
-        self.sums = {name: known[name].with_(new[name]) for name in new} if known else new
-        for kept, F in zip(self.kept, (X, Y), strict=True):
-            kept[places] = F[chosen]
+            self.features = [np.empty((self.n, F.shape[1]), np.float32) for F in (X, Y)]
+        for kept, F in zip(self.features, (X, Y), strict=True):
+            kept[first : first + len(F)] = F
 
     def unit(self, X: np.ndarray) -> np.ndarray:
         """Rows over their lengths."""
@@ -201,18 +197,20 @@ class _Block:
         """One row of the table of measures."""
         return row_of(space_of(self.layer), split, measure, value)
 
-    def left_out(self, groups: Sequence[np.ndarray]) -> list[float | None]:
-        """CKA of the sample without each of its groups."""
-        X, Y = self.kept
-        whole = pair_sums(X, Y, np.concatenate(groups), self.shifts)
-        return [cka(without(whole, pair_sums(X, Y, group, self.shifts))) for group in groups]
+    def similarity(self, seed: int) -> tuple[float | None, list[float | None]]:
+        """CKA, and that without each group of images."""
+        groups = np.array_split(np.random.default_rng(seed).permutation(self.n), GROUPS)
+        X, Y = self.features
+        shifts = X.mean(axis=0, dtype=np.float64), Y.mean(axis=0, dtype=np.float64)
+        whole = pair_sums(X, Y, np.arange(self.n), shifts)
+        return cka(whole), [cka(without(whole, pair_sums(X, Y, each, shifts))) for each in groups]
 
     def neighbors(
         self, labels: np.ndarray, split: np.ndarray | None, *, k: int, seed: int
     ) -> list[dict[str, Any]]:
-        """Neighbours in common of the sample, of each split."""
+        """Neighbours in common, of each split."""
         # On a GPU the networks' library holds the memory.
-        near = [knn_graph(F, k=k, device="cpu").indices for F in self.kept]
+        near = [knn_graph(F, k=k, device="cpu").indices for F in self.features]
         shared = neighbors_kept(*near, k=k)
         rows = [
             self.row(
@@ -227,9 +225,9 @@ class _Block:
     def probes(
         self, labels: np.ndarray, split: np.ndarray, *, seed: int
     ) -> tuple[list[dict[str, Any]], list[str]]:
-        """Linear probes of the sample before and after, of both splits, and remarks on them."""
+        """Linear probes before and after, of both splits, and remarks on them."""
         rows, remarks = [], []
-        for stage, F in zip(("before", "after"), self.kept, strict=True):
+        for stage, F in zip(("before", "after"), self.features, strict=True):
             found = linear_probe(F, labels, split, seed=seed)
             for name in ("test", "train"):
                 count = found[f"n_{name}"]
@@ -242,28 +240,18 @@ class _Block:
         return rows, remarks
 
 
-def _similarities(blocks: Sequence[_Block], n: int, seed: int) -> list[dict[str, Any]]:
+def _similarities(blocks: Sequence[_Block], seed: int) -> list[dict[str, Any]]:
     """CKA of each block, and of each but the last whether it is above halfway."""
-    m = blocks[0].sampled
-    if min(n, m) < FEWEST:
+    if blocks[0].n < FEWEST:
         return [block.row("all", "cka", None) for block in blocks]
-    groups = np.array_split(np.random.default_rng(seed).permutation(m), GROUPS)
-    values = [cka(block.sums) for block in blocks]
-    left_out = [block.left_out(groups) for block in blocks]
-    scale = Z * np.sqrt(m / n)
-
-    def estimate(value: float | None, others: Sequence[float | None]) -> Estimate | None:
-        if value is None:
-            return None
-        half = scale * standard_error(others)
-        return Estimate(value, value - half, value + half)
+    values, left_out = zip(*(block.similarity(seed) for block in blocks), strict=True)
 
     rows = [
-        block.row("all", "cka", estimate(value, others))
+        block.row("all", "cka", jackknife(value, others))
         for block, value, others in zip(blocks, values, left_out, strict=True)
     ]
     for block, value, others in zip(blocks[:-1], values, left_out, strict=False):
-        above = estimate(
+        above = jackknife(
             _above_halfway(value, values[-1]),
             [_above_halfway(*pair) for pair in zip(others, left_out[-1], strict=True)],
         )

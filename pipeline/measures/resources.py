@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+DEPTH_IMAGES = 10_000  # of a depth profile, at most: a sample by class and split
+
 
 def quality_memory(n: int, d: int, layouts: int) -> int:
     """Bytes of `measure_layouts`: features in float64 and normalised, tiles of ranks.
@@ -21,9 +23,9 @@ def change_memory(n: int, d: int) -> int:
 def depth_memory(n: int, widths: Sequence[int]) -> int:
     """Bytes of `measure_depth` and of the networks that it is fed by.
 
-    Sums of products of all blocks; the sample; what a chunk, a graph and a probe of the widest
-    block take; TensorFlow, two networks and their feature maps.
+    The sample; sums of products, a graph and a probe of the widest block; what a chunk takes;
+    TensorFlow, two networks and their feature maps.
     """
-    m, widest = min(n, 10_000), max(widths)
-    products = 24 * sum(width**2 for width in widths) + 72 * widest**2
+    m, widest = min(n, DEPTH_IMAGES), max(widths)
+    products = 96 * widest**2
     return int(products + 8 * m * sum(widths) + 24 * m * widest + 16 * 2048 * sum(widths) + 3e9)

@@ -13,7 +13,7 @@ LARGEST = 10  # rows that CKA is also computed without
 
 
 class Sums(NamedTuple):
-    """Sums over rows of which HSIC is made; those of disjoint sets of rows are added.
+    """Sums over rows of which HSIC is made.
 
     Attributes
     ----------
@@ -38,11 +38,6 @@ class Sums(NamedTuple):
     ab: float
     bx: np.ndarray
     ay: np.ndarray
-
-    def with_(self, other: Sums) -> Sums:
-        """The sums over the rows of both, which have none in common."""
-        pairs: Any = zip(self, other, strict=True)
-        return Sums(*(mine + theirs for mine, theirs in pairs))
 
     def without(self, other: Sums) -> Sums:
         """The sums over the rows that are not those of the other, a part of them."""

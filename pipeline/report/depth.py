@@ -64,10 +64,9 @@ def depth_text(profile: Mapping[str, Any] | None) -> list[str]:
     if profile is None:
         return []
     sample, n = profile["sample"], profile["images"]
-    those = "them" if sample == n else f"a stratified sample of {sample:,} of them"
+    those = "all images" if sample == n else f"a stratified sample of {sample:,} images"
     return [
-        "The pooled output of the layer that ends each block was compared likewise, CKA on all "
-        f"images, neighbourhoods and linear probes on {those}."
+        f"The pooled output of the layer that ends each block was compared likewise on {those}."
     ]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.config import STAGES, Study
-from pipeline.measures.resources import change_memory, quality_memory
+from pipeline.measures.resources import DEPTH_IMAGES, change_memory, quality_memory
 from pipeline.methods.embed import adapt
 from pipeline.methods.engine import QUICK
 from pipeline.methods.registry import METHODS, engine_name
@@ -217,8 +217,10 @@ def _network(study: Study, run: Run, stages: tuple[str, ...], images: Images) ->
     for _ in stages:
         yield _Job("features", "features", images.count * inference, 1e9 + min(pixels, 1e9))
     if study.depth and not run.control:
-        # Both networks, a third more than their features; the sample's measures take a minute.
-        time = 2 * 4 / 3 * images.count * inference + min(1, images.count / 10_000)
+        # Both networks see a sample, a third more slowly than for their features; its measures take
+        # a minute.
+        seen = min(images.count, DEPTH_IMAGES)
+        time = 2 * 4 / 3 * seen * inference + seen / DEPTH_IMAGES
         yield _Job("depth", "depth profile", time, 2e9)
 
 

@@ -45,7 +45,7 @@ def test_the_profile_is_on_the_page_and_decides_its_claim(backbone):
     assert "<b>middle</b>" in page.text
     assert "b" not in page.tags
     assert re.search(r"The change lies near the output\..{1,120}? supported CKA 1\.000", page.text)
-    assert "compared likewise, CKA on all images" in page.text
+    assert "compared likewise on all images" in page.text
     assert "1.000 [1.000, 1.000]" in page.text
     svgs = [value for tag, name, value in page.attributes if name == "aria-label"]
     assert any(value.startswith("Depth profile: CKA") for value in svgs)
