@@ -75,7 +75,7 @@ def extract_features(
     if len(images) == 0:
         raise InputError("there is no image to extract features from: check split and subset")
     check_input(model, images)
-    chosen = resolve_precision(precision, training=False)
+    chosen = resolve_precision(precision, model, training=False)
     has_head = HEAD in [each.name for each in model.layers]
     network = tap(model, layer, *([HEAD] if has_head else []))
     batch_size = min(batch_size or default_batch_size(network), len(images))

@@ -120,7 +120,7 @@ def finetune(
 
     keras.utils.set_random_seed(seed)
     rows = _draw_rows(labels, split, n_classes, recipe, seed)
-    precision = resolve_precision(recipe.precision, training=True)
+    precision = resolve_precision(recipe.precision, backbone_model, training=True)
     model = add_head(backbone_model, n_classes)
     set_precision(model, precision)
     for layer in batch_norm_layers(model):

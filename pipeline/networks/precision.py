@@ -20,8 +20,16 @@ PRECISIONS = {
 }  # and Keras's policy: variables stay float32
 
 
-def resolve_precision(wanted: str, *, training: bool) -> str:
-    """Turn "auto" into the precision that suits the device and the purpose.
+def resolve_precision(wanted: str, model: keras.Model, *, training: bool) -> str:
+    """Turn "auto" into the precision that suits the device, the network and the purpose.
+
+    Parameters
+    ----------
+    wanted : str
+        A key of `PRECISIONS`, or "auto".
+    model : keras.Model
+    training : bool
+        Or inference.
 
     Raises
     ------
@@ -32,7 +40,12 @@ def resolve_precision(wanted: str, *, training: bool) -> str:
         raise InputError(
             f"precision is {wanted!r} but must be one of auto, {', '.join(PRECISIONS)}"
         )
-    return keras_device.suitable_precision(training=training) if wanted == "auto" else wanted
+    if wanted != "auto":
+        return wanted
+    import keras
+
+    depthwise = any(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in model.layers)
+    return keras_device.suitable_precision(training=training, depthwise=depthwise)
 
 
 def set_precision(model: keras.Model, precision: str) -> None:

@@ -72,8 +72,9 @@ class Recipe(StrictModel):
     side). None by default: digits must not be mirrored."""
 
     precision: Precision = "auto"
-    """auto is float32 on a CPU, bfloat16 on a GPU that has it, float16 with loss scaling on another
-    GPU. The softmax is float32 and the returned model computes in float32."""
+    """auto is bfloat16 on a GPU that has it, float16 with loss scaling on another GPU, float32 on a
+    CPU, but bfloat16 where that multiplies in it and no convolution is depthwise. The softmax is
+    float32 and the returned model computes in float32."""
 
 
 def parse_recipe(options: Mapping[str, Any]) -> Recipe:

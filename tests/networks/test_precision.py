@@ -9,15 +9,22 @@ from pipeline.networks.precision import resolve_precision
 from pipeline.runtime import keras_device
 
 
-def test_auto_is_what_suits_the_device_and_another_word_is_itself(monkeypatch):
+@pytest.mark.parametrize("name", ["VGG16", "ResNet50V2", "MobileNet", "MobileNetV2"])
+def test_auto_is_what_suits_device_and_network(monkeypatch, name):
+    model, _ = build_backbone(name, input_shape=(8, 8, 1), image_size=32, weights="random")
+    dense = not name.startswith("Mobile")
     monkeypatch.setattr(keras_device, "has_gpu", lambda: True)
     monkeypatch.setattr(keras_device, "compute_capability", lambda: (8, 0))
-    assert resolve_precision("auto", training=True) == "bfloat16"
-    assert resolve_precision("auto", training=False) == "float16"
-    assert resolve_precision("float32", training=True) == "float32"
+    assert resolve_precision("auto", model, training=True) == "bfloat16"
+    assert resolve_precision("auto", model, training=False) == "float16"
     monkeypatch.setattr(keras_device, "has_gpu", lambda: False)
-    assert resolve_precision("auto", training=True) == "float32"
-    assert resolve_precision("bfloat16", training=False) == "bfloat16"
+    for fast in (True, False):
+        monkeypatch.setattr(keras_device, "cpu_multiplies_bfloat16", lambda fast=fast: fast)
+        expected = "bfloat16" if fast and dense else "float32"
+        assert resolve_precision("auto", model, training=True) == expected
+        assert resolve_precision("auto", model, training=False) == "float32"
+        for word in ("bfloat16", "float32"):
+            assert resolve_precision(word, model, training=True) == word
 
 
 # --- arithmetic -----------------------------------------------------------------------------------

@@ -64,20 +64,44 @@ def fake_backends(monkeypatch, backend, capability):
 def test_the_precision_is_what_the_gpu_is_fast_in(monkeypatch, backend, capability, expected):
     fake_backends(monkeypatch, backend, capability)
     assert keras_device.compute_capability() == capability
-    assert keras_device.suitable_precision(training=True) == expected
-    assert keras_device.suitable_precision(training=False) == "float16"
+    assert keras_device.suitable_precision(training=True, depthwise=False) == expected
+    assert keras_device.suitable_precision(training=False, depthwise=False) == "float16"
     assert keras_device.compiler_options() == {"jit_compile": "auto"}
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch", "another"])
 def test_a_gpu_without_a_capability_is_no_error(monkeypatch, backend):
     fake_backends(monkeypatch, backend, None)
-    assert keras_device.suitable_precision(training=True) == "float16"
+    assert keras_device.suitable_precision(training=True, depthwise=False) == "float16"
 
 
-def test_a_cpu_computes_in_float32_in_smaller_batches_and_chunks(monkeypatch):
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu avx2 avx512f avx512_bf16 avx512_fp16", True),
+        ("fpu avx2 amx_bf16 amx_tile", True),
+        ("fpu avx2 avx512f avx512_bf16x", False),
+        (None, False),
+    ],
+)
+def test_a_cpu_trains_in_bfloat16_if_it_multiplies_in_it(monkeypatch, tmp_path, flags, expected):
+    path = tmp_path / "cpuinfo"
+    if flags is not None:
+        path.write_text(f"processor : 0\nflags\t\t: {flags}\nbugs : avx512_bf16\n\nprocessor : 1\n")
+    monkeypatch.setattr(keras_device, "CPU_INFO", path)
     monkeypatch.setattr(keras_device, "has_gpu", lambda: False)
-    assert {keras_device.suitable_precision(training=each) for each in (True, False)} == {"float32"}
+    assert keras_device.cpu_multiplies_bfloat16() is expected
+    for backend in ("tensorflow", "jax"):  # measured with TensorFlow alone
+        monkeypatch.setattr(keras.backend, "backend", lambda backend=backend: backend)
+        for depthwise in (True, False):
+            found = keras_device.suitable_precision(training=True, depthwise=depthwise)
+            fast = expected and backend == "tensorflow" and not depthwise
+            assert found == ("bfloat16" if fast else "float32")
+            assert keras_device.suitable_precision(training=False, depthwise=depthwise) == "float32"
+
+
+def test_a_cpu_computes_in_smaller_batches_and_chunks(monkeypatch):
+    monkeypatch.setattr(keras_device, "has_gpu", lambda: False)
     assert {keras_device.batch_size(2**power) for power in (0, 22, 40)} == {256}
     assert keras_device.chunk_bytes() == 2**27
 
