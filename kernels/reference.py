@@ -12,6 +12,11 @@ def keep_nearest(products, half_norms, first_column, values, columns):
         values[i], columns[i] = both[order], names[order]
 
 
+def keep_nearest_of_columns(products, half_norms, first_row, values, columns):
+    """What `kernels.cpu.knn.keep_nearest_of_columns` does."""
+    keep_nearest(products.T, half_norms, first_row, values, columns)
+
+
 def rank_candidates(X, rows, starts, candidates, k):
     """What `kernels.cpu.knn.rank_candidates` does, one row at a time."""
     indices = np.empty((len(rows), k), np.int32)

@@ -43,9 +43,10 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
         raise TypeError("a device array does not convert to NumPy's implicitly")
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=(), **options):
+        options = _bare_options(options)
         if out:
             options["out"] = tuple(map(_bare, out))
-        result = getattr(ufunc, method)(*_bare(inputs), **_bare_options(options))
+        result = getattr(ufunc, method)(*_bare(inputs), **options)
         return out[0] if out else _wrapped(result)
 
     def __array_function__(self, function, types, arguments, options):
@@ -113,7 +114,7 @@ def _bare(value):
 
 
 def _bare_options(options):
-    return {name: value if name == "out" else _bare(value) for name, value in options.items()}
+    return {name: _bare(value) for name, value in options.items()}
 
 
 def _wrapped(value):

@@ -50,6 +50,7 @@ def call_knn():
             xp.full((3, selected), -1, np.int32),
         )
         knn.keep_nearest(real(3, seen), real(seen), 0, values, columns)
+        knn.keep_nearest_of_columns(real(seen, 3), real(seen), 0, values, columns)
         starts = xp.asarray(np.array([0, seen, seen, 2 * seen]))
         knn.rank_candidates(real(seen, 5), xp.arange(3), starts, integers(seen, 2 * seen), selected)
 

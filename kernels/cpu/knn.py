@@ -4,9 +4,11 @@ import numba
 import numpy as np
 
 CHUNK = 64  # scores compared together: four cache lines of float32
+STRIP = 256  # columns that one thread reads row by row
 # Rows of a tile of products, the first that fits: 64 MB in float32, enough for BLAS to run at full
 # speed.
 TILES = (4096,)
+SPATIAL_ORDER = True  # fewer scores enter a heap
 # So many times as many points as features, and principal components cost less than they save.
 MIN_ROWS_PER_FEATURE = 8.0
 
@@ -34,19 +36,63 @@ def keep_nearest(products, half_norms, first_column, values, columns):
     A score enters only if it is *smaller* than the largest kept, so at the end every column left
     out scores at least `values[i, 0]`.
     """
+    whole = products.shape[1] // CHUNK * CHUNK
     for i in numba.prange(products.shape[0]):
-        value, column = values[i], columns[i]
-        for first in range(0, products.shape[1], CHUNK):
-            last = min(first + CHUNK, products.shape[1])
-            # Few scores enter: a loop without a branch, in vector registers, skips the rest.
+        row, value, column = products[i], values[i], columns[i]
+        for first in range(0, whole, CHUNK):
+            part, half = row[first : first + CHUNK], half_norms[first : first + CHUNK]
+            # Few scores enter: a loop of fixed length without a branch, in vector registers, skips
+            # the rest.
             entering = 0
-            for j in range(first, last):
-                entering += half_norms[j] - products[i, j] < value[0]
+            for j in range(CHUNK):
+                entering += half[j] - part[j] < value[0]
             if entering:
-                for j in range(first, last):
-                    score = half_norms[j] - products[i, j]
-                    if score < value[0]:
-                        _replace_largest(value, column, score, first_column + j)
+                for j in range(CHUNK):
+                    _keep(half[j] - part[j], first_column + first + j, value, column)
+        for j in range(whole, products.shape[1]):
+            _keep(half_norms[j] - row[j], first_column + j, value, column)
+
+
+@numba.njit(parallel=True, cache=True)
+def keep_nearest_of_columns(products, half_norms, first_row, values, columns):
+    """Keep, for each column, the m rows of smallest half_norms[i] - products[i, j].
+
+    As `keep_nearest` of the transposed products, which are read as they lie.
+
+    Parameters
+    ----------
+    products : (b, c) float32
+    half_norms : (b,) float32
+        Of the rows.
+    first_row : int
+    values, columns : (c, m) float32, (c, m) int32
+        A heap a column of the products.
+    """
+    b, c = products.shape
+    for strip in numba.prange(-(-c // STRIP)):
+        begin, end = strip * STRIP, min((strip + 1) * STRIP, c)
+        whole = begin + (end - begin) // CHUNK * CHUNK
+        largest = values[begin:end, 0].copy()
+        for i in range(b):
+            row, half = products[i], half_norms[i]
+            for first in range(begin, whole, CHUNK):
+                part, most = row[first : first + CHUNK], largest[first - begin :][:CHUNK]
+                entering = 0
+                for j in range(CHUNK):
+                    entering += half - part[j] < most[j]
+                if entering:
+                    for j in range(first, first + CHUNK):
+                        _keep(half - row[j], first_row + i, values[j], columns[j])
+                        largest[j - begin] = values[j, 0]
+            for j in range(whole, end):
+                _keep(half - row[j], first_row + i, values[j], columns[j])
+
+
+@numba.njit(cache=True)
+def _keep(score, name, value, column):
+    """Let a score into a heap if it is smaller than the largest."""
+    if score < value[0]:
+        _replace_largest(value, column, score, name)
 
 
 @numba.njit(cache=True)

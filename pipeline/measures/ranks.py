@@ -92,6 +92,7 @@ def ranks(
     """
     backend = backend_for(device)
     count_nearer = backend.kernels("ranks").count_nearer
+    transpose = backend.kernels("knn").transpose
     Z = backend.to_device(X - np.mean(X, axis=0, dtype=np.float64))
     near = backend.to_device(near.astype(np.int32))
     points = backend.to_device(np.arange(len(Z)) if rows is None else np.asarray(rows))
@@ -101,8 +102,13 @@ def ranks(
     def count(a: slice, b: slice, products: Any) -> None:
         count_nearer(products, half_norms[b], b.start, scores[a], near[a], counts[a])
 
+    def count_both(a: slice, b: slice, products: Any) -> None:
+        count(a, b, products)
+        if a != b:
+            count(b, a, transpose(products))
+
     if rows is None:
-        sweep_products(Z, count, size=TILE, backend=backend, name="ranks")
+        sweep_products(Z, count_both, size=TILE, backend=backend, name="ranks")
     else:
         _sweep_rows(Z, points, count, backend)
     return to_host(counts) + 1

@@ -10,6 +10,7 @@ from kernels.backend import Backend, to_host
 from pipeline.errors import InputError
 from pipeline.neighbors.lower_bound import lower_bound_embedding, safe_limit
 from pipeline.neighbors.scale import scale_features
+from pipeline.neighbors.spatial_order import spatial_order
 from pipeline.neighbors.tiles import strips, sweep_products
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import log
@@ -196,12 +197,16 @@ def _search(X: np.ndarray, k: int, backend: Backend) -> tuple[Any, Any]:
     X = backend.to_device(X)
     xp, knn = backend.xp, backend.kernels("knn")
     width = min(n - 1, _width(k))
-    Z, norms, scale = lower_bound_embedding(X, k=k, width=width, backend=backend)
+    bound = lower_bound_embedding(X, k=k, width=width, backend=backend)
+    # Near points one after the other: their candidates are found first, so that few scores of later
+    # tiles enter, and candidates of a row are in the cache when the next is ranked.
+    order = xp.asarray(spatial_order(to_host(bound.Z)) if knn.SPATIAL_ORDER else np.arange(n))
+    Z, norms, scale = bound.Z[order], bound.norms[order], bound.scale
     half_norms = (norms**2 / 2).astype(np.float32)
     values, columns = _candidates(Z, half_norms, width, tile, backend)
-    indices, squared = knn.rank_candidates(
-        X, xp.arange(n), xp.arange(n + 1) * width, columns.reshape(-1), k
-    )
+    numbers = order.astype(np.int32)
+    found = knn.rank_candidates(X, order, xp.arange(n + 1) * width, numbers[columns].reshape(-1), k)
+    indices, squared = found
     if width < n - 1:
         # Scores below this may belong to a true neighbour, those above cannot. Squares below
         # 1e-300 may have lost digits, or vanished.
@@ -215,8 +220,10 @@ def _search(X: np.ndarray, k: int, backend: Backend) -> tuple[Any, Any]:
         for part in strips(len(unproved), _searched_together(n, tile)):
             rows = unproved[part]
             starts, near = _all_within(Z, half_norms, rows, limit[rows], xp)
-            indices[rows], squared[rows] = knn.rank_candidates(X, rows, starts, near, k)
-    return indices, squared
+            found = knn.rank_candidates(X, order[rows], starts, numbers[near], k)
+            indices[rows], squared[rows] = found
+    back = xp.argsort(order)
+    return indices[back], squared[back]
 
 
 def _tile(n: int, d: int, k: int, itemsize: int, backend: Backend) -> int:
@@ -272,12 +279,14 @@ def _candidates(
     Z: Any, half_norms: Any, width: int, tile: int, backend: Backend
 ) -> tuple[Any, Any]:
     """The `width` best-scoring columns of every row, from one sweep over half of all tiles."""
-    keep_nearest = backend.kernels("knn").keep_nearest
+    knn = backend.kernels("knn")
     values = backend.xp.full((len(Z), width), np.inf, np.float32)
     columns = backend.xp.full((len(Z), width), -1, np.int32)
 
     def keep(a: slice, b: slice, products: Any) -> None:
-        keep_nearest(products, half_norms[b], b.start, values[a], columns[a])
+        knn.keep_nearest(products, half_norms[b], b.start, values[a], columns[a])
+        if a != b:
+            knn.keep_nearest_of_columns(products, half_norms[a], a.start, values[b], columns[b])
 
     sweep_products(Z, keep, size=tile, backend=backend, name="graph")
     return values, columns

@@ -15,9 +15,11 @@ def strips(n: int, size: int = 1024) -> list[slice]:
 
 
 def upper_tiles(n: int, size: int) -> list[tuple[slice, slice]]:
-    """Rows and columns of the square tiles on and above the diagonal of an (n, n) matrix."""
+    """Rows and columns of the square tiles of an (n, n) matrix, from its diagonal upwards."""
     blocks = strips(n, size)
-    return [(rows, columns) for i, rows in enumerate(blocks) for columns in blocks[i:]]
+    return [
+        (blocks[i], blocks[i + off]) for off in range(len(blocks)) for i in range(len(blocks) - off)
+    ]
 
 
 def sweep_products(
@@ -28,32 +30,33 @@ def sweep_products(
     backend: Backend,
     name: str,
 ) -> None:
-    """Show every row its inner products with all other rows; each tile is computed only once.
+    """Show the inner products of all pairs of rows; each tile is computed only once.
 
-    A tile above the diagonal serves its rows and, transposed, its columns. A function is called
-    instead of an iterator advanced so that no more than two tiles exist at a time.
+    A function is called instead of an iterator advanced so that only one tile exists at a time.
 
     Parameters
     ----------
     Z : (n, d) array of the backend
     consume : callable
-        Called with rows, columns and their C-ordered products; -inf stands for a row with itself.
-        The tiles of a row may come in any order.
+        Called with rows, columns and their C-ordered products, which it must not keep; -inf stands
+        for a row with itself. Tiles come from the diagonal upwards: one of other columns than rows
+        serves both.
     size : int
         Rows and columns of a tile.
     backend : Backend
     name : str
         Of the progress.
     """
-    transpose = backend.kernels("knn").transpose
     tiles = upper_tiles(len(Z), size)
     progress = Progress(name, len(tiles))
+    # Memory for all tiles: pages that are new each time cost as much as the products.
+    memory = backend.xp.empty(min(size, len(Z)) ** 2, Z.dtype)
     for rows, columns in tiles:
-        products = Z[rows] @ Z[columns].T
+        a, b = Z[rows], Z[columns]
+        products = memory[: len(a) * len(b)].reshape(len(a), len(b))
+        backend.xp.matmul(a, b.T, out=products)
         if rows == columns:
             backend.xp.fill_diagonal(products, -float("inf"))
-        else:
-            consume(columns, rows, transpose(products))
         consume(rows, columns, products)
         backend.synchronize()  # else progress would count launches, not finished work
         progress.update()

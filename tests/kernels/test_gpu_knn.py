@@ -29,6 +29,15 @@ def drawn(random, shape, ties):
     return random.normal(size=shape).astype(np.float32)
 
 
+def test_keep_nearest_of_columns(gpu):
+    random = np.random.default_rng(0)
+    products, half_norms = drawn(random, (150, 70), False), drawn(random, 150, False)
+    kept, expected = [gpu.xp.asarray(a) for a in start(70, 12)], start(70, 12)
+    knn.keep_nearest_of_columns(gpu.xp.asarray(products), gpu.xp.asarray(half_norms), 3, *kept)
+    reference.keep_nearest_of_columns(products, half_norms, 3, *expected)
+    assert np.array_equal(to_host(kept[1]), expected[1][:, ::-1])  # largest first
+
+
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize(
     ("b", "m", "widths"),

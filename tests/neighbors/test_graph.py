@@ -12,6 +12,7 @@ from pipeline.neighbors import graph as graph_module
 from pipeline.neighbors import lower_bound as bounds
 from pipeline.neighbors.graph import memory_needed
 from pipeline.neighbors.lower_bound import safe_limit
+from pipeline.neighbors.spatial_order import spatial_order
 
 CPU = get_backend("cpu")
 
@@ -40,7 +41,7 @@ def test_every_point_is_a_neighbour_when_k_is_n_minus_1():
     assert np.array_equal(knn_graph(X, k=39).indices, reference.knn(X, 39)[0])
 
 
-def test_tiles_and_their_transposes_meet(monkeypatch):
+def test_tiles_serve_rows_and_columns(monkeypatch):
     """Blocks that do not divide n, several of them, each used for its rows and its columns."""
     X = blobs(500)
     monkeypatch.setattr(knn, "TILES", (64,))
@@ -128,6 +129,37 @@ def test_kernel_keeps_what_sorting_keeps():
     assert np.array_equal(np.take_along_axis(kept[0], order, 1), expected[0])
     assert np.array_equal(np.take_along_axis(kept[1], order, 1), expected[1])
     assert (kept[0][:, 0] == expected[0][:, -1]).all()  # the root is the largest kept
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("columns", [1, 63, 64, 300, 1000])  # of chunks, strips and their ends
+def test_kernel_keeps_the_same_of_columns(columns, ties):
+    random = np.random.default_rng(columns)
+    kept = [np.full((columns, 12), np.inf, np.float32), np.full((columns, 12), -1, np.int32)]
+    expected = [a.copy() for a in kept]
+    for first in (0, 90):
+        products = random.normal(size=(90, columns)).astype(np.float32)
+        if ties:
+            products = np.round(products)
+        products[first % 7] = -np.inf  # left out
+        half_norms = random.integers(0, 3, 90).astype(np.float32)
+        knn.keep_nearest_of_columns(products, half_norms, first, *kept)
+        reference.keep_nearest_of_columns(products, half_norms, first, *expected)
+    assert np.array_equal(np.sort(kept[0], axis=1), expected[0])
+    assert (kept[0][:, 0] == expected[0][:, -1]).all()
+    if not ties:
+        assert np.array_equal(np.sort(kept[1], axis=1), np.sort(expected[1], axis=1))
+
+
+def test_near_points_follow_each_other():
+    random = np.random.default_rng(1)
+    centres = 100 * random.normal(size=(8, 50))
+    labels = random.permutation(np.arange(8 * 512) % 8)
+    order = spatial_order((centres[labels] + random.normal(size=(4096, 50))).astype(np.float32))
+    assert np.array_equal(np.sort(order), np.arange(4096))
+    assert (labels[order].reshape(8, 512) == labels[order][::512, None]).all()
+    for few in (np.zeros((3, 1), np.float32), np.ones((2000, 3), np.float32)):
+        assert np.array_equal(np.sort(spatial_order(few)), np.arange(len(few)))
 
 
 def test_transpose():
