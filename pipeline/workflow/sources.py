@@ -46,7 +46,7 @@ def _solvers(names: str) -> list[str]:
 GRAPH = [
     *_modules("kernels", "backend gpu/cuda"),
     *_kernels("knn"),
-    *_modules("pipeline/neighbors", "graph lower_bound principal_axes scale tiles"),
+    *_modules("pipeline/neighbors", "graph lower_bound principal_axes scale spatial_order tiles"),
 ]
 EMBED = [
     *GRAPH,
