@@ -125,19 +125,46 @@ class Isomap(LayoutEstimator):
 
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`."""
-        n = len(X)
+        storage = self._check_size(len(X))
+        return self._lay_out_graph(self._neighborhood_graph(X, graph), storage)
+
+    def lay_out_graph(self, graph: NeighborhoodGraph) -> np.ndarray:
+        """Lay the points of any graph out, whatever its metric; n_neighbors is not used.
+
+        Parameters
+        ----------
+        graph : NeighborhoodGraph
+
+        Returns
+        -------
+        (n, n_components) float64
+            As `embedding_`, in the unit of the graph; `reconstruction_error_` and `diagnostics_`
+            are set.
+
+        Raises
+        ------
+        InputError
+            As of `fit_transform`.
+        """
+        storage = self._check_size(len(graph.points))
+        self.diagnostics_ = {}
+        return self._lay_out_graph(graph, storage)
+
+    def _check_size(self, n: int) -> str | None:
+        """The storage of the pairs of n points; None with landmarks."""
         self._check_parameters(n)
+        return None if self.landmarks is not None else self._choose_storage(n)
+
+    def _lay_out_graph(self, graph: NeighborhoodGraph, storage: str | None) -> np.ndarray:
         random = check_random_state(self.random_state)
         backend = backend_for(self.device)
-        storage = None if self.landmarks is not None else self._choose_storage(n, backend)
-        connected = self._neighborhood_graph(X, graph)
-        layout = np.empty((n, self.n_components))
+        layout = np.empty((len(graph.points), self.n_components))
         # Sums of more BLAS threads round otherwise, and what is left to BLAS is small.
         with threadpool_limits(1, user_api="blas"):
             if storage is None:
-                layout[connected.points] = self._from_landmarks(connected, random, backend)
+                layout[graph.points] = self._from_landmarks(graph, random, backend)
             else:
-                layout[connected.points] = self._from_all_pairs(connected, storage, random, backend)
+                layout[graph.points] = self._from_all_pairs(graph, storage, random, backend)
         return svd_flip(layout, None)[0]
 
     def _check_parameters(self, n: int) -> None:
@@ -150,7 +177,8 @@ class Isomap(LayoutEstimator):
         if m is not None and m > n:
             raise InputError(f"landmarks is {m} but there are only {n} points; choose fewer")
 
-    def _choose_storage(self, n: int, backend: Backend) -> str:
+    def _choose_storage(self, n: int) -> str:
+        backend = backend_for(self.device)
         spare = _memory_beside_pairs(n, self.n_neighbors, backend)
         storage = choose_storage(n, storage=self.storage, spare=spare, backend=backend)
         if storage == "none":

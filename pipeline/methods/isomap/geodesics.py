@@ -54,7 +54,25 @@ def neighborhood_graph(graph: Graph, connections: ConnectingEdges) -> Neighborho
     n, k = graph.indices.shape
     i = np.concatenate([np.repeat(np.arange(n), k), connections.rows])
     j = np.concatenate([np.ravel(graph.indices), connections.columns])
-    length = np.concatenate([np.ravel(graph.distances), connections.distances]).astype(np.float64)
+    length = np.concatenate([np.ravel(graph.distances), connections.distances])
+    return graph_of_edges(i, j, length, n)
+
+
+def graph_of_edges(i: np.ndarray, j: np.ndarray, length: np.ndarray, n: int) -> NeighborhoodGraph:
+    """Edges between the points i and j of n, each both ways once, however often it is given.
+
+    Parameters
+    ----------
+    i, j : (m,) int
+    length : (m,) float
+    n : int
+
+    Raises
+    ------
+    InputError
+        As of `neighborhood_graph`.
+    """
+    length = length.astype(np.float64)
     if not (np.isfinite(length) & (length >= 0)).all():
         raise InputError(
             "the neighbour graph has distances that are negative, infinite or NaN; compute it again"
