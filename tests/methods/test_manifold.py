@@ -82,6 +82,15 @@ def test_isomap_of_several_components(X, error):
     assert same(found.transform(X[400:]), theirs.transform(X[400:]), error)
 
 
+def test_isomap_of_a_line_has_no_second_coordinate(error):
+    line = np.random.default_rng(0).uniform(size=(60, 1)) * [[1, 2, 3]]
+    with pytest.warns(UserWarning, match="1 of 2 axes of Isomap"):
+        found = ours.Isomap(n_neighbors=20).fit(line)
+    assert not found.embedding_[:, 1].any()
+    assert same(np.abs(pdist(found.embedding_)), pdist(line), error)
+    assert not found.transform(line + 0.01)[:, 1].any()
+
+
 def test_isomap_finds_paths_from_new_points_in_parts(X, monkeypatch):
     estimator = ours.Isomap(n_neighbors=8).fit(X[:500])
     expected = estimator.transform(X)
@@ -166,6 +175,7 @@ def test_a_copy_transforms_as_the_original(X, name):
         ("LocallyLinearEmbedding", {"method": "ltsa"}, "'ltsa' .* use sklearn.manifold"),
         ("MDS", {"metric_mds": False}, "metric_mds of MDS is False .* use sklearn.manifold.MDS"),
         ("MDS", {"metric": "cosine", "dissimilarity": "precomputed"}, "'precomputed'.* 'cosine'"),
+        ("Isomap", {"n_components": 600}, "n_components is 600 but .* n_samples = 600"),
         ("Isomap", {"radius": 2.0}, "Both n_neighbors and radius are provided, 5 and 2.0"),
     ],
 )

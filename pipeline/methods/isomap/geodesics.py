@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra, reverse_cuthill_mckee
 
@@ -183,6 +184,12 @@ def rounding(n: int, step: float, backend: Backend) -> float:
     """
     fraction = 2.0 ** backend.kernels("shortest_paths").FRACTION_BITS
     return step * (0.5 + 0.5 * (n - 1) / fraction + TOP * 2.0**-23)
+
+
+def path_error(graph: NeighborhoodGraph, vertices: np.ndarray, rows: ArrayLike) -> float:
+    """Largest difference between rows and Dijkstra's distances, as a share of the longest path."""
+    errors = np.abs(rows - dijkstra(graph.edges, indices=vertices))
+    return float(errors.max() / graph.diameter)
 
 
 def _fixed_point(edges: csr_array, step: float, backend: Backend) -> list[Any]:

@@ -29,6 +29,7 @@ from pipeline.neighbors.graph import knn_graph
 from pipeline.neighbors.tiles import strips
 
 FEW = 1024  # points whose paths SciPy finds in about a second, in float64
+FLAT = 1e-12  # an eigenvalue's share of the largest that rounding can make, as of scikit-learn
 ANCHORS = 8  # points whose paths say where the origin of the layout is
 TOGETHER = 1024  # new points whose paths are found together
 PATHS = 1 << 24  # lengths of paths in memory: 128 MB
@@ -100,7 +101,13 @@ class Isomap(manifold.Isomap):
         if hasattr(self.nbrs_, "feature_names_in_"):
             self.feature_names_in_ = self.nbrs_.feature_names_in_
         dtype = np.float32 if self.nbrs_._fit_X.dtype == np.float32 else np.float64
-        few = self.nbrs_.n_samples_fit_ <= FEW
+        n = self.nbrs_.n_samples_fit_
+        if not self.n_components < n:
+            raise InputError(
+                f"n_components is {self.n_components} but must be less than n_samples = {n}; "
+                "choose fewer, or give more points"
+            )
+        few = n <= FEW
         self._graph = self._own_graph() if self._is_euclidean() and not few else self._graph_of()
         layout = self._lay_out_few(dtype) if few else self._lay_out_many()
         self._set_projection(layout)
@@ -157,6 +164,14 @@ class Isomap(manifold.Isomap):
         D[np.ix_(points, points)] = shortest_path(edges, method=self.path_method, directed=False)
         layout = svd_flip(classical_scaling(D, self.n_components), None)[0]
         values = np.square(layout).sum(axis=0)
+        flat = values <= FLAT * values.max()
+        if flat.any():
+            warnings.warn(
+                f"{flat.sum()} of {self.n_components} axes of Isomap have no positive eigenvalue, "
+                "so that their coordinates are 0: the points may lie along fewer dimensions",
+                stacklevel=6,
+            )
+            layout[:, flat] = values[flat] = 0
         missed = kernel_of_matrix(D, get_backend("cpu")).squared_norm - np.square(values).sum()
         self.reconstruction_error_ = float(max(missed, 0.0) ** 0.5 / len(D))
         self.dist_matrix_ = D.astype(dtype)

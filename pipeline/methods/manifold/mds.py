@@ -75,6 +75,12 @@ class MDS(manifold.MDS):
         self._validate_params()
         metric = self._checked_metric()
         X = validate_data(self, X, order="C", ensure_min_samples=2)
+        if X.shape[0] == X.shape[1] and metric != "precomputed":
+            warnings.warn(
+                "X is a square matrix, whose rows are taken for points; a matrix of "
+                "dissimilarities needs metric='precomputed'",
+                stacklevel=2,
+            )
         start = self._checked_start() if init is None else np.asarray(init)
         engine = exact.MDS(
             self.n_components,
@@ -96,7 +102,7 @@ class MDS(manifold.MDS):
         self.embedding_ = engine.fit_transform(
             X if metric == "euclidean" else self.dissimilarity_matrix_
         )
-        self.stress_, self.n_iter_ = engine.stress_, engine.n_iter_
+        self.stress_, self.n_iter_ = float(engine.stress_), engine.n_iter_
         self.diagnostics_ = engine.diagnostics_
         return self.embedding_
 
