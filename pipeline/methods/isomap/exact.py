@@ -9,8 +9,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.random import RandomState
-from numpy.typing import ArrayLike
-from scipy.sparse.csgraph import dijkstra
 from sklearn.utils import check_random_state
 from sklearn.utils.extmath import svd_flip
 from threadpoolctl import threadpool_limits
@@ -32,6 +30,7 @@ from pipeline.methods.isomap.geodesics import (
     NeighborhoodGraph,
     compute_geodesics,
     neighborhood_graph,
+    path_error,
 )
 from pipeline.methods.isomap.landmarks import principal_axes, triangulate
 from pipeline.methods.parameters import Choices, Number, integer
@@ -125,19 +124,41 @@ class Isomap(LayoutEstimator):
 
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`."""
-        n = len(X)
-        self._check_parameters(n)
+        storage = self._choose_storage(len(X))  # before the neighbours are searched for
+        return self._lay_out_graph(self._neighborhood_graph(X, graph), storage)
+
+    def lay_out_graph(self, graph: NeighborhoodGraph) -> np.ndarray:
+        """Lay the points of any graph out, whatever its metric; n_neighbors is not used.
+
+        Parameters
+        ----------
+        graph : NeighborhoodGraph
+
+        Returns
+        -------
+        (n, n_components) float64
+            As `embedding_`, in the unit of the graph; `reconstruction_error_` and `diagnostics_`
+            are set.
+
+        Raises
+        ------
+        InputError
+            As of `fit_transform`.
+        """
+        storage = self._choose_storage(len(graph.points))
+        self.diagnostics_ = {}
+        return self._lay_out_graph(graph, storage)
+
+    def _lay_out_graph(self, graph: NeighborhoodGraph, storage: str | None) -> np.ndarray:
         random = check_random_state(self.random_state)
         backend = backend_for(self.device)
-        storage = None if self.landmarks is not None else self._choose_storage(n, backend)
-        connected = self._neighborhood_graph(X, graph)
-        layout = np.empty((n, self.n_components))
+        layout = np.empty((len(graph.points), self.n_components))
         # Sums of more BLAS threads round otherwise, and what is left to BLAS is small.
         with threadpool_limits(1, user_api="blas"):
             if storage is None:
-                layout[connected.points] = self._from_landmarks(connected, random, backend)
+                layout[graph.points] = self._from_landmarks(graph, random, backend)
             else:
-                layout[connected.points] = self._from_all_pairs(connected, storage, random, backend)
+                layout[graph.points] = self._from_all_pairs(graph, storage, random, backend)
         return svd_flip(layout, None)[0]
 
     def _check_parameters(self, n: int) -> None:
@@ -150,7 +171,12 @@ class Isomap(LayoutEstimator):
         if m is not None and m > n:
             raise InputError(f"landmarks is {m} but there are only {n} points; choose fewer")
 
-    def _choose_storage(self, n: int, backend: Backend) -> str:
+    def _choose_storage(self, n: int) -> str | None:
+        """Where the pairs of n points are stored; None with landmarks."""
+        self._check_parameters(n)
+        if self.landmarks is not None:
+            return None
+        backend = backend_for(self.device)
         spare = _memory_beside_pairs(n, self.n_neighbors, backend)
         storage = choose_storage(n, storage=self.storage, spare=spare, backend=backend)
         if storage == "none":
@@ -192,7 +218,7 @@ class Isomap(LayoutEstimator):
         rows = [_row(pairs, i, backend.xp) * step for i in checked]
         self.diagnostics_ |= {
             "storage": storage,
-            "path_error": _path_error(graph, checked, rows),
+            "path_error": path_error(graph, checked, rows),
             "seconds_paths": seconds,
         }
         kernel = kernel_of_pairs(pairs, backend, name="isomap")
@@ -219,7 +245,7 @@ class Isomap(LayoutEstimator):
         checked_rows = to_host(rows[backend.to_device(checked)]) * step
         self.diagnostics_ |= {
             "landmarks": m,
-            "path_error": _path_error(graph, sources[checked], checked_rows),
+            "path_error": path_error(graph, sources[checked], checked_rows),
             "seconds_paths": seconds,
         }
         among = rows[:, backend.to_device(sources)].astype(np.float64) * step
@@ -274,9 +300,3 @@ def _row(pairs: Pairs, i: int, xp: ModuleType = np) -> np.ndarray:
     row[first:i] = strip[: i - first, i - first]
     row[i:] = strip[i - first, i - first :]
     return to_host(row)
-
-
-def _path_error(graph: NeighborhoodGraph, vertices: np.ndarray, rows: ArrayLike) -> float:
-    """Largest difference between rows and Dijkstra's distances, as a share of the longest path."""
-    errors = np.abs(rows - dijkstra(graph.edges, indices=vertices))
-    return float(errors.max() / graph.diameter)

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra, reverse_cuthill_mckee
 
@@ -54,7 +55,25 @@ def neighborhood_graph(graph: Graph, connections: ConnectingEdges) -> Neighborho
     n, k = graph.indices.shape
     i = np.concatenate([np.repeat(np.arange(n), k), connections.rows])
     j = np.concatenate([np.ravel(graph.indices), connections.columns])
-    length = np.concatenate([np.ravel(graph.distances), connections.distances]).astype(np.float64)
+    length = np.concatenate([np.ravel(graph.distances), connections.distances])
+    return graph_of_edges(i, j, length, n)
+
+
+def graph_of_edges(i: np.ndarray, j: np.ndarray, length: np.ndarray, n: int) -> NeighborhoodGraph:
+    """Edges between the points i and j of n, each both ways once, however often it is given.
+
+    Parameters
+    ----------
+    i, j : (m,) int
+    length : (m,) float
+    n : int
+
+    Raises
+    ------
+    InputError
+        As of `neighborhood_graph`.
+    """
+    length = length.astype(np.float64)
     if not (np.isfinite(length) & (length >= 0)).all():
         raise InputError(
             "the neighbour graph has distances that are negative, infinite or NaN; compute it again"
@@ -165,6 +184,12 @@ def rounding(n: int, step: float, backend: Backend) -> float:
     """
     fraction = 2.0 ** backend.kernels("shortest_paths").FRACTION_BITS
     return step * (0.5 + 0.5 * (n - 1) / fraction + TOP * 2.0**-23)
+
+
+def path_error(graph: NeighborhoodGraph, vertices: np.ndarray, rows: ArrayLike) -> float:
+    """Largest difference between rows and Dijkstra's distances, as a share of the longest path."""
+    errors = np.abs(rows - dijkstra(graph.edges, indices=vertices))
+    return float(errors.max() / graph.diameter)
 
 
 def _fixed_point(edges: csr_array, step: float, backend: Backend) -> list[Any]:
