@@ -29,6 +29,7 @@ def facts(found: Backbone) -> list[str]:
         *([f"head alone first: {head['steps']:,} steps"] if head and full else []),
         *([f"head alone: {_steps(head)}"] if head and not full else []),
         *([f"seen at {context['image_size']} pixels"] if context.get("image_size") else []),
+        *([f"width {context['alpha']:g}"] if context.get("alpha", 1) != 1 else []),
         *([str(context["weights"])] if context.get("weights") else []),
     ]
 

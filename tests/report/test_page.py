@@ -22,7 +22,7 @@ from pipeline.report.bars import class_gains
 from pipeline.report.controls import Controls
 from pipeline.report.density import density
 from pipeline.report.glance import glance
-from pipeline.report.headline import headline
+from pipeline.report.headline import facts, headline
 from pipeline.report.methods_text import methods_text
 from pipeline.report.provenance import origin, trace
 from pipeline.report.relative import without_folders
@@ -338,7 +338,9 @@ def test_every_table_is_beside_the_page(separated):
 
 def test_the_paragraph_on_methods_says_what_was_trained_and_measured(separated):
     context = {**separated.context, "alpha": 0.25, "weights": "ImageNet", "image_size": 64}
-    text = methods_text([dataclasses.replace(separated, context=context)])
+    narrow = dataclasses.replace(separated, context=context)
+    assert "width 0.25" in facts(narrow)
+    text = methods_text([narrow])
     assert "MobileNet of width 0.25 (ImageNet, 64 pixels) before and after" in text
     assert "A new softmax layer was trained alone (55 steps), then the whole network" in text
     assert "Linear probes" in text
