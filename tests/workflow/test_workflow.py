@@ -197,10 +197,11 @@ def test_the_answer_has_its_tables_beside_it_and_no_absolute_path(study):
     page = (results / "report.html").read_text()
     links = {unquote(link) for link in re.findall(r'href="([^"]+)"', page)}
     written = {path.relative_to(results).as_posix() for path in results.glob("report_tables/*.csv")}
-    assert links == written | {"methods.txt"}
+    assert links == written | {"methods.txt", "explorer/MobileNet.html"}
     assert "report_tables/MobileNet_class_pairs.csv" in links
     assert (results / "methods.txt").read_text().strip() in html.unescape(page)
-    for path in (results / "report.html", *results.glob("report_tables/*.csv")):
+    pages = (results / "report.html", results / "explorer/MobileNet.html")
+    for path in (*pages, *results.glob("report_tables/*.csv")):
         assert str(study) not in path.read_text()
     assert re.search(r"batches of 32, 1?\d optimiser steps", page)
     assert "optimiser steps only" in page

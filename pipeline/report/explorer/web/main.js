@@ -97,6 +97,6 @@ showSearch(state, panes);
 showMorph(state);
 for (const pane of panes) followPointer(pane);
 darkness.addEventListener("change", () => { for (const pane of panes) pane.mark(); });
-byId("notes").append(...(panes[0].gl ? [] : ["This browser has no WebGL2: points are drawn without it, which is slower and has no smooth edges."]).concat(facts.notes).map((/** @type {string} */ note) => element("li", {}, note)));
+byId("notes").append(...(panes[0].gl ? [] : ["There is no WebGL2 on a GPU here: points are drawn by Canvas 2D, which is slower and leaves edges rough."]).concat(facts.notes).map((/** @type {string} */ note) => element("li", {}, note)));
 byId("notes").closest("details").hidden = !byId("notes").children.length;
 keepAddress(state, panes);

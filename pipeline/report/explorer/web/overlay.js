@@ -10,7 +10,7 @@ function drawOverlay(pane) {
   context.scale(devicePixelRatio, devicePixelRatio);
   const style = getComputedStyle(pane.root);
   const ink = style.getPropertyValue("--ink"), paper = style.getPropertyValue("--paper");
-  if (sheets && pane.state.pictures) drawPictures(context, pane, paper);
+  pane.root.dataset.pictures = String(sheets && pane.state.pictures ? drawPictures(context, pane, paper) : 0);
   drawNeighbors(context, pane, ink);
   for (const [row, radius] of [[pane.state.focus, 9], [pane.state.hover, 7]]) {
     if (row >= 0) ring(context, pane, row, radius, ink, paper);
@@ -18,13 +18,11 @@ function drawOverlay(pane) {
   drawPath(context, pane, ink);
 }
 
-/** Pictures instead of dots where there is room. @param {CanvasRenderingContext2D} context @param {Pane} pane @param {string} paper */
+/** Pictures over dots where there is room: how many. @param {CanvasRenderingContext2D} context @param {Pane} pane @param {string} paper */
 function drawPictures(context, pane, paper) {
   const { width, height } = pane.camera;
   const rows = pane.visible();
-  pane.root.dataset.pictures = "";
-  if (rows.length * PICTURE ** 2 > CROWDED * width * height) return;
-  pane.root.dataset.pictures = String(rows.length);
+  if (rows.length * PICTURE ** 2 > CROWDED * width * height) return 0;
   const shrink = PICTURE / Math.max(sheets.width, sheets.height);
   const w = sheets.width * shrink, h = sheets.height * shrink;
   const places = pane.screen(), { colors } = pane.painter, { state } = pane;
@@ -36,6 +34,7 @@ function drawPictures(context, pane, paper) {
     drawThumbnail(context, row, x, y, w, h, () => pane.draw());
   }
   context.globalAlpha = 1;
+  return rows.length;
 }
 
 /** Lines to the neighbours in feature space: kept ones solid, lost or gained ones dashed. @param {CanvasRenderingContext2D} context @param {Pane} pane @param {string} ink */

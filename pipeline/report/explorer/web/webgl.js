@@ -24,12 +24,22 @@ void main() {
   pixel = vec4(tint.rgb * opacity, opacity);
 }`;
 
+// WebGL2 that a CPU computes takes four times as long as Canvas 2D.
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
+
+/** @param {WebGL2RenderingContext} gl */
+function rendererOf(gl) {
+  const info = gl.getExtension("WEBGL_debug_renderer_info");
+  return String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+}
+
 class WebglPoints {
-  /** @param {HTMLCanvasElement} canvas @returns {WebglPoints | null} null where there is no WebGL2 that works */
+  /** @param {HTMLCanvasElement} canvas @returns {WebglPoints | null} null where there is no WebGL2 on a GPU */
   static on(canvas) {
     const gl = canvas.getContext("webgl2", { antialias: false });
-    const points = gl && new WebglPoints(canvas, gl);
-    return points && points.prepare() ? points : null;
+    if (!gl || SOFTWARE.test(rendererOf(gl))) return null;
+    const points = new WebglPoints(canvas, gl);
+    return points.prepare() ? points : null;
   }
 
   /** @param {HTMLCanvasElement} canvas @param {WebGL2RenderingContext} gl */
