@@ -17,7 +17,7 @@ from pipeline.report.explorer.content import Explored, Placed
 from pipeline.report.explorer.page import build_explorer
 
 CLASSES, K, SIDE = 10, 15, 28
-VIEWPORT = {"width": 1920, "height": 1080}
+WIDTH, HEIGHT = 1920, 1080
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 WATCH = "document.addEventListener('drawn', () => { window.first ??= performance.now(); })"
 FIRST = """new Promise((done) => {
@@ -117,7 +117,7 @@ def measure(found: Explored, folder: Path, *, frames: int = 60) -> dict[str, Any
     path.write_text(html, encoding="utf-8")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        page = browser.new_page(viewport=VIEWPORT)
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.add_init_script(WATCH)
         page.goto(path.as_uri())
         first = page.evaluate(FIRST)
@@ -132,6 +132,6 @@ def measure(found: Explored, folder: Path, *, frames: int = 60) -> dict[str, Any
         "seconds_to_first_picture": round(first / 1000, 2),
         "frame_ms_median": round(statistics.median(times), 1),
         "frame_ms_largest": round(max(times), 1),
-        "browser": f"Chromium {version}, WebGL2 in software, {VIEWPORT['width']} x 1080",
+        "browser": f"Chromium {version}, no GPU, {WIDTH} x {HEIGHT}",
         "machine": describe(),
     }

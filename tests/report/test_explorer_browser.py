@@ -284,6 +284,16 @@ def test_the_legend_counts_and_switches_classes(opened):
     assert opened.count().startswith(f"{N // 3} of")
 
 
+def test_a_class_stands_out_while_the_pointer_is_on_its_entry(opened):
+    legend = opened.page.locator("[data-category=label] [role=checkbox]")
+    legend.nth(1).hover()
+    assert close_to(opened.color("after", 1), COLORS[1])
+    assert not close_to(opened.color("after", 0), COLORS[0], 40)
+    opened.page.mouse.move(600, 5)
+    assert close_to(opened.color("after", 0), COLORS[0])
+    assert opened.count().endswith(" 0 selected")
+
+
 def test_filters_by_split_by_error_and_by_score(opened, found):
     page = opened.page
     page.locator("[data-category=split] [role=checkbox]").first.click()
@@ -350,6 +360,14 @@ def test_search_by_id_and_by_file(opened):
     page.locator("#search").fill("猫/=<IMG")
     page.get_by_role("button", name=f"Select all {N}").click()
     assert f"{N} selected" in opened.count()
+    page.mouse.move(*opened.place("after", 0))
+    for _ in range(14):
+        page.mouse.wheel(0, -400)
+    far = next(i for i in range(N) if LABELS[i] != 0)
+    page.locator("#search").fill(str(far + 1000))
+    before = opened.link()
+    page.keyboard.press("Enter")
+    assert opened.link().split("view.after")[1] != before.split("view.after")[1]
     page.locator("#search").fill("no such")
     assert page.locator("#found").inner_text() == "no such image"
 

@@ -38,7 +38,7 @@ const scoreColor = (score, value) => onRamp(rampOf(score), (value - score.min) /
 
 /** Ways to colour points, by name. @returns {{name: string, title: string}[]} */
 function colorings() {
-  const near = { name: NEAR, title: "Neighbours of the image under the pointer" };
+  const near = { name: NEAR, title: "Nearest to the pointed image" };
   return [...Object.values(categories), ...Object.values(scores), near];
 }
 

@@ -24,7 +24,9 @@ function array(name) {
   let values = decoded.get(name);
   if (values) return values;
   const holder = /** @type {HTMLElement} */ (document.querySelector(`[data-array="${name}"]`));
-  const bytes = Uint8Array.from(atob(holder.textContent || ""), (letter) => letter.charCodeAt(0));
+  const text = atob(holder.textContent || "");
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   if (holder.dataset.kind === "uint8") values = bytes;
   else if (holder.dataset.kind === "uint16") values = new Uint16Array(bytes.buffer);
   else {

@@ -73,7 +73,7 @@ function showImage(state) {
 /** @param {State} state @param {number} row */
 function described(state, row) {
   const close = element("button", { type: "button", onclick: () => state.set({ focus: -1 }) }, "Close");
-  const own = element("div", { class: "own" }, thumbnail(row, LARGE), list(row), close);
+  const own = element("div", { class: "own" }, element("div", {}, thumbnail(row, LARGE), close), list(row));
   return element("div", { class: "described" }, own, STAGES.map((stage) => neighborList(state, stage, row)));
 }
 

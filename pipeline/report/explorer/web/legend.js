@@ -28,23 +28,25 @@ function ramp(score) {
 }
 
 /** @param {State} state @param {Category} category */
-function toggles(state, { name, title, values, colors, counts }) {
+function toggles(state, { name, title, values, colors, codes, counts }) {
   const present = values.map((_, code) => code).filter((code) => counts[code]);
   const hidden = () => state.hidden[name] || new Set();
-  /** @param {Set<number>} codes */
-  const hide = (codes) => state.set({ hidden: { ...state.hidden, [name]: codes } });
+  /** @param {Set<number>} chosen */
+  const hide = (chosen) => state.set({ hidden: { ...state.hidden, [name]: chosen } });
   /** @param {number} code */
   const toggle = (code) => {
-    const codes = new Set(hidden());
-    if (!codes.delete(code)) codes.add(code);
-    hide(codes);
+    const chosen = new Set(hidden());
+    if (!chosen.delete(code)) chosen.add(code);
+    hide(chosen);
   };
+  const unspot = () => state.set({ spot: null });
   const entries = present.map((code) => {
     const swatch = element("i");
     swatch.style.background = css(onPaper(colors[code]));
     const box = element("button", { type: "button", role: "checkbox", "data-code": code, onclick: () => toggle(code) }, swatch, named(values[code]), element("small", {}, counted(counts[code])));
     const only = element("button", { type: "button", class: "only", "aria-label": `only ${values[code]}`, onclick: () => hide(new Set(present.filter((each) => each !== code))) }, "only");
-    return element("li", { "data-value": values[code].toLowerCase() }, box, only);
+    const spot = () => state.set({ spot: { codes, code } });
+    return element("li", { "data-value": values[code].toLowerCase(), onpointerenter: spot, onpointerleave: unspot, onfocusin: spot, onfocusout: unspot }, box, only);
   });
   const check = () => {
     for (const entry of entries) entry.firstElementChild.setAttribute("aria-checked", String(!hidden().has(Number(entry.firstElementChild.dataset.code))));

@@ -43,12 +43,13 @@ function readAddress(address, state, panes) {
   changes.morph = Math.min(Math.max(Number(told.get("morph")) || 0, 0), 1);
   changes.selection = told.has("selected") ? decodeSelection(told.get("selected") || "") : null;
   if (["selection", "table"].includes(told.get("tab") || "")) changes.tab = told.get("tab");
-  for (const { stage, camera } of panes) {
-    const view = numbers(told.get(`view.${stage}`) || "", "_");
-    if (view.length === 3 && view[2] > 0) [camera.x, camera.y, camera.zoom] = view;
-    else camera.reset();
-  }
   state.set(changes);
+  for (const pane of panes) {
+    const view = numbers(told.get(`view.${pane.stage}`) || "", "_");
+    if (view.length === 3 && view[2] > 0) [pane.camera.x, pane.camera.y, pane.camera.zoom] = view;
+    else pane.camera.reset();
+    pane.moved();
+  }
 }
 
 /** @param {State} state @param {Pane[]} panes */

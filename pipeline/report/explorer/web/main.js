@@ -93,7 +93,7 @@ showLegend(state);
 showImage(state);
 showSelection(state);
 showTable(state);
-showSearch(state, panes);
+showSearch(state);
 showMorph(state);
 for (const pane of panes) followPointer(pane);
 darkness.addEventListener("change", () => { for (const pane of panes) pane.mark(); });

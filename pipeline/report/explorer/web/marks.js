@@ -17,16 +17,16 @@ class Painter {
 
   /** @param {Stage} stage @returns {Marks} */
   marks(stage) {
-    const { state } = this;
-    const near = state.color === NEAR ? this.near(stage) : null;
+    const { shown, selection, spot } = this.state;
+    const near = this.state.color === NEAR ? this.near(stage) : null;
     const colors = new Uint8Array(4 * N);
     /** @type {number[]} */
     const back = [];
     /** @type {number[]} */
     const front = [];
     for (const row of array("order")) {
-      if (!state.shown[row]) continue;
-      const stands = near ? near.has(row) : state.selection === null || state.selection[row] === 1;
+      if (!shown[row]) continue;
+      const stands = spot ? spot.codes[row] === spot.code : near ? near.has(row) : selection === null || selection[row] === 1;
       colors.set(near?.get(row) || this.colors.subarray(3 * row, 3 * row + 3), 4 * row);
       colors[4 * row + 3] = stands ? (N > MANY ? FULL : 255) : FAINT;
       (stands ? front : back).push(row);

@@ -30,7 +30,8 @@ class Pane {
     this.scheduled = false;
     this.canvas.addEventListener("webglcontextrestored", () => { this.gl?.prepare(); this.place(); this.mark(); });
     state.on(["methods", "morph"], () => this.place());
-    state.on(["shown", "selection", "color"], () => this.mark());
+    state.on(["shown", "selection", "color", "spot"], () => this.mark());
+    state.on(["focus"], () => this.reveal(state.focus));
     state.on(["hover", "focus"], () => (state.color === NEAR ? this.mark() : this.draw()));
     state.on(["pictures"], () => this.draw());
     new ResizeObserver(() => this.resize()).observe(this.root);
@@ -133,6 +134,7 @@ class Pane {
 
   /** Bring an image to the middle, if it is not in sight. @param {number} row */
   reveal(row) {
+    if (row < 0) return;
     const [x, y] = this.screen().subarray(2 * row);
     const { width, height } = this.camera;
     if (isNaN(x) || (x > 0 && x < width && y > 0 && y < height)) return;

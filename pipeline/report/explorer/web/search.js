@@ -11,14 +11,13 @@ function findImages(text) {
   return rows;
 }
 
-/** @param {State} state @param {Pane[]} panes */
-function showSearch(state, panes) {
+/** @param {State} state */
+function showSearch(state) {
   const field = byId("search"), results = byId("found");
   const close = () => { results.hidden = true; field.setAttribute("aria-expanded", "false"); };
   /** @param {number} row */
   const go = (row) => {
     state.set({ focus: row, tab: "image" });
-    for (const pane of panes) pane.reveal(row);
     close();
   };
   field.addEventListener("input", () => {

@@ -23,6 +23,8 @@ class State {
     this.earlier = [];
     this.focus = -1;
     this.hover = -1;
+    /** @type {{codes: ArrayLike<number>, code: number} | null} the value of a category that alone stands out for now */
+    this.spot = null;
     this.morph = 0;
     /** @type {Tool} */
     this.tool = "pan";
