@@ -9,6 +9,7 @@ import typer
 from pipeline import artefacts, store
 from pipeline.cli.inputs import write_bytes
 from pipeline.cli.program import app
+from pipeline.report.explorer import MOST_POINTS
 from pipeline.runtime.run import parse_params, record
 
 Results = Annotated[Path, typer.Argument(help="Results of a study: results/<study>.")]
@@ -157,7 +158,7 @@ def explorer(
     ] = True,
     points: Annotated[
         int, typer.Option(min=100, help="Images on the page at most; of more, a stratified part.")
-    ] = 200_000,
+    ] = MOST_POINTS,
 ) -> None:
     """Write every image before and after, linked, as one page that needs no other file."""
     from pipeline.report.explorer.page import build_explorer

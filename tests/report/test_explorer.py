@@ -152,6 +152,7 @@ def test_thumbnails_are_what_gives_way_and_that_is_said(found, monkeypatch):
         seen.append(content.sheets and content.sheets.mime)
         notes = " ".join(content.facts["notes"])
         assert ("There are no pictures" in notes) == (content.sheets is None)
+        assert ("compressed with loss" in notes) == (seen[-1] == "image/webp")
     assert seen == ["image/png", "image/webp", None]
 
 

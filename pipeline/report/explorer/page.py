@@ -13,12 +13,12 @@ from pipeline.drawing.panel import check_layout, panel_limits, rare_classes, wit
 from pipeline.errors import InputError
 from pipeline.images.subset import stratified_subset
 from pipeline.methods.registry import METHODS
+from pipeline.report.explorer import MOST_POINTS
 from pipeline.report.explorer.content import Explored, Placed
 from pipeline.report.explorer.packing import ABSENT, NOBODY, Packed, pack, quantize
-from pipeline.report.explorer.thumbnails import LARGEST, Sheets, thumbnail_sheets
+from pipeline.report.explorer.thumbnails import Sheets, thumbnail_sheets
 from pipeline.report.relative import without_folders
 
-MOST_POINTS = 200_000  # on a page; of more images a stratified part
 MOST_BYTES = 35_000_000  # of a page, as far as thumbnails decide it
 BESIDES = 600_000  # bytes of code and of whatever else is on the page
 WITNESSES = 500  # points by which layouts without classes are aligned
@@ -189,13 +189,9 @@ def _sheets(found: Explored, rows: np.ndarray, spent: int, notes: list[str]) -> 
     if found.pixels is None:
         return None
     sheets = thumbnail_sheets(found.pixels, rows, room=MOST_BYTES - spent)
-    within_mb = f"within {MOST_BYTES // 10**6} MB"
-    if sheets is None:
-        notes.append(
-            f"There are no pictures: those of {len(rows):,} images would not fit {within_mb}."
-        )
-    elif max(sheets.width, sheets.height) < min(LARGEST, max(found.pixels.shape[1:3])):
-        notes.append(f"Pictures are smaller than elsewhere, to keep the page {within_mb}.")
+    remark = "There are no pictures" if sheets is None else sheets.remark
+    if remark:
+        notes.append(f"{remark}, to keep the page within {MOST_BYTES // 10**6} MB.")
     return sheets
 
 
@@ -210,7 +206,7 @@ def _facts(
     return {
         "study": found.study,
         "backbone": found.name,
-        "facts": _described(found),
+        "facts": _in_a_few_words(found),
         "points": len(rows),
         "k": found.k,
         "ids": list(map(str, shown["id"])),
@@ -232,7 +228,7 @@ def _facts(
     }
 
 
-def _described(found: Explored) -> list[str]:
+def _in_a_few_words(found: Explored) -> list[str]:
     context, images = found.context, f"{len(found.images):,} images"
     return [str(each) for each in (context.get("dataset"), images, context.get("weights")) if each]
 

@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
 SHEET = 2048  # pixels of a sheet's sides, at most
 LARGEST = 32  # pixels of a thumbnail's sides, at most
-# What is tried in turn: exact pixels, lossy ones, smaller ones.
-FORMS = (("png", LARGEST), ("webp", LARGEST), ("webp", LARGEST // 2))
+# What is tried in turn: exact pixels, and what is to be said of others.
+FORMS = (
+    ("png", LARGEST, ""),
+    ("webp", LARGEST, "Pictures are compressed with loss"),
+    ("webp", LARGEST // 2, "Pictures are small and compressed with loss"),
+)
 
 
 class Sheets(NamedTuple):
@@ -34,6 +38,8 @@ class Sheets(NamedTuple):
         Of a full sheet.
     texts : list of str
         The sheets in base64.
+    remark : str
+        What was lost of the pictures; empty if nothing.
     """
 
     mime: str
@@ -42,6 +48,7 @@ class Sheets(NamedTuple):
     columns: int
     rows: int
     texts: list[str]
+    remark: str
 
 
 def thumbnail(image: np.ndarray, largest: int = LARGEST) -> Image.Image:
@@ -69,7 +76,7 @@ def thumbnail_sheets(pixels: np.ndarray, rows: np.ndarray, *, room: float) -> Sh
     Sheets or None
         None if even the smallest do not fit.
     """
-    for form, largest in FORMS:
+    for form, largest, remark in FORMS:
         width, height = thumbnail(pixels[rows[0]], largest).size
         columns, lines = SHEET // width, SHEET // height
         texts: list[str] = []
@@ -79,7 +86,7 @@ def thumbnail_sheets(pixels: np.ndarray, rows: np.ndarray, *, room: float) -> Sh
             if sum(map(len, texts)) > room:
                 break
         else:
-            return Sheets(f"image/{form}", width, height, columns, lines, texts)
+            return Sheets(f"image/{form}", width, height, columns, lines, texts, remark)
     return None
 
 

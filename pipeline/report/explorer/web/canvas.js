@@ -23,11 +23,15 @@ class CanvasPoints {
     const pixels = new Uint32Array(image.data.buffer);
     const marks = new Uint32Array(this.marks.colors.buffer);
     const places = screen();
-    const insets = discInsets(Math.max(Math.round(size), 1)), side = insets.length, dense = width / camera.width;
+    const insets = discInsets(Math.max(Math.round(size), 1)),
+      side = insets.length,
+      dense = width / camera.width;
     for (const row of this.marks.order) {
-      const left = Math.round(places[2 * row] * dense - side / 2), top = Math.round(places[2 * row + 1] * dense - side / 2);
+      const left = Math.round(places[2 * row] * dense - side / 2),
+        top = Math.round(places[2 * row + 1] * dense - side / 2);
       for (let line = Math.max(-top, 0); line < Math.min(side, height - top); line++) {
-        const from = Math.max(left + insets[line], 0), to = Math.min(left + side - insets[line], width);
+        const from = Math.max(left + insets[line], 0),
+          to = Math.min(left + side - insets[line], width);
         for (let column = from; column < to; column++) pixels[(top + line) * width + column] = marks[row];
       }
     }
@@ -38,5 +42,7 @@ class CanvasPoints {
 /** How many pixels the lines of a disc are in from its square, from the upper to the lower. @param {number} side */
 function discInsets(side) {
   const radius = side / 2;
-  return Array.from({ length: side }, (_, line) => Math.floor(radius - Math.sqrt(radius ** 2 - (line + 0.5 - radius) ** 2) + 0.3));
+  return Array.from({ length: side }, (_, line) =>
+    Math.floor(radius - Math.sqrt(radius ** 2 - (line + 0.5 - radius) ** 2) + 0.3),
+  );
 }

@@ -1,6 +1,16 @@
 // Colours: of classes as in the figure, of scores by ramps that every colour vision tells apart.
 
-const VIRIDIS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"];
+const VIRIDIS = [
+  "#440154",
+  "#472d7b",
+  "#3b528b",
+  "#2c728e",
+  "#21918c",
+  "#28ae80",
+  "#5ec962",
+  "#addc30",
+  "#fde725",
+];
 const DIVERGING = ["#b2480a", "#d98243", "#e3b48f", "#9c9ca1", "#8fb3d9", "#3f84c4", "#0b559f"]; // less, none, more
 const NEAR = "near"; // coloured by rank among the neighbours of the image under the pointer
 
@@ -55,7 +65,9 @@ function pointColors(coloring) {
   } else if (coloring in scores) {
     const score = scores[coloring];
     const levels = Math.round((score.max - score.min) * score.steps);
-    const palette = Array.from({ length: levels + 1 }, (_, step) => scoreColor(score, score.min + step / score.steps));
+    const palette = Array.from({ length: levels + 1 }, (_, step) =>
+      scoreColor(score, score.min + step / score.steps),
+    );
     for (let i = 0; i < N; i++) colors.set(palette[score.raw[i]], 3 * i);
   }
   return colors;

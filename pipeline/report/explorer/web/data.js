@@ -75,6 +75,7 @@ function neighborsOf(stage, row) {
 }
 
 /** Whether the head misses the class of an image; null where nothing is known of that. */
-const misses = categories.label && categories.prediction
-  ? (/** @type {number} */ row) => categories.label.codes[row] !== categories.prediction.codes[row]
-  : null;
+const misses =
+  categories.label && categories.prediction
+    ? (/** @type {number} */ row) => categories.label.codes[row] !== categories.prediction.codes[row]
+    : null;

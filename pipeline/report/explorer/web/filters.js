@@ -40,23 +40,33 @@ function showWrong(state) {
     element("option", { value: "right" }, "right"),
   );
   byId("ranges").before(element("label", { class: "row" }, "The head is ", choice));
-  state.on(["wrong"], () => { choice.value = state.wrong; });
+  state.on(["wrong"], () => {
+    choice.value = state.wrong;
+  });
 }
 
 /** Two sliders for the bounds of a score. @param {State} state @param {Score} score */
 function rangeOf(state, score) {
   /** @param {number} end */
-  const slider = (end) => element("input", {
-    type: "range", min: score.min * score.steps, max: score.max * score.steps, step: 1,
-    "aria-label": `${score.title}, at ${end ? "most" : "least"}`, "data-score": score.name, oninput: change,
-  });
+  const slider = (end) =>
+    element("input", {
+      type: "range",
+      min: score.min * score.steps,
+      max: score.max * score.steps,
+      step: 1,
+      "aria-label": `${score.title}, at ${end ? "most" : "least"}`,
+      "data-score": score.name,
+      oninput: change,
+    });
   const said = element("span", { class: "faint" });
   const ends = [slider(0), slider(1)];
   function change() {
     const [low, high] = ends.map((each) => Number(each.value) / score.steps);
     const whole = low <= score.min && high >= score.max;
     const { [score.name]: _, ...others } = state.ranges;
-    state.set({ ranges: whole ? others : { ...others, [score.name]: [Math.min(low, high), Math.max(low, high)] } });
+    state.set({
+      ranges: whole ? others : { ...others, [score.name]: [Math.min(low, high), Math.max(low, high)] },
+    });
   }
   function show() {
     const [low, high] = state.ranges[score.name] || [score.min, score.max];
@@ -66,5 +76,10 @@ function rangeOf(state, score) {
   }
   state.on(["ranges"], show);
   show();
-  return element("div", { class: "range", role: "group", "aria-label": score.title }, element("span", {}, score.title, " ", said), ends);
+  return element(
+    "div",
+    { class: "range", role: "group", "aria-label": score.title },
+    element("span", {}, score.title, " ", said),
+    ends,
+  );
 }

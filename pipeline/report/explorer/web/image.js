@@ -1,6 +1,7 @@
 // One image: what is known of it, in a tip under the pointer and in a panel with its neighbours.
 
-const LARGE = 80, SMALL = 34; // CSS pixels of pictures
+const LARGE = 80,
+  SMALL = 34; // CSS pixels of pictures
 
 /** @param {number} row @returns {[string, any][]} what is known of an image, term and value */
 function knownOf(row) {
@@ -8,8 +9,17 @@ function knownOf(row) {
   const known = [["id", facts.ids[row]]];
   if (facts.files) known.push(["file", named(facts.files[row])]);
   for (const { name, title } of Object.values(categories)) {
-    const wrong = name !== "label" && name !== "split" && categories[name].codes[row] !== categories.label.codes[row];
-    known.push([title, element("span", { class: wrong ? "wrong" : null }, named(valueName(name, row)), wrong ? " ≠ class" : "")]);
+    const wrong =
+      name !== "label" && name !== "split" && categories[name].codes[row] !== categories.label.codes[row];
+    known.push([
+      title,
+      element(
+        "span",
+        { class: wrong ? "wrong" : null },
+        named(valueName(name, row)),
+        wrong ? " ≠ class" : "",
+      ),
+    ]);
   }
   for (const score of Object.values(scores)) {
     const value = valueOf(score, row);
@@ -20,7 +30,12 @@ function knownOf(row) {
 }
 
 /** @param {number} row */
-const list = (row) => element("dl", {}, knownOf(row).map(([term, value]) => [element("dt", {}, term), element("dd", {}, value)]));
+const list = (row) =>
+  element(
+    "dl",
+    {},
+    knownOf(row).map(([term, value]) => [element("dt", {}, term), element("dd", {}, value)]),
+  );
 
 /** Say what an image is, beside the pointer. @param {Pane} pane @param {number} row @param {MouseEvent} [event] */
 function hoverOver(pane, row, event) {
@@ -49,10 +64,15 @@ function imageButton(state, row, ...more) {
   return element(
     "button",
     {
-      type: "button", class: "image", "data-row": row, title: nameOf(row),
+      type: "button",
+      class: "image",
+      "data-row": row,
+      title: nameOf(row),
       onclick: () => state.set({ focus: row, tab: "image" }),
-      onpointerenter: () => state.set({ hover: row }), onpointerleave: () => state.set({ hover: -1 }),
-      onfocus: () => state.set({ hover: row }), onblur: () => state.set({ hover: -1 }),
+      onpointerenter: () => state.set({ hover: row }),
+      onpointerleave: () => state.set({ hover: -1 }),
+      onfocus: () => state.set({ hover: row }),
+      onblur: () => state.set({ hover: -1 }),
     },
     thumbnail(row, SMALL),
     element("span", {}, named(label)),
@@ -74,22 +94,37 @@ function showImage(state) {
 function described(state, row) {
   const close = element("button", { type: "button", onclick: () => state.set({ focus: -1 }) }, "Close");
   const own = element("div", { class: "own" }, element("div", {}, thumbnail(row, LARGE), close), list(row));
-  return element("div", { class: "described" }, own, STAGES.map((stage) => neighborList(state, stage, row)));
+  return element(
+    "div",
+    { class: "described" },
+    own,
+    STAGES.map((stage) => neighborList(state, stage, row)),
+  );
 }
 
 /** @param {State} state @param {Stage} stage @param {number} row */
 function neighborList(state, stage, row) {
-  const kept = keptNeighbors(row), neighbors = neighborsOf(stage, row);
+  const kept = keptNeighbors(row),
+    neighbors = neighborsOf(stage, row);
   const changed = stage === "before" ? "lost" : "gained";
   const buttons = neighbors.map((each) => {
     const mark = kept.has(each) ? "kept" : changed;
-    return element("li", { class: mark, "data-mark": mark }, imageButton(state, each, element("small", {}, mark)));
+    return element(
+      "li",
+      { class: mark, "data-mark": mark },
+      imageButton(state, each, element("small", {}, mark)),
+    );
   });
   const missing = facts.k - neighbors.length;
   return element(
     "section",
     { class: "neighbors", "data-stage": stage },
-    element("h3", {}, `Nearest ${stage}: ${kept.size} kept, ${neighbors.length - kept.size} ${changed}`, missing ? `, ${missing} not on this page` : ""),
+    element(
+      "h3",
+      {},
+      `Nearest ${stage}: ${kept.size} kept, ${neighbors.length - kept.size} ${changed}`,
+      missing ? `, ${missing} not on this page` : "",
+    ),
     element("ol", {}, buttons),
   );
 }

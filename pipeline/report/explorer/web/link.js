@@ -7,14 +7,19 @@ function addressOf(state, panes) {
   const told = new URLSearchParams();
   for (const stage of STAGES) told.set(stage, state.methods[stage]);
   told.set("color", state.color);
-  for (const [name, codes] of Object.entries(state.hidden)) if (codes.size) told.set(`hide.${name}`, [...codes].join("."));
+  for (const [name, codes] of Object.entries(state.hidden))
+    if (codes.size) told.set(`hide.${name}`, [...codes].join("."));
   for (const [name, [low, high]] of Object.entries(state.ranges)) told.set(`range.${name}`, `${low}_${high}`);
   if (state.wrong !== "all") told.set("head", state.wrong);
   if (state.focus >= 0) told.set("focus", facts.ids[state.focus]);
   if (state.morph) told.set("morph", String(Number(state.morph.toFixed(3))));
   if (state.tab !== "image") told.set("tab", state.tab);
   for (const { stage, camera } of panes) {
-    if (camera.zoom !== 1 || camera.x !== 0.5 || camera.y !== 0.5) told.set(`view.${stage}`, [camera.x, camera.y, camera.zoom].map((each) => Number(each.toFixed(4))).join("_"));
+    if (camera.zoom !== 1 || camera.x !== 0.5 || camera.y !== 0.5)
+      told.set(
+        `view.${stage}`,
+        [camera.x, camera.y, camera.zoom].map((each) => Number(each.toFixed(4))).join("_"),
+      );
   }
   if (state.selection) told.set("selected", encodeSelection(state.selection));
   return `#${told}`;
@@ -26,14 +31,25 @@ function readAddress(address, state, panes) {
   /** @param {string} text @param {string} separator */
   const numbers = (text, separator) => text.split(separator).map(Number).filter(Number.isFinite);
   /** @type {Record<string, any>} */
-  const changes = { methods: { ...state.methods }, hidden: {}, ranges: {}, wrong: "all", focus: -1, morph: 0, tab: "image" };
+  const changes = {
+    methods: { ...state.methods },
+    hidden: {},
+    ranges: {},
+    wrong: "all",
+    focus: -1,
+    morph: 0,
+    tab: "image",
+  };
   for (const stage of STAGES) {
     const method = told.get(stage);
-    if (facts.methods.some((/** @type {any} */ each) => each.name === method)) changes.methods[stage] = method;
+    if (facts.methods.some((/** @type {any} */ each) => each.name === method))
+      changes.methods[stage] = method;
   }
   changes.sameMethod = changes.methods.before === changes.methods.after;
   if (colorings().some(({ name }) => name === told.get("color"))) changes.color = told.get("color");
-  for (const name of Object.keys(categories)) if (told.has(`hide.${name}`)) changes.hidden[name] = new Set(numbers(told.get(`hide.${name}`) || "", "."));
+  for (const name of Object.keys(categories))
+    if (told.has(`hide.${name}`))
+      changes.hidden[name] = new Set(numbers(told.get(`hide.${name}`) || "", "."));
   for (const name of Object.keys(scores)) {
     const ends = numbers(told.get(`range.${name}`) || "", "_");
     if (ends.length === 2) changes.ranges[name] = ends;
@@ -64,6 +80,8 @@ function keepAddress(state, panes) {
     clearTimeout(timer);
     timer = setTimeout(keep, WAIT);
   });
-  addEventListener("hashchange", () => { if (location.hash !== own) readAddress(location.hash, state, panes); });
+  addEventListener("hashchange", () => {
+    if (location.hash !== own) readAddress(location.hash, state, panes);
+  });
   if (location.hash.length > 1) readAddress(location.hash, state, panes);
 }

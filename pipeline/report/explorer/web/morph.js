@@ -5,10 +5,19 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** @param {State} state */
 function showMorph(state) {
-  const slider = byId("morph"), play = byId("play"), note = byId("morph-note");
+  const slider = byId("morph"),
+    play = byId("play"),
+    note = byId("morph-note");
   let running = 0;
-  const stop = () => { cancelAnimationFrame(running); running = 0; play.textContent = "Play"; };
-  slider.addEventListener("input", () => { stop(); state.set({ morph: Number(slider.value) }); });
+  const stop = () => {
+    cancelAnimationFrame(running);
+    running = 0;
+    play.textContent = "Play";
+  };
+  slider.addEventListener("input", () => {
+    stop();
+    state.set({ morph: Number(slider.value) });
+  });
   play.addEventListener("click", () => {
     if (running) return stop();
     const from = state.morph < 1 ? state.morph : 0;
@@ -25,8 +34,13 @@ function showMorph(state) {
   });
   state.on(["morph", "methods"], () => {
     slider.value = String(state.morph);
-    const aligned = state.methods.before === state.methods.after ? "the layout after is turned and mirrored towards the one before" : "the two methods' layouts are not aligned to each other";
-    note.textContent = state.morph ? `Interpolated, ${percent(state.morph)} of the way: no layout was computed in between, and ${aligned}.` : "";
+    const aligned =
+      state.methods.before === state.methods.after
+        ? "the layout after is turned and mirrored towards the one before"
+        : "the two methods' layouts are not aligned to each other";
+    note.textContent = state.morph
+      ? `Interpolated, ${percent(state.morph)} of the way: no layout was computed in between, and ${aligned}.`
+      : "";
     note.hidden = !state.morph;
   });
 }

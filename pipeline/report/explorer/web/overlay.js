@@ -9,10 +9,14 @@ function drawOverlay(pane) {
   pane.resizeCanvas(pane.overlay); // which clears: after clearRect alone Chromium may go on showing what was there
   context.scale(devicePixelRatio, devicePixelRatio);
   const style = getComputedStyle(pane.root);
-  const ink = style.getPropertyValue("--ink"), paper = style.getPropertyValue("--paper");
+  const ink = style.getPropertyValue("--ink"),
+    paper = style.getPropertyValue("--paper");
   pane.root.dataset.pictures = String(sheets && pane.state.pictures ? drawPictures(context, pane, paper) : 0);
   drawNeighbors(context, pane, ink);
-  for (const [row, radius] of [[pane.state.focus, 9], [pane.state.hover, 7]]) {
+  for (const [row, radius] of [
+    [pane.state.focus, 9],
+    [pane.state.hover, 7],
+  ]) {
     if (row >= 0) ring(context, pane, row, radius, ink, paper);
   }
   drawPath(context, pane, ink);
@@ -24,10 +28,14 @@ function drawPictures(context, pane, paper) {
   const rows = pane.visible();
   if (rows.length * PICTURE ** 2 > CROWDED * width * height) return 0;
   const shrink = PICTURE / Math.max(sheets.width, sheets.height);
-  const w = sheets.width * shrink, h = sheets.height * shrink;
-  const places = pane.screen(), { colors } = pane.painter, { state } = pane;
+  const w = sheets.width * shrink,
+    h = sheets.height * shrink;
+  const places = pane.screen(),
+    { colors } = pane.painter,
+    { state } = pane;
   for (const row of rows) {
-    const x = places[2 * row] - w / 2, y = places[2 * row + 1] - h / 2;
+    const x = places[2 * row] - w / 2,
+      y = places[2 * row + 1] - h / 2;
     context.globalAlpha = state.selection === null || state.selection[row] ? 1 : 0.25;
     context.fillStyle = state.color === NEAR ? paper : css([...colors.subarray(3 * row, 3 * row + 3)]);
     context.fillRect(x - 2, y - 2, w + 4, h + 4);
@@ -60,7 +68,10 @@ function drawNeighbors(context, pane, ink) {
 /** @param {CanvasRenderingContext2D} context @param {Pane} pane @param {number} row @param {number} radius @param {string} ink @param {string} paper */
 function ring(context, pane, row, radius, ink, paper) {
   const [x, y] = pane.screen().subarray(2 * row);
-  for (const [color, width] of /** @type {[string, number][]} */ ([[paper, 5], [ink, 2]])) {
+  for (const [color, width] of /** @type {[string, number][]} */ ([
+    [paper, 5],
+    [ink, 2],
+  ])) {
     context.beginPath();
     context.arc(x, y, radius, 0, 2 * Math.PI);
     context.lineWidth = width;

@@ -28,8 +28,13 @@ class Pane {
     this.places = new Float32Array(2 * N);
     this.stale = true; // whether places are those of another view
     this.scheduled = false;
-    this.canvas.addEventListener("webglcontextrestored", () => { this.gl?.prepare(); this.place(); this.mark(); });
-    state.on(["methods", "morph"], () => this.place());
+    this.canvas.addEventListener("webglcontextrestored", () => {
+      this.gl?.prepare();
+      this.place();
+      this.mark();
+    });
+    state.on(["methods"], () => this.place());
+    state.on(["morph"], () => this.travel());
     state.on(["shown", "selection", "color", "spot"], () => this.mark());
     state.on(["focus"], () => this.reveal(state.focus));
     state.on(["hover", "focus"], () => (state.color === NEAR ? this.mark() : this.draw()));
@@ -59,6 +64,12 @@ class Pane {
     this.end = this.morph ? coordinates(methods.after, "after") : this.start;
     this.renderer.place(this.start, this.end);
     this.moved();
+  }
+
+  travel() {
+    if (this.stage === "after") return; // where they travel to
+    if (this.morph && this.end !== this.start) this.moved();
+    else this.place();
   }
 
   mark() {
@@ -96,19 +107,25 @@ class Pane {
     if (!this.stale) return this.places;
     this.stale = false;
     const { start, end, morph, places, camera } = this;
-    const { scale } = camera, [left, top] = camera.toScreen(0, 0), steps = ABSENT - 1;
+    const { scale } = camera,
+      [left, top] = camera.toScreen(0, 0),
+      steps = ABSENT - 1;
     for (let i = 0; i < 2 * N; i += 2) {
       const absent = start[i] === ABSENT || end[i] === ABSENT;
       places[i] = absent ? NaN : left + (scale * (start[i] + morph * (end[i] - start[i]))) / steps;
-      places[i + 1] = absent ? NaN : top - (scale * (start[i + 1] + morph * (end[i + 1] - start[i + 1]))) / steps;
+      places[i + 1] = absent
+        ? NaN
+        : top - (scale * (start[i + 1] + morph * (end[i + 1] - start[i + 1]))) / steps;
     }
     return places;
   }
 
   /** The image nearest to a place; -1 where none is near. @param {number} x @param {number} y CSS pixels */
   nearest(x, y) {
-    const places = this.screen(), { shown } = this.state;
-    let found = -1, least = NEARBY ** 2;
+    const places = this.screen(),
+      { shown } = this.state;
+    let found = -1,
+      least = NEARBY ** 2;
     for (let i = 0; i < N; i++) {
       const distance = (places[2 * i] - x) ** 2 + (places[2 * i + 1] - y) ** 2;
       if (distance < least && shown[i]) [found, least] = [i, distance];
@@ -118,9 +135,12 @@ class Pane {
 
   /** Rows of the shown images inside the pane. */
   visible() {
-    const places = this.screen(), { width, height } = this.camera, rows = [];
+    const places = this.screen(),
+      { width, height } = this.camera,
+      rows = [];
     for (let i = 0; i < N; i++) {
-      const x = places[2 * i], y = places[2 * i + 1];
+      const x = places[2 * i],
+        y = places[2 * i + 1];
       if (x >= 0 && x <= width && y >= 0 && y <= height && this.state.shown[i]) rows.push(i);
     }
     return rows;
@@ -148,7 +168,12 @@ class Pane {
     requestAnimationFrame(() => {
       this.scheduled = false;
       const { camera, morph } = this;
-      this.renderer.draw({ camera, morph, size: this.pointSize * devicePixelRatio, screen: () => this.screen() });
+      this.renderer.draw({
+        camera,
+        morph,
+        size: this.pointSize * devicePixelRatio,
+        screen: () => this.screen(),
+      });
       drawOverlay(this);
       document.dispatchEvent(new Event("drawn"));
     });
@@ -159,11 +184,17 @@ class Pane {
 function isInside(polygon, x, y) {
   let inside = false;
   for (let i = 0, j = polygon.length - 1; i < polygon.length; j = i++) {
-    const [xi, yi] = polygon[i], [xj, yj] = polygon[j];
+    const [xi, yi] = polygon[i],
+      [xj, yj] = polygon[j];
     if (yi > y !== yj > y && x < xi + ((xj - xi) * (y - yi)) / (yj - yi)) inside = !inside;
   }
   return inside;
 }
 
 /** The corners of a box. @param {[number, number]} one @param {[number, number]} other @returns {[number, number][]} */
-const boxOf = ([left, top], [right, bottom]) => [[left, top], [right, top], [right, bottom], [left, bottom]];
+const boxOf = ([left, top], [right, bottom]) => [
+  [left, top],
+  [right, top],
+  [right, bottom],
+  [left, bottom],
+];

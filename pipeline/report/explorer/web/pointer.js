@@ -29,7 +29,8 @@ function followPointer(pane) {
   });
 
   overlay.addEventListener("pointermove", (event) => {
-    const place = placeOf(event), last = pressed.get(event.pointerId);
+    const place = placeOf(event),
+      last = pressed.get(event.pointerId);
     if (!last) {
       hoverOver(pane, pane.nearest(...place), event);
       return;
@@ -37,7 +38,8 @@ function followPointer(pane) {
     const before = [...pressed.values()];
     pressed.set(event.pointerId, place);
     if (drawing && pressed.size === 1) {
-      pane.path = state.tool === "box" ? boxOf(began, place) : [...(pane.path.length ? pane.path : [began]), place];
+      pane.path =
+        state.tool === "box" ? boxOf(began, place) : [...(pane.path.length ? pane.path : [began]), place];
       pane.draw();
       return;
     }
@@ -60,12 +62,18 @@ function followPointer(pane) {
   };
   overlay.addEventListener("pointerup", release);
   overlay.addEventListener("pointercancel", release);
-  overlay.addEventListener("pointerleave", () => { if (!pressed.size) hoverOver(pane, -1); });
-  overlay.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    camera.zoomAt(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0016)), ...placeOf(event));
-    pane.moved();
-  }, { passive: false });
+  overlay.addEventListener("pointerleave", () => {
+    if (!pressed.size) hoverOver(pane, -1);
+  });
+  overlay.addEventListener(
+    "wheel",
+    (event) => {
+      event.preventDefault();
+      camera.zoomAt(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0016)), ...placeOf(event));
+      pane.moved();
+    },
+    { passive: false },
+  );
   overlay.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (!pressKey(pane, event.key)) return;
@@ -77,7 +85,8 @@ function followPointer(pane) {
 /** @param {Camera} camera @param {[number, number][]} before @param {[number, number][]} now of two fingers */
 function pinch(camera, before, now) {
   const [[a, b], [c, d]] = [before, now];
-  const apart = (/** @type {number[]} */ p, /** @type {number[]} */ q) => Math.hypot(p[0] - q[0], p[1] - q[1]);
+  const apart = (/** @type {number[]} */ p, /** @type {number[]} */ q) =>
+    Math.hypot(p[0] - q[0], p[1] - q[1]);
   const middle = [(c[0] + d[0]) / 2, (c[1] + d[1]) / 2];
   camera.pan(middle[0] - (a[0] + b[0]) / 2, middle[1] - (a[1] + b[1]) / 2);
   camera.zoomAt(apart(c, d) / Math.max(apart(a, b), 1), middle[0], middle[1]);
@@ -106,8 +115,10 @@ function pressKey(pane, key) {
 
 /** The shown image nearest to the middle of a pane. @param {Pane} pane */
 function nearestToMiddle(pane) {
-  const places = pane.screen(), { width, height } = pane.camera;
-  let found = -1, least = Infinity;
+  const places = pane.screen(),
+    { width, height } = pane.camera;
+  let found = -1,
+    least = Infinity;
   for (const row of pane.visible()) {
     const distance = Math.hypot(places[2 * row] - width / 2, places[2 * row + 1] - height / 2);
     if (distance < least) [found, least] = [row, distance];

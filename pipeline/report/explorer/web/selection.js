@@ -14,7 +14,10 @@ function select(state, chosen, combine = state.combine) {
     const had = old !== null && old[i] === 1;
     const has = state.shown[i] === 1 && chosen(i);
     const keeps = { replace: has, add: had || has, remove: had && !has, within: had && has }[combine];
-    if (keeps) { mask[i] = 1; count++; }
+    if (keeps) {
+      mask[i] = 1;
+      count++;
+    }
   }
   replaceSelection(state, count ? mask : null);
 }
@@ -41,7 +44,10 @@ function encodeSelection(mask) {
   const bytes = [];
   for (let i = 0, wanted = 0; i < N; wanted = 1 - wanted) {
     let length = 0;
-    while (i < N && mask[i] === wanted) { i++; length++; }
+    while (i < N && mask[i] === wanted) {
+      i++;
+      length++;
+    }
     for (; length > 127; length >>>= 7) bytes.push((length & 127) | 128);
     bytes.push(length);
   }
@@ -58,7 +64,10 @@ function decodeSelection(text) {
   } catch {
     return null;
   }
-  let row = 0, selected = 0, length = 0, shift = 0;
+  let row = 0,
+    selected = 0,
+    length = 0,
+    shift = 0;
   for (const letter of letters) {
     const byte = letter.charCodeAt(0);
     length |= (byte & 127) << shift;

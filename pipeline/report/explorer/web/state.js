@@ -6,7 +6,9 @@
 class State {
   constructor() {
     const preferred = ["tsne", "umap", facts.methods[0].name];
-    const method = preferred.find((name) => facts.methods.some((/** @type {any} */ each) => each.name === name));
+    const method = preferred.find((name) =>
+      facts.methods.some((/** @type {any} */ each) => each.name === name),
+    );
     /** @type {Record<Stage, string>} */
     this.methods = { before: method, after: method };
     this.sameMethod = true;

@@ -20,7 +20,11 @@ function sheet(number) {
 function cut(row) {
   const { width, height, columns, rows } = sheets;
   const at = row % (columns * rows);
-  return { number: Math.floor(row / (columns * rows)), left: (at % columns) * width, top: Math.floor(at / columns) * height };
+  return {
+    number: Math.floor(row / (columns * rows)),
+    left: (at % columns) * width,
+    top: Math.floor(at / columns) * height,
+  };
 }
 
 /**
@@ -41,7 +45,12 @@ function drawThumbnail(context, row, x, y, w, h, later) {
 function thumbnail(row, side) {
   if (!sheets) return null;
   const shrink = side / Math.max(sheets.width, sheets.height);
-  const canvas = element("canvas", { width: sheets.width, height: sheets.height, role: "img", "aria-label": `image ${nameOf(row)}` });
+  const canvas = element("canvas", {
+    width: sheets.width,
+    height: sheets.height,
+    role: "img",
+    "aria-label": `image ${nameOf(row)}`,
+  });
   canvas.style.width = `${sheets.width * shrink}px`;
   canvas.style.height = `${sheets.height * shrink}px`;
   const draw = () => drawThumbnail(canvas.getContext("2d"), row, 0, 0, sheets.width, sheets.height, draw);

@@ -29,8 +29,10 @@ const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
 
 /** @param {WebGL2RenderingContext} gl */
 function rendererOf(gl) {
+  const name = String(gl.getParameter(gl.RENDERER));
+  if (name !== "WebKit WebGL") return name; // which says nothing
   const info = gl.getExtension("WEBGL_debug_renderer_info");
-  return String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+  return info ? String(gl.getParameter(info.UNMASKED_RENDERER_WEBGL)) : name;
 }
 
 class WebglPoints {
@@ -58,7 +60,10 @@ class WebglPoints {
   prepare() {
     const { gl } = this;
     const program = /** @type {WebGLProgram} */ (gl.createProgram());
-    for (const [kind, source] of /** @type {[number, string][]} */ ([[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]])) {
+    for (const [kind, source] of /** @type {[number, string][]} */ ([
+      [gl.VERTEX_SHADER, VERTEX],
+      [gl.FRAGMENT_SHADER, FRAGMENT],
+    ])) {
       const shader = /** @type {WebGLShader} */ (gl.createShader(kind));
       gl.shaderSource(shader, source);
       gl.compileShader(shader);
@@ -69,10 +74,12 @@ class WebglPoints {
     gl.useProgram(program);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-    for (const name of ["morph", "size", "centre", "scale"]) this.uniforms[name] = gl.getUniformLocation(program, name);
+    for (const name of ["morph", "size", "centre", "scale"])
+      this.uniforms[name] = gl.getUniformLocation(program, name);
     /** @param {string} name @param {number} entries @param {number} type */
     const attribute = (name, entries, type) => {
-      const buffer = gl.createBuffer(), at = gl.getAttribLocation(program, name);
+      const buffer = gl.createBuffer(),
+        at = gl.getAttribLocation(program, name);
       gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
       gl.enableVertexAttribArray(at);
       gl.vertexAttribPointer(at, entries, type, true, 0, 0);
