@@ -596,6 +596,20 @@ def test_127_classes_are_searched_and_isolated(browser, tmp_path):
     page.close()
 
 
+def test_two_fingers_zoom(browser, address):
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, has_touch=True)
+    opened = Opened(context.new_page(), address)
+    session = context.new_cdp_session(opened.page)
+    x, y = opened.place("before", 1)
+    for kind, apart in (("touchStart", 20), ("touchMove", 60), ("touchMove", 80)):
+        fingers = [{"x": x - apart, "y": y, "id": 0}, {"x": x + apart, "y": y, "id": 1}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    zoom = float(parse_qs(opened.link().partition("#")[2])["view.before"][0].split("_")[2])
+    assert zoom == pytest.approx(4, abs=0.2)
+    context.close()
+
+
 def test_a_tap_is_a_click_and_a_narrow_screen_does_not_scroll_sideways(browser, address):
     context = browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True)
     opened = Opened(context.new_page(), address)
