@@ -1,10 +1,11 @@
-"""`python -m bench run | study | precision | report | compare`."""
+"""`python -m bench run | study | precision | explorer | report | compare`."""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -73,7 +74,6 @@ def precision(
     set_up_process(resolve_device(device), cpu_count())
     from bench.what import precision as precisions
     from pipeline import store
-    from pipeline.artefacts import atomic
 
     given = [path for path in (model, images, table) if path is not None]
     if given and len(given) < 3:
@@ -86,6 +86,34 @@ def precision(
     result = precisions.measure(
         network, pixels, labels, subset=subset, precisions=tuple(reduced or precisions.REDUCED)
     )
+    _hand_out(result, out)
+
+
+@app.command()
+def explorer(
+    results: Annotated[
+        Path | None, typer.Option(help="A backbone of a study; default a synthetic study.")
+    ] = None,
+    points: Annotated[int, typer.Option(help="Images of the synthetic study.")] = 70_000,
+    out: Annotated[Path | None, typer.Option(help="File of JSON; default what is printed.")] = None,
+) -> None:
+    """Open the explorer in a browser without a GPU: bytes, first picture, time of a frame."""
+    from bench.what.explorer import measure, synthetic
+    from pipeline.results import read_explored, read_pixels
+
+    found = (
+        read_explored(results, pixels=read_pixels(results.parent, [results]))
+        if results
+        else synthetic(points)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        _hand_out(measure(found, Path(folder)), out)
+
+
+def _hand_out(result: dict[str, Any], out: Path | None) -> None:
+    """Write a result to a file, or print it."""
+    from pipeline.artefacts import atomic
+
     text = json.dumps(result, indent=1) + "\n"
     if out is None:
         print(text, end="")

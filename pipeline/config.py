@@ -360,7 +360,7 @@ class Report(StrictModel):
     """The page with the answer."""
 
     thumbnails: bool = True
-    """Whether the page holds pictures of images; false for those that may not be passed on."""
+    """Whether page and explorer hold pictures of images; false if they may not be passed on."""
 
 
 class Study(StrictModel):

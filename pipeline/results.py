@@ -1,4 +1,4 @@
-"""The results of a study: which files its folder holds, read for the page."""
+"""The results of a study: which files its folder holds, read for the page and the explorer."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from pipeline.measures.evidence import OtherRun
 from pipeline.measures.own_claims import OwnClaim
 from pipeline.measures.table import check_names
 from pipeline.methods.registry import METHODS
+from pipeline.neighbors.graph import check_graph
 from pipeline.report.controls import Controls
-from pipeline.report.findings import STAGES, Backbone
+from pipeline.report.explorer.content import Explored, Placed
+from pipeline.report.findings import STAGES, Backbone, title_of
 from pipeline.runtime.log import log
 from pipeline.runtime.validation import validate
 
@@ -62,6 +64,22 @@ def result_folders(
         ]
         for folder in folders
     }
+
+
+def one_folder(results: Path, backbone: str | None) -> Path:
+    """The folder of a backbone, which need not be named where there is one.
+
+    Raises
+    ------
+    InputError
+        There is none, or several.
+    """
+    names = None if backbone is None else [backbone]
+    folder, *others = result_folders(results, backbones=names, controls=[])
+    if others:
+        names = [each.name for each in (folder, *others)]
+        raise InputError(f"{results} has the backbones {', '.join(names)}: name one by --backbone")
+    return folder
 
 
 def read_sidecars(results: Path, folders: Mapping[Path, Sequence[Path]]) -> list[dict[str, Any]]:
@@ -115,6 +133,7 @@ def read_backbone(
     """
     measured = {stage: folder / stage / "quality.json" for stage in STAGES}
     _check_one_run(folder)
+    artefacts.check_one_run(folder / "figure.png", list(measured.values()), _metric(folder))
     layouts = {stage: _layouts(path) for stage, path in measured.items()}
     history = folder / "after/history.csv"
     return Backbone(
@@ -140,6 +159,59 @@ def read_backbone(
     )
 
 
+def read_explored(folder: Path, *, pixels: np.ndarray | None) -> Explored:
+    """What the steps of a study found of one backbone, image by image.
+
+    Parameters
+    ----------
+    folder : Path
+        results/<study>/<backbone>.
+    pixels : (n, h, w, c) uint8 array, optional
+    """
+    _check_one_run(folder)
+    images, k = store.load_change(folder / "change.parquet"), _change(folder / "change.json")["k"]
+    graphs, layouts, warnings = {}, {}, []
+    for stage in STAGES:
+        path = folder / stage / "graph.npz"
+        graphs[stage] = check_graph(store.load_graph(path), len(images), source=str(path))
+        of_stage = _layouts(folder / stage / "quality.json")
+        tables = {
+            method: store.load_layout(folder / stage / f"{method}.parquet") for method in of_stage
+        }
+        layouts[stage] = {
+            method: Placed(table["row"].to_numpy(), table[["x", "y"]].to_numpy())
+            for method, table in tables.items()
+        }
+        warnings += [
+            f"{title_of(method)}, {stage}: {sentence}"
+            for method, layout in of_stage.items()
+            for sentence in layout["info"].get("warnings", [])
+        ]
+    return Explored(
+        study=folder.resolve().parent.name,
+        name=folder.resolve().name,
+        context=artefacts.context(folder / "after/quality.json"),
+        images=images,
+        k=k,
+        neighbors={stage: graph.indices[:, :k] for stage, graph in graphs.items()},
+        distances={stage: graph.distances[:, :k] for stage, graph in graphs.items()},
+        layouts=layouts,
+        warnings=tuple(warnings),
+        pixels=pixels,
+    )
+
+
+def read_pixels(results: Path, folders: Sequence[Path]) -> np.ndarray | None:
+    """The images of a study, checked to be those of these backbones; None where there are none."""
+    pictures = results / "images.npy"
+    if not pictures.is_file():
+        return None
+    for folder in folders:
+        artefacts.check_made_from(folder / "change.parquet", results / "images.parquet")
+    artefacts.check_same_images(pictures, results / "images.parquet")
+    return store.load_images(pictures)
+
+
 def _check_one_run(folder: Path) -> None:
     """Refuse results of a backbone of which some are of another run, or of another study."""
     quality = {stage: folder / stage / "quality.json" for stage in STAGES}
@@ -154,7 +226,6 @@ def _check_one_run(folder: Path) -> None:
             artefacts.check_measured(artefacts.described(layout), measures)
     for change in (folder / "change.json", folder / "change.parquet"):
         artefacts.check_one_run(change, features, metric)
-    artefacts.check_one_run(folder / "figure.png", list(quality.values()), metric)
 
 
 def _metric(folder: Path) -> str:

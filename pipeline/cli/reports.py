@@ -2,14 +2,20 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from pipeline import artefacts, store
 from pipeline.cli.inputs import write_bytes
 from pipeline.cli.program import app
+from pipeline.report.explorer import MOST_POINTS
 from pipeline.runtime.run import parse_params, record
+
+Results = Annotated[Path, typer.Argument(help="Results of a study: results/<study>.")]
+OneBackbone = Annotated[
+    str | None, typer.Option(help="Which backbone, where the study has several.")
+]
 
 
 @app.command()
@@ -51,7 +57,7 @@ def summary(
 @app.command()
 def report(
     context: typer.Context,
-    results: Annotated[Path, typer.Argument(help="Results of a study: results/<study>.")],
+    results: Results,
     out: Annotated[Path, typer.Option(help="Page to write, .html.")],
     tables: Annotated[
         Path | None,
@@ -80,7 +86,13 @@ def report(
     """Write the answer of a study as one page that needs no other file and no network."""
     from pipeline.report.page import build_page
     from pipeline.report.provenance import origin, trace
-    from pipeline.results import own_claims, read_backbone, read_sidecars, result_folders
+    from pipeline.results import (
+        own_claims,
+        read_backbone,
+        read_pixels,
+        read_sidecars,
+        result_folders,
+    )
 
     found = result_folders(results, backbones=backbone, controls=control)
     tables = tables or out.parent / f"{out.stem}_tables"
@@ -91,12 +103,7 @@ def report(
     claims = own_claims([parse_params(text) for text in claim or []])
     inputs = [folder / "change.parquet" for folder in found]
     with record("report", context.obj, inputs, {"thumbnails": thumbnails}) as made:
-        pictures = results / "images.npy"
-        pixels = store.load_images(pictures) if thumbnails and pictures.is_file() else None
-        if pixels is not None:
-            for folder in found:
-                artefacts.check_made_from(folder / "change.parquet", results / "images.parquet")
-            artefacts.check_same_images(pictures, results / "images.parquet")
+        pixels = read_pixels(results, list(found)) if thumbnails else None
         sidecars = read_sidecars(results, found)
         page = build_page(
             results.resolve().name,
@@ -111,6 +118,11 @@ def report(
             trace=trace(sidecars),
             tables_at=Path(os.path.relpath(tables, out.parent)).as_posix(),
             methods_at=Path(os.path.relpath(methods, out.parent)).as_posix(),
+            explorers_at={
+                folder.name: Path(os.path.relpath(page, out.parent)).as_posix()
+                for folder in found
+                if (page := results / f"explorer/{folder.name}.html").is_file()
+            },
         )
     for name, table in page.tables.items():
         write_bytes(tables / f"{name}.csv", store.csv_text(table).encode())
@@ -133,3 +145,57 @@ def runtimes(
     with record("runtimes", context.obj, [], {}) as made:
         table = tabulate_runtimes(map(artefacts.load_sidecar, artefact))
     store.save_csv(out, table, made)
+
+
+@app.command()
+def explorer(
+    context: typer.Context,
+    results: Results,
+    out: Annotated[Path, typer.Option(help="Page to write, .html.")],
+    backbone: OneBackbone = None,
+    thumbnails: Annotated[
+        bool, typer.Option("--thumbnails/--no-thumbnails", help="Show images on the page.")
+    ] = True,
+    points: Annotated[
+        int, typer.Option(min=100, help="Images on the page at most; of more, a stratified part.")
+    ] = MOST_POINTS,
+) -> None:
+    """Write every image before and after, linked, as one page that needs no other file."""
+    from pipeline.report.explorer.page import build_explorer
+    from pipeline.results import one_folder, read_explored, read_pixels
+
+    folder = one_folder(results, backbone)
+    artefacts.check_output(out, [".html"])
+    options = {"thumbnails": thumbnails, "points": points}
+    with record("explorer", context.obj, [folder / "change.parquet"], options) as made:
+        pixels = read_pixels(results, [folder]) if thumbnails else None
+        found = read_explored(folder, pixels=pixels)
+        made["context"] = found.context
+        page = build_explorer(found, points=points)
+    artefacts.write(out, lambda path: path.write_text(page, encoding="utf-8"), made)
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    results: Results,
+    out: Annotated[Path, typer.Option(help="Table to write, .parquet.")],
+    to: Annotated[Literal["parquet"], typer.Option("--to", help="Format.")] = "parquet",
+    backbone: OneBackbone = None,
+    thumbnails: Annotated[
+        bool, typer.Option("--thumbnails/--no-thumbnails", help="With pictures, as PNG.")
+    ] = True,
+) -> None:
+    """Write all that is known of each image as one table, for data frames and other viewers."""
+    from pipeline.report.explorer.table import tabulate
+    from pipeline.results import one_folder, read_explored, read_pixels
+
+    folder = one_folder(results, backbone)
+    artefacts.check_output(out, [f".{to}"])
+    options = {"thumbnails": thumbnails}
+    with record("export", context.obj, [folder / "change.parquet"], options) as made:
+        pixels = read_pixels(results, [folder]) if thumbnails else None
+        found = read_explored(folder, pixels=pixels)
+        made["context"] = found.context
+        table = tabulate(found)
+    artefacts.write(out, lambda path: table.to_parquet(path, index=False), made)

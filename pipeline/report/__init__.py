@@ -1,5 +1,6 @@
 """What a study says at its end: tables, and the answer on one page.
 
 Steps: `summary`, the measures of all layouts and all measures; `runtimes`, where the time went;
-`report`, the page (`page.build_page`, whose HTML is `templates/page.html`).
+`explorer`, every image before and after, linked; `report`, the page (`page.build_page`, whose HTML
+is `templates/page.html`).
 """

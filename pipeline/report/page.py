@@ -82,6 +82,7 @@ def build_page(
     trace: Sequence[Mapping[str, Any]] = (),
     tables_at: str = "report_tables",
     methods_at: str = "methods.txt",
+    explorers_at: Mapping[str, str] | None = None,
 ) -> Page:
     """Write the page of a study.
 
@@ -95,6 +96,8 @@ def build_page(
         Of `pipeline.report.provenance`.
     tables_at, methods_at : str
         Where the tables' folder and the paragraph will lie, relative to the page.
+    explorers_at : mapping of str to str, optional
+        Likewise the explorer of each backbone that has one.
 
     Returns
     -------
@@ -113,7 +116,10 @@ def build_page(
     environment.globals |= {"measures": MEASURES, "csv": csv, "methods_at": quote(methods_at)}
     html = environment.get_template("page.html").render(
         study=study,
-        backbones=[_content(each) for each in backbones],
+        backbones=[
+            {**_content(each), "explorer": quote((explorers_at or {}).get(each.name, ""))}
+            for each in backbones
+        ],
         together=together,
         runtimes=None if runtimes is None else _records(runtimes),
         origin=origin or {},

@@ -38,6 +38,11 @@ def _templates(names: str) -> list[str]:
     return [f"pipeline/report/templates/{name}" for name in names.split()]
 
 
+def _web(names: str) -> list[str]:
+    """What the explorer runs in a browser."""
+    return [f"pipeline/report/explorer/web/{name}" for name in names.split()]
+
+
 def _solvers(names: str) -> list[str]:
     """Files of the shared eigensolvers."""
     return _modules("pipeline/methods/solvers", names)
@@ -159,6 +164,17 @@ FILES = {
         "pipeline/report/summary.py",
     ],
     "runtimes": _modules("pipeline/report", "runtimes"),
+    "explorer": [
+        "pipeline/images/subset.py",
+        *_modules("pipeline/drawing", "alignment labels palette panel"),
+        *_modules("pipeline/report", "relative"),
+        *_modules("pipeline/report/explorer", "content packing page thumbnails"),
+        *_web(
+            "camera.js canvas.js color.js csv.js data.js dom.js filters.js image.js legend.js"
+            " link.js main.js marks.js morph.js overlay.js page.html pane.js pointer.js search.js"
+            " selection.js state.js style.css table.js thumbnails.js tsconfig.json webgl.js went.js"
+        ),
+    ],
     "report": [
         "pipeline/drawing/png.py",
         *_modules(

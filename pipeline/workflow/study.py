@@ -170,6 +170,10 @@ def _where_to_look(study: Study, folder: Path) -> list[str]:
     results, log = folder / "results" / study.study, folder / "logs" / study.study / "study.log"
     places = [
         (results / "report.html", "the answer: what fine-tuning did, in numbers and pictures"),
+        *(
+            (results / f"explorer/{name}.html", "every image before and after, linked")
+            for name in study.names
+        ),
         *((results / name / "preview.png", "before and after") for name in study.names),
         (results / "summary.csv", "a row a layout: test images, and what it keeps of the features"),
         (results / "measures.csv", "every measure of features and layouts, with its interval"),

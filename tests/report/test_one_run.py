@@ -148,6 +148,50 @@ def test_what_is_not_of_one_run_has_no_page(what, studies, tmp_path):
     assert not list(folder.glob("report.html*"))
 
 
+# What an explorer does not show.
+OF_THE_PAGE = ("figure", "picture", "panel", "run times", "half of before/q", "half of after/q")
+
+
+@pytest.mark.parametrize(
+    "what", [what for what in DAMAGES if not any(word in what for word in OF_THE_PAGE)]
+)
+@pytest.mark.parametrize(("verb", "out"), [("explorer", "e.html"), ("export", "t.parquet")])
+def test_what_is_not_of_one_run_is_not_explored(verb, out, what, studies, tmp_path):
+    damage, words = DAMAGES[what]
+    folder = shutil.copytree(studies[0], tmp_path / "one")
+    damage(folder, studies[1])
+    with pytest.raises(InputError, match=words):
+        call(verb, folder, "--out", tmp_path / out)
+    assert not list(tmp_path.glob(f"{out}*"))
+
+
+def test_a_whole_run_is_explored_exported_and_linked(studies, tmp_path):
+    folder = shutil.copytree(studies[0], tmp_path / "one")
+    out = folder / "explorer/features.html"
+    call("explorer", folder, "--out", out)
+    assert f'"points": {N}' in out.read_text("utf-8")
+    assert artefacts.read_sidecar(out)["step"] == "explorer"
+    report(folder)
+    assert 'href="explorer/features.html"' in (folder / "report.html").read_text("utf-8")
+    call("export", folder, "--to", "parquet", "--out", folder / "all.parquet")
+    table, change = (
+        pd.read_parquet(folder / name) for name in ("all.parquet", "features/change.parquet")
+    )
+    assert list(table["id"]) == list(change["id"])
+    np.testing.assert_array_equal(table["overlap"], change["overlap"])
+    layout = pd.read_parquet(folder / "features/after/pca.parquet")
+    np.testing.assert_array_equal(table["pca_after_y"], layout["y"])
+
+
+def test_of_several_backbones_one_is_named(studies, tmp_path):
+    folder = shutil.copytree(studies[0], tmp_path / "one")
+    shutil.copytree(folder / "features", folder / "others")
+    with pytest.raises(InputError, match="has the backbones features, others: name one by"):
+        call("explorer", folder, "--out", tmp_path / "e.html")
+    call("explorer", folder, "--backbone", "others", "--out", tmp_path / "e.html")
+    assert (tmp_path / "e.html").is_file()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

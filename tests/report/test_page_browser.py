@@ -3,20 +3,15 @@
 import itertools
 import os
 import re
-import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
-from playwright import sync_api
+from chromium import CHROMIUM, REQUIRED, needs_browser
 from synthetic_backbone import HOSTILE, N, blobs, found_of
 
 from pipeline.report.page import build_page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-# Set where the browser must be there, as in .ci/run: then a missing one is a failure.
-REQUIRED = "TUNESCOPE_TEST_BROWSER"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 FILES = np.array([f"猫/<img src=x onerror=alert({i})>'\".png" for i in range(N)], dtype=object)
 
 NAMES = (*HOSTILE, *(f"class number {i}" for i in range(9)))  # wider than a narrow screen
@@ -25,11 +20,6 @@ NAMES = (*HOSTILE, *(f"class number {i}" for i in range(9)))  # wider than a nar
 def test_a_browser_is_there_where_it_must_be():
     if os.environ.get(REQUIRED):
         assert CHROMIUM, f"{REQUIRED} is set but there is no chromium: apt-get install chromium"
-
-
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium: apt-get install chromium (Debian), then run again"
-)
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +44,6 @@ def address(tmp_path_factory):
     path = tmp_path_factory.mktemp("a folder, 猫 #1") / "report.html"
     path.write_text(built.html, encoding="utf-8")
     return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ ALLOWED = {
     "methods": EVERYBODY | {"kernels", "neighbors", "images.subset"},
     "measures": EVERYBODY | {"kernels", "neighbors", "methods", "images.subset"},
     "drawing": EVERYBODY | {"methods", "measures"},
-    "report": EVERYBODY | {"methods", "measures", "drawing"},
+    "report": EVERYBODY | {"methods", "measures", "drawing", "images.subset"},
     "config": EVERYBODY | {"networks.recipe", "methods.registry"},
     "artefacts": EVERYBODY,
     "store": EVERYBODY | {"artefacts", "images", "neighbors", "measures"},
@@ -40,7 +40,7 @@ STEPS = {
     "methods": {"embed"},
     "measures": {"quality", "change", "depth"},
     "drawing": {"figure"},
-    "report": {"summary", "runtimes", "report"},
+    "report": {"summary", "runtimes", "explorer", "report"},
 }
 
 

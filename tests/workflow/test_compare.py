@@ -48,8 +48,9 @@ def studied(inputs):
 
 def test_one_command_ends_by_naming_the_page(studied):
     folder, output = studied
-    assert re.search(r"\[16/16\] report", output)
+    assert re.search(r"\[17/17\] report", output)
     assert "a study/results/a-study/report.html" in output.split("Look at")[1]
+    assert "a study/results/a-study/explorer/timm.html" in output.split("Look at")[1]
     page = (folder / "results/a-study/report.html").read_text()
     assert "timm on a-study" in page
     assert "120 images (90 training, 30 test) · 3 classes · features computed by another" in page
@@ -96,7 +97,7 @@ def test_a_second_run_does_nothing_and_an_edit_runs_from_the_first_step_on(studi
     assert "nothing to do" in finish(start(folder, *config))
     path = folder.parent / "after.csv"
     path.write_text(path.read_text() + "\n")
-    assert "16 jobs would run: 1 pair" in finish(start(folder, *config))
+    assert "17 jobs would run: 1 pair" in finish(start(folder, *config))
 
 
 def test_without_labels_and_split_a_study_runs_whole(inputs):
@@ -115,6 +116,9 @@ def test_without_labels_and_split_a_study_runs_whole(inputs):
     assert page.count("<img") > 18 * 13
     assert "Claims" not in page
     assert not (results / "features/classes.png").exists()
+    explorer = (results / "explorer/features.html").read_text()
+    assert "Neighbours are the 15 nearest images in feature space" in explorer
+    assert "nearest class are" not in explorer
     columns = set(pd.read_parquet(results / "features/change.parquet").columns)
     assert columns == {"id", "split", "overlap", "lost", "gained"}
     assert set(pd.read_csv(results / "measures.csv")["split"]) == {"all"}
@@ -150,7 +154,7 @@ def test_two_models_of_the_users_own_extract_the_features_of_a_data_set(tmp_path
     }
     write(tmp_path / "own.yaml", config)
     output = finish(start(tmp_path, "-m", "pipeline", "study", "own.yaml", "--dry-run", "-p"))
-    assert "14 jobs would run: 1 dataset, " in output
+    assert "15 jobs would run: 1 dataset, " in output
     assert "2 features" in output
     log = (tmp_path / "logs/own/study.log").read_text()
     assert "--model b.keras --stage after --name mine" in log

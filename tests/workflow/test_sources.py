@@ -33,6 +33,11 @@ STEPS: dict[str, str | tuple[str, ...]] = {
     "summary": "pipeline.report.summary",
     "runtimes": "pipeline.report.runtimes",
     "report": ("pipeline.report.page", "pipeline.report.provenance"),
+    "explorer": "pipeline.report.explorer.page",
+}
+PAGES = {  # and what they are made of
+    "pipeline/report/page.py": "pipeline/report/templates",
+    "pipeline/report/explorer/page.py": "pipeline/report/explorer/web",
 }
 ENGINES = {
     f"{method}.{name}": engine.module
@@ -77,9 +82,10 @@ def closure(*modules: str) -> set[str]:
         cuda = ROOT / "kernels" / "cuda" / f"{path.stem}.cu"
         if path.parent.name == "gpu" and cuda.is_file():
             found.add(cuda.relative_to(ROOT).as_posix())
-        if name == "pipeline/report/page.py":
-            templates = (ROOT / "pipeline/report/templates").rglob("*.*")
-            found |= {template.relative_to(ROOT).as_posix() for template in templates}
+        for page, folder in PAGES.items():
+            if name == page:
+                files = (ROOT / folder).rglob("*.*")
+                found |= {file.relative_to(ROOT).as_posix() for file in files}
     return found
 
 

@@ -28,7 +28,8 @@ from tiny_study import study as run_study
 from pipeline.artefacts import read_sidecar
 from pipeline.measures.table import MEASURES
 
-AFTER_EMBED = {"quality": 2, "figure": 1, "summary": 1, "runtimes": 1, "report": 1}
+TABLES_AND_PAGES = {"summary": 1, "runtimes": 1, "report": 1}
+AFTER_EMBED = {"quality": 2, "figure": 1, "explorer": 1, **TABLES_AND_PAGES}
 
 pytestmark = pytest.mark.slow
 
@@ -52,8 +53,8 @@ def size(picture):
 
 def test_a_line_a_step_and_at_the_end_where_to_look(first_run):
     folder, output = first_run
-    steps = re.findall(r"^\[ *(\d+)/19\] (\w+)", output, re.MULTILINE)
-    assert [int(number) for number, _ in steps] == list(range(1, 20))
+    steps = re.findall(r"^\[ *(\d+)/20\] (\w+)", output, re.MULTILINE)
+    assert [int(number) for number, _ in steps] == list(range(1, 21))
     assert {name for _, name in steps} >= {"dataset", "finetune", "embed", "quality", "figure"}
     assert "left" in output
     *_, last = output.split("tiny: done in ")
@@ -161,8 +162,9 @@ def test_a_parameter_of_one_method_re_runs_that_method_only(study):
         ("pipeline/methods/pca/scikit_learn.py", {"embed": 2, **AFTER_EMBED}),
         ("kernels/cpu/squared_pairs.py", {"embed": 2, **AFTER_EMBED}),  # of Isomap
         ("kernels/cuda/knn.cu", {"graph": 2, "embed": 4, "change": 1, "depth": 1, **AFTER_EMBED}),
-        ("pipeline/drawing/palette.py", {"figure": 1, "runtimes": 1, "report": 1}),
-        ("pipeline/report/summary.py", {"summary": 1, "runtimes": 1, "report": 1}),
+        ("pipeline/drawing/palette.py", {"figure": 1, "runtimes": 1, "explorer": 1, "report": 1}),
+        ("pipeline/report/explorer/web/pane.js", {"explorer": 1, "report": 1}),
+        ("pipeline/report/summary.py", TABLES_AND_PAGES),
         ("pipeline/runtime/log.py", {}),
         ("pipeline/cli/measures.py", {}),
         ("pipeline/methods/isomap/resources.py", {}),
@@ -195,10 +197,11 @@ def test_the_answer_has_its_tables_beside_it_and_no_absolute_path(study):
     page = (results / "report.html").read_text()
     links = {unquote(link) for link in re.findall(r'href="([^"]+)"', page)}
     written = {path.relative_to(results).as_posix() for path in results.glob("report_tables/*.csv")}
-    assert links == written | {"methods.txt"}
+    assert links == written | {"methods.txt", "explorer/MobileNet.html"}
     assert "report_tables/MobileNet_class_pairs.csv" in links
     assert (results / "methods.txt").read_text().strip() in html.unescape(page)
-    for path in (results / "report.html", *results.glob("report_tables/*.csv")):
+    pages = (results / "report.html", results / "explorer/MobileNet.html")
+    for path in (*pages, *results.glob("report_tables/*.csv")):
         assert str(study) not in path.read_text()
     assert re.search(r"batches of 32, 1?\d optimiser steps", page)
     assert "optimiser steps only" in page

@@ -134,8 +134,43 @@ rule runtimes:
         verb("runtimes")
 
 
+rule explorer:
+    input:
+        layouts=expand(
+            rules.embed.output.artefact,
+            stage=STAGES,
+            method=STUDY.methods,
+            allow_missing=True,
+        ),
+        quality=expand(rules.quality.output.artefact, stage=STAGES, allow_missing=True),
+        graphs=expand(rules.graph.output.artefact, stage=STAGES, allow_missing=True),
+        change=rules.change.output.artefact,
+        images=IMAGES,
+        code=sources("explorer"),
+    output:
+        **artefact("<results>/explorer/{backbone}.html"),
+    log:
+        "<logs>/{backbone}/explorer.log",
+    benchmark:
+        "<benchmarks>/{backbone}/explorer.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        options=lambda wildcards: flags(
+            backbone=wildcards.backbone, no_thumbnails=not STUDY.report.thumbnails
+        ),
+        results=lambda wildcards, input: os.path.dirname(os.path.dirname(input.change)),
+    shell:
+        verb("explorer", "{params.results:q}")
+
+
+EXPLORERS = expand(rules.explorer.output.artefact, backbone=STUDY.names)
+
+
 rule report:
     input:
+        explorers=EXPLORERS,
         figures=expand(rules.figure.output.artefact, backbone=STUDY.names),
         changes=expand(rules.change.output.artefact, backbone=STUDY.names),
         quality=expand(rules.quality.output.artefact, backbone=STUDY.names, stage=STAGES),
