@@ -194,7 +194,8 @@ def _jobs(study: Study, images: Images) -> Iterator[_Job]:
             needed = change_memory(n, d)
             yield _Job("change", "change", _of_pairs("change", n, d), needed, 150 * n)
         if not run.control:
-            yield _Job("figure", "figure", OF_POINTS["figure"] * n / POINTS, 400 * n, 2e7)
+            pictures = 2e7 + min(35e6, 450 * n)  # of the figure, and of the explorer
+            yield _Job("figure", "figure", OF_POINTS["figure"] * n / POINTS, 400 * n, pictures)
 
 
 def _network(study: Study, run: Run, stages: tuple[str, ...], images: Images) -> Iterator[_Job]:
