@@ -217,7 +217,7 @@ def _search(X: np.ndarray, k: int, backend: Backend) -> tuple[Any, Any]:
         unproved = xp.flatnonzero(values[:, 0] <= limit)
         if len(unproved):
             log.info(
-                f"graph: {len(unproved):,} rows are too close for the bound and are searched again"
+                f"graph: rows that are too close for the bound, searched again: {len(unproved):,}"
             )
         for part in strips(len(unproved), _searched_together(n, tile)):
             rows = unproved[part]
