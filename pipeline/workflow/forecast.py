@@ -34,7 +34,7 @@ RATES = {
     "VGG19": (35, 65),
     "ResNet50V2": (78, 200),
     "MobileNet": (210, 1050),
-    "MobileNetV2": (147, 1070),
+    "MobileNetV2": (186, 1070),
 }
 MODEL_MB = {"VGG16": 59, "VGG19": 80, "ResNet50V2": 95, "MobileNet": 13, "MobileNetV2": 10}
 
