@@ -197,13 +197,15 @@ def _search(X: np.ndarray, k: int, backend: Backend) -> tuple[Any, Any]:
     X = backend.to_device(X)
     xp, knn = backend.xp, backend.kernels("knn")
     width = min(n - 1, _width(k))
-    bound = lower_bound_embedding(X, k=k, width=width, backend=backend)
-    if bound.Z.shape[1] == d:  # all coordinates, whose scores are off by rounding alone
+    Z, norms, scale = lower_bound_embedding(X, k=k, width=width, backend=backend)
+    if Z.shape[1] == d:  # all coordinates, whose scores are off by rounding alone
         width = min(n - 1, k + max(8, k // 6))
     # Near points one after the other: their candidates are found first, so that few scores of later
     # tiles enter, and candidates of a row are in the cache when the next is ranked.
-    order = xp.asarray(spatial_order(to_host(bound.Z)) if knn.SPATIAL_ORDER else np.arange(n))
-    Z, norms, scale = bound.Z[order], bound.norms[order], bound.scale
+    order = xp.arange(n)
+    if knn.SPATIAL_ORDER:
+        order = xp.asarray(spatial_order(to_host(Z)))
+        Z, norms = Z[order], norms[order]
     half_norms = (norms**2 / 2).astype(np.float32)
     values, columns = _candidates(Z, half_norms, width, tile, backend)
     numbers = order.astype(np.int32)

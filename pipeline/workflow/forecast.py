@@ -40,7 +40,7 @@ MODEL_MB = {"VGG16": 59, "VGG19": 80, "ResNet50V2": 95, "MobileNet": 13, "Mobile
 
 # Minutes of 70,000 points of 1,280 features; the first grow with the pairs, the others with n.
 POINTS, WIDTH = 70_000, 1280
-OF_PAIRS = {"graph": 0.5, "quality": 4.3, "change": 2.4}
+OF_PAIRS = {"graph": 0.5, "quality": 2.1, "change": 0.7}
 # Of measuring a layout again, by another seed: ranks are of all points up to so many, then of some.
 OF_A_LAYOUT, RANKED = 0.2, 20_000
 OF_POINTS = {"pca": 0.05, "umap": 0.5, "figure": 0.4}
