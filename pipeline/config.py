@@ -45,6 +45,12 @@ LayoutSubset = Annotated[
     Subset | None,
     Field(description="Points to lay out at most, stratified by class; null lays out all."),
 ]
+START = Field(
+    description="before starts the layout after fine-tuning from the one before, so that what did "
+    "not change stays where it was; the objective from its own start is told, too, for twice the "
+    "time. Null starts each on its own."
+)
+Start = Annotated[Literal["before"] | None, START]
 ENGINE = Field(description="Who computes it; auto, as if left out, takes the device's default.")
 
 
@@ -149,6 +155,7 @@ class TSNE(TypedDict, total=False):
     """Iterations in all."""
     init: Literal["pca", "random"]
     """Start of the layout."""
+    start: Start
     method: Literal["auto", "barnes_hut", "fft"]
     """How repulsion is approximated; auto takes Barnes-Hut below 10,000 points, else FFT."""
     angle: Annotated[float, Field(ge=0, le=1)]
@@ -171,6 +178,7 @@ class UMAP(TypedDict, total=False):
     """Passes over the edges; null is 500 up to 10,000 points, else 200."""
     init: Literal["pca", "spectral", "random"]
     """Start of the layout."""
+    start: Start
     learning_rate: Positive
     """First learning rate."""
     repulsion_strength: NonNegative
@@ -194,6 +202,7 @@ class MDS(TypedDict, total=False):
     """Random starts, of which the best is kept; only with init random."""
     init: Literal["classical_mds", "random"]
     """Start of the layout."""
+    start: Start
     max_iter: Count
     """Iterations at most."""
     eps: NonNegative

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline import artefacts, store
 from pipeline.config import Claim
+from pipeline.drawing.caption import start_note
 from pipeline.errors import InputError
 from pipeline.measures.evidence import OtherRun
 from pipeline.measures.own_claims import OwnClaim
@@ -175,12 +176,9 @@ def read_explored(folder: Path, *, pixels: np.ndarray | None) -> Explored:
         path = folder / stage / "graph.npz"
         graphs[stage] = check_graph(store.load_graph(path), len(images), source=str(path))
         of_stage = _layouts(folder / stage / "quality.json")
-        tables = {
-            method: store.load_layout(folder / stage / f"{method}.parquet") for method in of_stage
-        }
         layouts[stage] = {
-            method: Placed(table["row"].to_numpy(), table[["x", "y"]].to_numpy())
-            for method, table in tables.items()
+            method: _placed(folder / stage / f"{method}.parquet", layout)
+            for method, layout in of_stage.items()
         }
         warnings += [
             f"{title_of(method)}, {stage}: {sentence}"
@@ -199,6 +197,12 @@ def read_explored(folder: Path, *, pixels: np.ndarray | None) -> Explored:
         warnings=tuple(warnings),
         pixels=pixels,
     )
+
+
+def _placed(path: Path, context: Mapping[str, Any]) -> Placed:
+    table = store.load_layout(path)
+    start = "".join(start_note(context))
+    return Placed(table["row"].to_numpy(), table[["x", "y"]].to_numpy(), start)
 
 
 def read_pixels(results: Path, folders: Sequence[Path]) -> np.ndarray | None:

@@ -63,6 +63,13 @@ def embed(
         bool, typer.Option("--strict", help="Refuse parameters that the points do not allow.")
     ] = False,
     metric: Metric = "euclidean",
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="Layout of the same points to start from; tsne, umap and mds. They are laid out "
+            "from the method's own start, too, for its objective."
+        ),
+    ] = None,
     seed: Seed = 0,
     subset_seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, help="Draws the subset; default the seed.")
@@ -71,7 +78,7 @@ def embed(
     """Lay the points out in 2-D by one method."""
     from pipeline.methods import embed as step
 
-    inputs = [path for path in (features, graph, table) if path is not None]
+    inputs = [path for path in (features, graph, table, start) if path is not None]
     artefacts.check_output(out, [".parquet"], inputs=inputs)
     options: dict[str, Any] = {
         "method": method,
@@ -87,11 +94,13 @@ def embed(
         if table:
             artefacts.check_same_images(features, table)
         known = store.load_table(table, points=len(points)) if table else None
+        begin = None if start is None else store.load_layout(start)
         layout = step.embed(
             points,
             **options,
             labels=None if known is None else known.labels,
             graph=given_graph(graph, features, len(points), metric),
+            start=None if begin is None else (begin["row"], begin[["x", "y"]].to_numpy()),
             device=context.obj,
         )
         made["info"] = layout.info
@@ -102,6 +111,7 @@ def embed(
             "method": method,
             "engine": layout.engine,
             "layout_seed": seed,
+            "started_from": start and (artefacts.context(start).get("stage") or start.name),
             "components": layout.info.get("components"),
             "converged": layout.info.get("converged"),
             "points": len(layout.rows),

@@ -133,7 +133,8 @@ def notes(
     ----------
     context : mapping
         Of the layout: total_points; components, where its neighbour graph has more than one,
-        which lie where a convention puts them; converged, where an iteration was ended early.
+        which lie where a convention puts them; converged, where an iteration was ended early;
+        started_from, a stage or a file, where it did not start on its own.
     n_points : int
         Points of the layout.
     measures : sequence of mapping
@@ -148,7 +149,14 @@ def notes(
         *([f"{n_points:,} of {total:,} points (subset)"] if n_points < total else []),
         *([f"neighbour graph has {components} connected components"] if components > 1 else []),
         *(["not converged"] if context.get("converged") is False else []),
+        *start_note(context),
     ]
+
+
+def start_note(context: Mapping[str, Any]) -> list[str]:
+    """What a layout was started from, or nothing where it was the method's own start."""
+    start = context.get("started_from")
+    return [f"started from the layout {start}"] if start else []
 
 
 def accuracy_note(measures: Sequence[Mapping[str, Any]], method: str) -> list[str]:

@@ -27,6 +27,8 @@ class LayoutEstimator(BaseEstimator):
     ----------
     choices : mapping
         What the parameters may be: see `pipeline.methods.parameters.check_values`.
+    objective : str
+        What a descent lowers, by its name in `diagnostics_`; empty where nothing descends.
     embedding_ : (n, n_components) array
     n_features_in_ : int
     diagnostics_ : dict
@@ -34,6 +36,7 @@ class LayoutEstimator(BaseEstimator):
     """
 
     choices: ClassVar[Choices] = {}
+    objective: ClassVar[str] = ""
     device = "cpu"  # of an estimator that does not take it as a parameter
 
     embedding_: np.ndarray
@@ -83,6 +86,19 @@ class LayoutEstimator(BaseEstimator):
     def units(self) -> dict[str, int]:
         """Attributes that are in a power of the unit of the features, and that power."""
         return {}
+
+    def start_from(self, layout: np.ndarray) -> np.ndarray:
+        """Another layout of the same points as `init`, in the size that this descent starts with.
+
+        Parameters
+        ----------
+        layout : (n, n_components) array
+
+        Returns
+        -------
+        (n, n_components) array
+        """
+        return layout
 
     def _check_features(self, X: np.ndarray) -> None:
         """Refuse features of a parameter that not all features go with, in their own unit."""

@@ -16,7 +16,7 @@ from kernels.backend import get_backend
 from pipeline.errors import InputError
 from pipeline.images.subset import stratified_subset
 from pipeline.methods.engine import Engine
-from pipeline.methods.registry import METHODS, check_params, engine_name
+from pipeline.methods.registry import METHODS, check_params, check_start, engine_name
 from pipeline.neighbors.graph import Graph, check_graph
 from pipeline.neighbors.scale import scale_features
 from pipeline.runtime.device import backend_for
@@ -42,7 +42,8 @@ class Layout(NamedTuple):
     info : dict
         Plain values: library, device, parameters, seed, exponent (the embedding of a method that
         keeps distances is in units of 2^exponent of the features), seconds, the estimator's
-        diagnostics such as kl_divergence or stress_1, and warnings: sentences on the result.
+        diagnostics such as kl_divergence or stress_1, of a layout that was started from another
+        objective_from_own_start, and warnings: sentences on the result.
     """
 
     rows: np.ndarray
@@ -60,6 +61,7 @@ def embed(
     labels: np.ndarray | None = None,
     subset: int | None = None,
     graph: Graph | None = None,
+    start: tuple[np.ndarray, np.ndarray] | None = None,
     strict: bool = False,
     seed: int = 0,
     subset_seed: int | None = None,
@@ -86,6 +88,9 @@ def embed(
     graph : Graph, optional
         Exact neighbours of all n rows, scaled, used where all are laid out; computed where needed
         and missing.
+    start : (rows, xy), optional
+        (m,) int and (m, 2): another layout, of the rows that are laid out, from which to start.
+        Then they are laid out from the method's own start, too, to tell its objective there.
     strict : bool
         Refuse parameters that so few points do not allow, instead of adapting them: see `adapt`.
     seed : int
@@ -109,21 +114,33 @@ def embed(
     name = engine_name(method, engine, device)
     row = METHODS[method].engines[name]
     params = check_params(method, params, engine=name)
+    if start is not None:
+        check_start(method, params, engine=name)
     device = row.device(device)
     backend = backend_for(device)
     rows = _choose_rows(features, labels, subset, seed if subset_seed is None else subset_seed)
     whole = len(rows) == len(features)
     X, exponent = scale_features(features if whole else np.asarray(features)[rows])
+    begin = None if start is None else _check_start(*start, rows)
     params, adapted = adapt(row, len(X), params, strict=strict)
     if np.array_equal(X, np.broadcast_to(X[0], X.shape)):
         raise InputError(f"all {len(X)} rows of the features are equal: nothing can be laid out")
-    preflight(*X.shape, method=method, engine=name, params=params, device=device)
+    layouts = 1 if begin is None else 2
+    preflight(*X.shape, method=method, engine=name, params=params, device=device, layouts=layouts)
 
     estimator = _estimator(row, params, seed=seed, device=device)
     shared = check_graph(graph, len(X)) if whole and graph is not None else None
-    start = time.perf_counter()
+    own: dict[str, Any] = {}
+    began = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught, _refusals(f"{method} with engine {name}"):
         warnings.simplefilter("always")
+        if begin is not None:
+            log.info(f"{method}: from its own start, for comparison")
+            backend.retry_on_oom(lambda: estimator.fit_transform(X, graph=shared))
+            own["objective_from_own_start"] = estimator.diagnostics_[estimator.objective]
+            estimator.set_params(init=estimator.start_from(begin))
+            log.info(f"{method}: from the given layout")
+            caught.clear()  # of the layout that is kept
         embedding = backend.retry_on_oom(lambda: estimator.fit_transform(X, graph=shared))
         embedding = _check_finite(embedding)
     info = {
@@ -132,8 +149,9 @@ def embed(
         "parameters": {k: _plain(v) for k, v in {**row.defaults(), **params}.items()},
         "seed": int(seed),
         "exponent": exponent,
-        "seconds": round(time.perf_counter() - start, 3),
+        "seconds": round(time.perf_counter() - began, 3),
         **estimator.diagnostics_,
+        **own,
         "warnings": [*adapted, *_sentences(caught)],
     }
     for sentence in info["warnings"]:
@@ -196,8 +214,11 @@ def preflight(
     engine: str = "auto",
     params: Mapping[str, Any] | None = None,
     device: str = "auto",
+    layouts: int = 1,
 ) -> None:
     """Log what a layout of n points in d dimensions will need, before anything is allocated.
+
+    Or several layouts, one after the other.
 
     Raises
     ------
@@ -223,7 +244,7 @@ def preflight(
                 f"{' or '.join(filter(None, remedies))}"
             )
         message += f", about {need / 1e9:.2g} GB{OWNED_BY[owner]}"
-    minutes = row.seconds(n, d, **params) / 60
+    minutes = layouts * row.seconds(n, d, **params) / 60
     if owners == ["cpu"] and minutes >= 1:
         message += f", projected {minutes:.1f} minutes on two cores"
     log.info(message)
@@ -282,6 +303,21 @@ def _refusals(who: str) -> Iterator[None]:
         raise
     except (ValueError, TypeError) as error:
         raise InputError(f"{who}: {_one_line(error)}") from error
+
+
+def _check_start(own_rows: np.ndarray, xy: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return a start in float64, refused where it is no layout of these rows."""
+    start = np.asarray(xy, dtype=np.float64)
+    if not np.array_equal(own_rows, rows) or start.shape != (len(rows), 2):
+        raise InputError(
+            f"the start has {len(start):,} points, which are not the {len(rows):,} that are laid "
+            "out: give a layout of the same points"
+        )
+    if not np.isfinite(start).all() or (start == start[0]).all():
+        raise InputError(
+            "the start must be finite and have points in different places: give another layout"
+        )
+    return start
 
 
 def _check_finite(embedding: np.ndarray) -> np.ndarray:

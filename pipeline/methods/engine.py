@@ -7,6 +7,8 @@ import importlib.util
 import inspect
 from typing import Any, NamedTuple
 
+from pipeline.methods.parameters import Matrix
+
 # Set by the study, not by a method's parameters: the seed, the plane, the threads, the device.
 RESERVED = {"random_state", "n_components", "n_jobs", "device"}
 
@@ -116,6 +118,11 @@ class Engine:
     def method(self) -> str:
         """The method's key: the estimator's package."""
         return self.module.split(".")[-2]
+
+    @property
+    def takes_start(self) -> bool:
+        """Whether it descends from a start that may be another layout."""
+        return any(isinstance(choice, Matrix) for choice in self.load().choices.get("init", ()))
 
     def load(self) -> Any:
         """Import the estimator's class."""

@@ -102,3 +102,25 @@ def check_params(
             )
     check_values(row.load().choices, params, f"{method} with engine {name}")
     return params
+
+
+def check_start(method: str, params: Mapping[str, Any], *, engine: str = "auto") -> None:
+    """Refuse to start a layout from another where nothing descends, or `init` says otherwise.
+
+    Raises
+    ------
+    InputError
+    """
+    name = engine_name(method, engine)
+    engines = METHODS[method].engines
+    if not engines[name].takes_start:
+        able = [each for each in engines if engines[each].takes_start]
+        reason = f"its engine {name} takes none" if able else "it is solved without one"
+        remedy = f" or set engine to {' or '.join(able)}" if able else ""
+        raise InputError(
+            f"{method} cannot start from another layout, {reason}: leave start out{remedy}"
+        )
+    if "init" in params:
+        raise InputError(
+            f"{method} has both start and init {params['init']!r}, two ways to start: leave one out"
+        )

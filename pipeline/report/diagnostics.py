@@ -19,7 +19,8 @@ def diagnostics(found: Backbone) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        stage, method, engine, points, converged ("yes", "NO", or "no test" of methods that solve
+        stage, method, engine, points, start ("own", or of which stage or file the layout was),
+        converged ("yes", "NO", or "no test" of methods that solve
         directly or run a fixed number of iterations), iterations,
         components (of the graph that it laid out), numbers (residuals and whatever else the method
         says of itself), warnings.
@@ -30,6 +31,7 @@ def diagnostics(found: Backbone) -> list[dict[str, Any]]:
             "method": title_of(method),
             "engine": layout.get("engine") or "",
             "points": layout.get("points"),
+            "start": layout.get("started_from") or "own",
             "converged": {True: "yes", False: "NO"}.get(layout.get("converged"), "no test"),
             "iterations": layout.get("info", {}).get("n_iter", ""),
             "components": layout.get("components") or "",

@@ -26,6 +26,7 @@ def methods_text(backbones: Sequence[Backbone]) -> str:
         "Layouts are described by neighbours kept (Lee & Verleysen 2009), R_NX (Lee et al. 2015), "
         "trustworthiness and continuity (Venna & Kaski 2001), stress-1 (Kruskal 1964) and Shepard "
         "diagrams (Shepard 1962).",
+        *_starts(backbones),
         *_controls(backbones),
         "Computed with Tunescope.",
     ]
@@ -91,6 +92,21 @@ def _probes(first: Backbone) -> list[str]:
     return [
         "Linear probes are L2-regularised logistic regressions on standardised features (Alain & "
         "Bengio 2016)."
+    ]
+
+
+def _starts(backbones: Sequence[Backbone]) -> list[str]:
+    """Which layouts after fine-tuning were started from those before."""
+    titles = {
+        METHODS[method].title: None
+        for each in backbones
+        for method, layout in each.layouts.get("after", {}).items()
+        if layout.get("started_from") == "before"
+    }
+    if not titles:
+        return []
+    return [
+        f"After fine-tuning, layouts by {', '.join(titles)} were started from the layouts before."
     ]
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Measured = tuple[Mapping[str, Any], Mapping[str, Any]]
+OF_A_LAYOUT = ("engine", "points", "total_points", "started_from")
 OF_A_BACKBONE = ("dataset", "backbone", "weights")
 SHARED = (*OF_A_BACKBONE, "seed", "stage", "metric")
 
@@ -30,7 +31,8 @@ def summarize(measured: Iterable[Measured]) -> pd.DataFrame:
     -------
     DataFrame
         Columns dataset, backbone, weights, seed, stage, metric, method, engine, points,
-        total_points; train_accuracy and test_accuracy of the fine-tuned network;
+        total_points; started_from, the stage whose layout it was started from, or a file, empty
+        for the method's own start; train_accuracy and test_accuracy of the fine-tuned network;
         probe_train_accuracy and probe_test_accuracy of a linear probe of these features;
         knn_accuracy of the test images in the layout (of all, without a split), with its interval
         knn_accuracy_low and knn_accuracy_high, train_knn_accuracy of the training images, and
@@ -83,7 +85,7 @@ def _rows(
         if method in (FEATURES, COSINE):
             continue
         layout = layouts.get(method, {})
-        own = {key: layout.get(key) for key in ("engine", "points", "total_points")}
+        own = {key: layout.get(key) for key in OF_A_LAYOUT}
         sentences = [*said, *(layout.get("warnings") or []), *(measures.get("warnings") or [])]
         rows.append(
             {

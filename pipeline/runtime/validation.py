@@ -107,6 +107,7 @@ def _inline(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str
     choices = [_inline(choice, definitions) for choice in tree.pop("anyOf", tree.pop("oneOf", []))]
     if len(choices) == 2 and choices[1] == {"type": "null"}:
         tree = {**choices[0], **tree, **_or_null(choices[0])}
+        tree.pop("const", None)  # one of two values now
     elif choices:
         tree["anyOf"] = choices
     if "description" in tree:
@@ -124,8 +125,8 @@ def _inline(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str
 
 def _or_null(node: Mapping[str, Any]) -> dict[str, Any]:
     """What differs in a node that allows null, too."""
-    if "enum" in node:
-        return {"enum": [*node["enum"], None]}
+    if values := node.get("enum") or ([node["const"]] if "const" in node else []):
+        return {"enum": [*values, None]}
     return {"type": [node["type"], "null"]}
 
 

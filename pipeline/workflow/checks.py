@@ -9,7 +9,7 @@ from pipeline.errors import InputError
 from pipeline.images.dataset import check_source, count_images, resolve_source
 from pipeline.measures.table import check_names
 from pipeline.methods.embed import adapt
-from pipeline.methods.registry import METHODS, engine_name
+from pipeline.methods.registry import METHODS, check_start, engine_name
 from pipeline.networks.backbone import NAMED_WEIGHTS, check_options
 from pipeline.runtime.device import planned_device
 from pipeline.runtime.log import log
@@ -133,6 +133,8 @@ def _check_method(study: Study, method: str, images: int) -> list[str]:
             "installed"
         )
     params, subset = options["params"], options["subset"]
+    if options["start"]:
+        check_start(method, params, engine=options["engine"] or "auto")
     points = min(images, subset or images)
     params, sentences = adapt(engine, points, params, strict=study.strict)
     # The shared graph serves layouts of all points; a subset gets a graph of its own.

@@ -65,9 +65,9 @@ def flags(**options: Any) -> str:
 
 
 def split_options(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Part a method's options into the flags of `tunescope embed` and the engine's ``params``."""
+    """Part a method's options into the study's own and the engine's ``params``."""
     params = dict(parameters)
-    own = {name: params.pop(name, None) for name in ("engine", "subset")}
+    own = {name: params.pop(name, None) for name in ("engine", "subset", "start")}
     return {**own, "params": params}
 
 

@@ -188,7 +188,7 @@ def _jobs(study: Study, images: Images) -> Iterator[_Job]:
         elif study.dataset:  # networks of the user's own
             yield from [_Job("features", "features", 0, 2e9)] * 2
         for stage in stages:
-            yield from _points(study, run, widths[STAGES.index(stage)], images.count)
+            yield from _points(study, run, widths[STAGES.index(stage)], images.count, stage)
         n, d = images.count, max(widths)
         if run.control != "random":
             needed = change_memory(n, d)
@@ -226,7 +226,7 @@ def _network(study: Study, run: Run, stages: tuple[str, ...], images: Images) ->
         yield _Job("depth", "depth profile", time, 2e9)
 
 
-def _points(study: Study, run: Run, d: int, n: int) -> Iterator[_Job]:
+def _points(study: Study, run: Run, d: int, n: int, stage: str) -> Iterator[_Job]:
     """Jobs on the features of one stage."""
     k = study.graph.n_neighbors
     graph = memory_needed(n, d, k=k, itemsize=4, tile=4096)
@@ -235,18 +235,20 @@ def _points(study: Study, run: Run, d: int, n: int) -> Iterator[_Job]:
     times = dict.fromkeys(study.methods, 1) | dict.fromkeys(stochastic(study), seeds)
     layouts = [] if run.control else [method for method in times for _ in range(times[method])]
     for method in layouts:
-        yield _layout(study, method, n, d)
+        yield _layout(study, method, n, d, stage)
     again = len(layouts) - len(set(layouts))
     time = _of_pairs("quality", n, d) + again * OF_A_LAYOUT * min(n / RANKED, 1)
     yield _Job("quality", "measures", time, quality_memory(n, d, len(layouts)), 1e6)
 
 
-def _layout(study: Study, method: str, n: int, d: int) -> _Job:
+def _layout(study: Study, method: str, n: int, d: int, stage: str) -> _Job:
     options = split_options(study.methods[method])
     engine = METHODS[method].engines[engine_name(method, options["engine"] or "auto")]
     n = min(n, options["subset"] or n)
     params, _ = adapt(engine, n, options["params"])
     time = engine.seconds(n, d, **params) / 60 or OF_POINTS.get(method, 0) * n / POINTS
+    if options["start"] and stage == "after":  # from its own start, too
+        time *= 2
     memory = engine.memory(n, d, **params)
     all_pairs = engine.memory(n, d, **{"storage": "memory", **params})
     pairs = {"cpu": all_pairs - memory, "gpu": 0.0}[planned_device(study.device)]

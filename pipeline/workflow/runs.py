@@ -83,6 +83,22 @@ def before(runs: dict[str, Run], path: str) -> Callable[[Any], str]:
     )
 
 
+def start_before(study: Study) -> Callable[[Any], list[str]]:
+    """An input function: the layout before fine-tuning that one after it starts from, if it does.
+
+    A layout by another seed starts from the one before by that seed.
+    """
+
+    def start(wildcards: Any) -> list[str]:
+        method, seed = wildcards.method, wildcards.get("seed")
+        if wildcards.stage == "before" or not study.methods[method].get("start"):
+            return []
+        name = method if seed is None else f"controls/{method}_seed{seed}"
+        return [f"<results>/{wildcards.backbone}/before/{name}.parquet"]
+
+    return start
+
+
 # What is computed of a control, relative to its folder.
 FILES = {
     "seed": [

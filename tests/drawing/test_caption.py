@@ -127,6 +127,15 @@ def test_a_layout_that_did_not_converge_is_loud():
     assert notes({**AFTER, "converged": True}, 1797, [], "pca") == []
 
 
+def test_a_layout_that_was_started_from_another_says_so():
+    assert notes({**AFTER, "started_from": "before"}, 1797, [], "tsne") == [
+        "started from the layout before"
+    ]
+    assert notes({**AFTER, "started_from": "a.parquet"}, 1797, [], "tsne") == [
+        "started from the layout a.parquet"
+    ]
+
+
 def test_measures_without_a_sidecar_are_tabulated():
     row = {"space": "pca", "split": "test", "measure": "knn_accuracy", "value": 0.5}
     (row,) = summarize([({}, {"k": 15, "measures": [row]})]).to_dict("records")

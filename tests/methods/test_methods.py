@@ -24,7 +24,8 @@ from pipeline.methods.pca.principal_coordinates import principal_coordinates
 from pipeline.methods.pca.scikit_learn import PCA
 from pipeline.methods.tsne.affinities import joint_probabilities
 from pipeline.methods.tsne.opentsne import TSNE
-from pipeline.methods.umap.umap_learn import UMAP, _umap_learn
+from pipeline.methods.umap.library import umap_learn
+from pipeline.methods.umap.umap_learn import UMAP
 from pipeline.neighbors.graph import Graph, knn_graph
 from pipeline.neighbors.layout_neighbors import layout_neighbors
 
@@ -231,7 +232,7 @@ def test_tsne_perplexity_beyond_the_graph_names_both(X, graph):
 
 def test_umap_imports_no_tensorflow():
     code = (
-        "import sys; from pipeline.methods.umap.umap_learn import _umap_learn as load; load();"
+        "import sys; from pipeline.methods.umap.library import umap_learn; umap_learn();"
         "assert 'tensorflow' not in sys.modules; assert 'umap' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -240,7 +241,7 @@ def test_umap_imports_no_tensorflow():
 def test_umap_memberships_are_umap_learns(X, graph):
     """Theirs come from its own brute force on few points, ours from the graph."""
     ours = UMAP(n_epochs=11, random_state=0).fit(X, graph=graph).graph_
-    theirs = _umap_learn().UMAP(n_epochs=11, random_state=0, n_jobs=1).fit(X).graph_
+    theirs = umap_learn().UMAP(n_epochs=11, random_state=0, n_jobs=1).fit(X).graph_
     assert abs(ours - theirs).max() < 1e-4
 
 

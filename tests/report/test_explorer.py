@@ -85,6 +85,14 @@ def test_every_layout_is_there_and_the_one_after_is_aligned(found, html):
         assert np.ptp(spread) <= 1.01
 
 
+def test_a_layout_that_was_started_from_another_says_so(found):
+    started = found.layouts["after"]["tsne"]._replace(start="started from the layout before")
+    after = {**found.layouts["after"], "tsne": started}
+    facts = describe(dataclasses.replace(found, layouts={**found.layouts, "after": after})).facts
+    assert facts["starts"] == {"tsne/after": "started from the layout before"}
+    assert describe(found).facts["starts"] == {}
+
+
 def test_layouts_without_classes_are_aligned_by_their_points():
     found = explored_of(names=(), labelled=False)
     xy = found.layouts["before"]["tsne"].xy

@@ -17,6 +17,7 @@ from pipeline.measures.evidence import Evidence, OtherRun
 from pipeline.measures.intervals import Estimate
 from pipeline.measures.own_claims import OwnClaim, judge_own
 from pipeline.measures.table import FEATURES, row_of
+from pipeline.methods.registry import METHODS
 from pipeline.report import page
 from pipeline.report.bars import class_gains
 from pipeline.report.controls import Controls
@@ -412,6 +413,22 @@ def test_diagnostics_have_what_each_method_says_of_itself():
     assert row["numbers"] == "eigen residual 1.25e-07; eigenvalues 2, 1"
     assert row["iterations"] == 10
     assert row["warnings"] == "its own"  # that of the images stands elsewhere
+    assert row["start"] == "own"
+
+
+def test_layouts_that_were_started_from_those_before_are_named(separated):
+    after = {**separated.layouts["after"]}
+    method = next(iter(after))
+    after[method] = {**after[method], "started_from": "before"}
+    layouts = {**separated.layouts, "after": after}
+    started = dataclasses.replace(separated, layouts=layouts)
+    title = METHODS[method].title
+    sentence = f"After fine-tuning, layouts by {title} were started from the layouts before."
+    assert sentence in methods_text([started])
+    assert "were started" not in methods_text([separated])
+    table = page.build_page("signs", [started]).tables["MobileNet_diagnostics"]
+    row = table[(table["stage"] == "after") & (table["method"] == title)].iloc[0]
+    assert row["start"] == "before"
 
 
 SIDECAR = {

@@ -430,8 +430,10 @@ def test_the_schema_has_the_methods_and_parameters_of_the_code():
     tree = schema()["properties"]["methods"]["properties"]
     assert list(tree) == list(METHODS)
     for name, method in METHODS.items():
-        keys = set(tree[name]["properties"]) - {"engine", "subset"}
+        keys = set(tree[name]["properties"]) - {"engine", "subset", "start"}
         assert keys == method.parameters(), name
+        startable = any(engine.takes_start for engine in method.engines.values())
+        assert ("start" in tree[name]["properties"]) == startable
         assert set(tree[name]["properties"]["engine"]["enum"]) == {"auto", *method.engines}
 
 

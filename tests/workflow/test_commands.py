@@ -19,7 +19,12 @@ def test_a_list_repeats_its_flag_and_quotes_each_entry():
 
 def test_options_of_a_method_are_parted():
     given = {"engine": "exact", "n_neighbors": 5}
-    assert split_options(given) == {"engine": "exact", "subset": None, "params": {"n_neighbors": 5}}
+    assert split_options(given) == {
+        "engine": "exact",
+        "subset": None,
+        "start": None,
+        "params": {"n_neighbors": 5},
+    }
     assert given == {"engine": "exact", "n_neighbors": 5}
 
 

@@ -70,6 +70,13 @@ def test_layouts_by_other_seeds_are_jobs_of_the_methods_that_depend_on_one() -> 
     assert expected(**elsewhere, controls=controls).jobs["embed"] == 2 * (1 + 3)
 
 
+def test_a_layout_that_starts_from_before_is_computed_twice_after() -> None:
+    own, started = (
+        expected(methods={"mds": options}).minutes["embed"] for options in ({}, {"start": "before"})
+    )
+    assert started - own == pytest.approx((own - 2 * forecasts.STARTING["embed"] / 60) / 2)
+
+
 def test_time_grows_with_pixels_epochs_and_pairs() -> None:
     whole, large = expected().minutes, expected(image_size=128).minutes
     constant = forecasts.STARTING["finetune"] / 60

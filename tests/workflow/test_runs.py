@@ -186,6 +186,32 @@ def test_the_workflow_lays_the_same_points_out_by_other_seeds(tmp_path):
         )
 
 
+def test_the_workflow_starts_layouts_after_from_those_before_by_the_same_seed(tmp_path):
+    methods = {"pca": {}, "tsne": {"start": "before"}, "umap": {}}
+    config = STUDY | {"methods": methods, "controls": {"layout_seeds": 2}}
+    layouts, _ = layouts_of(tmp_path, config)
+    started = {path: line for path, line in layouts.items() if "--start" in line}
+    assert set(started) == {
+        f"{backbone}/after/{name}.parquet"
+        for backbone in ("VGG16", "MobileNet")
+        for name in ("tsne", "controls/tsne_seed8")
+    }
+    for path, line in started.items():
+        assert f"--start results/s/{path.replace('after', 'before')}" in line
+
+
+@pytest.mark.parametrize(
+    ("methods", "words"),
+    [
+        ({"umap": {"start": "before", "init": "random"}}, "umap has both start and init 'random'"),
+        ({"tsne": {"start": "before", "engine": "cuml"}}, "its engine cuml takes none"),
+    ],
+)
+def test_a_start_that_cannot_be_is_refused_before_anything_runs(methods, words):
+    with pytest.raises(InputError, match=words):
+        check_study(parse_config(STUDY | {"methods": methods}))
+
+
 def test_given_features_may_be_laid_out_by_other_seeds_but_not_fine_tuned(tmp_path):
     for name in ("before", "after"):
         np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).normal(size=(60, 5)))

@@ -14,6 +14,8 @@ from pipeline.methods.parameters import Choices, Matrix, Number, integer
 class BaseMDS(LayoutEstimator):
     """Parameters of all engines of metric MDS."""
 
+    objective = "stress_1"  # the size of a start does not matter
+
     choices: ClassVar[Choices] = {
         "n_components": (integer(1),),
         "n_init": (integer(1),),

@@ -27,6 +27,8 @@ EARLY_ITERATIONS = 250  # of early exaggeration, as in van der Maaten (2014) and
 class BaseTSNE(LayoutEstimator):
     """Parameters, affinities, learning rates and start of all engines of t-SNE."""
 
+    objective = "kl_divergence"
+
     choices: ClassVar[Choices] = {
         "n_components": (Number(1, 2, integer=True),),
         "perplexity": (Number(1),),
@@ -73,11 +75,19 @@ class BaseTSNE(LayoutEstimator):
         """The coordinates that the descent starts from, (n, n_components)."""
         if not isinstance(self.init, str):
             return self.init
-        random = check_random_state(self.random_state)
-        shape = (len(X), self.n_components)
         if self.init == "random":
-            return random.normal(scale=1e-4, size=shape)
-        start = principal_coordinates(X, self.n_components, backend_for(self.device))
-        start *= 1e-4 / (start[:, 0].std() or 1.0)
+            random = check_random_state(self.random_state)
+            return random.normal(scale=1e-4, size=(len(X), self.n_components))
+        return self.start_from(
+            principal_coordinates(X, self.n_components, backend_for(self.device))
+        )
+
+    def start_from(self, layout: np.ndarray) -> np.ndarray:
+        """See `LayoutEstimator`: so small that early exaggeration can still rearrange it.
+
+        A standard deviation of 1e-4 along the first axis (Kobak & Berens 2019).
+        """
+        start = layout * (1e-4 / (layout[:, 0].std(dtype=np.float64) or 1.0))
         # Points that coincide in the start would feel the same force for ever.
-        return start + random.normal(scale=1e-6, size=shape)
+        random = check_random_state(self.random_state)
+        return start + random.normal(scale=1e-6, size=start.shape)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+from scipy.sparse import csr_array
+from sklearn.utils import check_random_state
 
 from pipeline.errors import InputError
 from pipeline.methods.base import (
@@ -15,12 +17,17 @@ from pipeline.methods.base import (
 )
 from pipeline.methods.parameters import Choices, Matrix, Number, integer
 from pipeline.methods.pca.principal_coordinates import principal_coordinates
+from pipeline.methods.umap.library import umap_learn
+from pipeline.methods.umap.loss import sampled_loss
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
 
 
 class BaseUMAP(LayoutEstimator):
     """Parameters, neighbours and start of all engines of UMAP."""
+
+    objective = "loss"
+    graph_: csr_array
 
     choices: ClassVar[Choices] = {
         "n_components": (integer(1),),
@@ -79,6 +86,27 @@ class BaseUMAP(LayoutEstimator):
         if not isinstance(self.init, str) or self.init != "pca":
             return self.init
         start = principal_coordinates(X, self.n_components, backend_for(self.device))
-        start *= 10 / np.abs(start).max()
-        # As in umap-learn: a little noise separates coincident points and widens flat axes.
-        return start + random.normal(scale=1e-4, size=start.shape)
+        return _sized(start, random)
+
+    def start_from(self, layout: np.ndarray) -> np.ndarray:
+        """See `LayoutEstimator`: reaching from -10 to 10, as a start by PCA."""
+        return _sized(layout, check_random_state(self.random_state))
+
+    def _diagnose(self, layout: np.ndarray) -> dict[str, float | int]:
+        """What is said of a finished layout, whose memberships are `graph_`."""
+        a, b = umap_learn().find_ab_params(self.spread, self.min_dist)
+        loss = sampled_loss(
+            self.graph_,
+            layout,
+            a=a,
+            b=b,
+            negative_sample_rate=self.negative_sample_rate,
+            repulsion_strength=self.repulsion_strength,
+        )
+        return {"loss": loss, "n_iter": self.n_iter_}
+
+
+def _sized(start: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+    start = start * (10 / (np.abs(start).max() or 1.0))
+    # As in umap-learn: a little noise separates coincident points and widens flat axes.
+    return start + random.normal(scale=1e-4, size=start.shape)

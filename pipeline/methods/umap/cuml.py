@@ -30,6 +30,8 @@ negative_sample_rate
         Fuzzy memberships, as in umap-learn.
     n_iter_ : int
         Epochs done.
+    diagnostics_ : dict
+        As in `pipeline.methods.umap.umap_learn.UMAP`.
     """
 
     device = "gpu"
@@ -60,7 +62,7 @@ negative_sample_rate
         with rapids.log_as_warnings():
             layout = engine.fit_transform(X)
         self.graph_ = engine.graph_.tocsr()
-        self.diagnostics_ = {"n_iter": self.n_iter_}
+        self.diagnostics_ = self._diagnose(layout)
         return layout
 
     def _scaled_start(self, X: np.ndarray) -> str | np.ndarray:

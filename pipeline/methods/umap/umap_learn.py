@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
-from types import ModuleType
-
 import numpy as np
 from sklearn.utils import check_random_state
 
 from pipeline.methods.umap.base import BaseUMAP
+from pipeline.methods.umap.library import umap_learn
 from pipeline.neighbors.graph import Graph
 
 
@@ -39,12 +36,16 @@ class UMAP(BaseUMAP):
         Fuzzy memberships, as in umap-learn.
     n_iter_ : int
         Epochs done.
+    diagnostics_ : dict
+        loss
+            Mean loss of an edge that is drawn: see `pipeline.methods.umap.loss.sampled_loss`.
+        n_iter
     """
 
     def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph needs k >= n_neighbors - 1."""
         self._check_parameters(len(X))
-        engine = _umap_learn()
+        engine = umap_learn()
         random = check_random_state(self.random_state)
         near = self._neighbors(X, graph)
         self.graph_, _, _ = engine.fuzzy_simplicial_set(
@@ -76,21 +77,5 @@ class UMAP(BaseUMAP):
             output_dens=False,
             parallel=self.random_state is None,
         )
-        self.diagnostics_ = {"n_iter": self.n_iter_}
+        self.diagnostics_ = self._diagnose(layout)
         return layout
-
-
-def _umap_learn() -> ModuleType:
-    """Import umap-learn without TensorFlow, which it loads for a variant that is not used here."""
-    # None in sys.modules makes `import tensorflow` fail, and umap-learn then does without.
-    hide = "umap" not in sys.modules and "tensorflow" not in sys.modules
-    if hide:
-        sys.modules["tensorflow"] = None  # type: ignore[assignment]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ImportWarning)
-            import umap.umap_
-    finally:
-        if hide:
-            del sys.modules["tensorflow"]
-    return umap.umap_

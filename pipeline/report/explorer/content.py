@@ -22,10 +22,13 @@ class Placed(NamedTuple):
     rows : (m,) int array
         Rows of the images that were laid out.
     xy : (m, 2) float array
+    start : str
+        What to say of where it was started from; empty for the method's own start.
     """
 
     rows: np.ndarray
     xy: np.ndarray
+    start: str = ""
 
 
 class Score(NamedTuple):

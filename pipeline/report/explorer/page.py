@@ -97,16 +97,19 @@ def describe(found: Explored, *, points: int = MOST_POINTS) -> Content:
         for stage, each in zip(found.layouts, _pair(found, method), strict=True)
     }
     arrays = dict(_arrays(found, rows))
-    outside = {}
+    outside, starts = {}, {}
     for name, layout in layouts.items():
         limits = panel_limits(layout.xy)
         arrays[f"xy/{name}"] = pack(_coordinates(layout, limits, rows, len(found.images)))
         if beyond := int((~within(layout.xy, limits)).sum()):
             outside[name] = beyond
+        if layout.start:
+            starts[name] = layout.start
     texts = [*found.images.get("file", []), *map(str, found.images["id"])]
     spent = BESIDES + sum(len(each.text) for each in arrays.values()) + sum(map(len, texts))
     sheets = _sheets(found, rows, spent, notes)
-    return Content(_facts(found, rows, outside, sheets, notes), arrays, sheets)
+    facts = _facts(found, rows, sheets, notes) | {"outside": outside, "starts": starts}
+    return Content(facts, arrays, sheets)
 
 
 def _shown(found: Explored, points: int) -> np.ndarray:
@@ -129,16 +132,17 @@ def _pair(found: Explored, method: str) -> tuple[Placed, Placed]:
         labels[after.rows],
         keep_axes=METHODS[method].ordered_axes,
     )
-    return before, Placed(after.rows, turned)
+    return before, after._replace(xy=turned)
 
 
 def _checked(found: Explored, stage: str, method: str) -> Placed:
-    rows, xy = found.layouts[stage][method]
+    layout = found.layouts[stage][method]
+    classes, labels = max(len(found.class_names), 1), found.labels[layout.rows]
     try:
-        xy, _ = check_layout(xy, found.labels[rows], n_classes=max(len(found.class_names), 1))
+        xy, _ = check_layout(layout.xy, labels, n_classes=classes)
     except InputError as error:
         raise InputError(f"{method}, {stage}: {error}") from error
-    return Placed(rows, xy)
+    return layout._replace(xy=xy)
 
 
 def _aligned_by(found: Explored) -> np.ndarray:
@@ -198,7 +202,6 @@ def _sheets(found: Explored, rows: np.ndarray, spent: int, notes: list[str]) -> 
 def _facts(
     found: Explored,
     rows: np.ndarray,
-    outside: dict[str, int],
     sheets: Sheets | None,
     notes: list[str],
 ) -> dict[str, Any]:
@@ -212,7 +215,6 @@ def _facts(
         "ids": list(map(str, shown["id"])),
         "files": list(map(str, shown["file"])) if "file" in shown else None,
         "methods": [{"name": name, "title": METHODS[name].title} for name in found.methods],
-        "outside": outside,
         "categories": _categories(found),
         "scores": [
             {

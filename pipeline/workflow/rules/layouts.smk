@@ -23,6 +23,7 @@ rule embed:
         features=FEATURES,
         graph=rules.graph.output.artefact,
         table=TABLE,
+        start=start_before(STUDY),
         code=lambda wildcards: sources(f"{wildcards.method}.{RESOURCES.engine(wildcards.method)}"),
     output:
         **artefact("<results>/{backbone}/{stage}/{method}.parquet"),
@@ -42,13 +43,15 @@ rule embed:
             strict=STUDY.strict,
             metric=STUDY.metric,
             **split_options(STUDY.methods[wildcards.method])
-            | {"engine": RESOURCES.engine(wildcards.method)},
+            | {"engine": RESOURCES.engine(wildcards.method), "start": None},
         ),
+        start=lambda wildcards, input: flags(start=input.start),
         device=RESOURCES.embed_device,
     shell:
         verb(
             "embed",
-            "--features {input.features:q} --graph {input.graph:q} --table {input.table:q}",
+            "--features {input.features:q} --graph {input.graph:q} --table {input.table:q}"
+            " {params.start}",
             device="{params.device}",
         )
 

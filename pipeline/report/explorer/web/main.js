@@ -17,11 +17,13 @@ function showMethods() {
         : { ...state.methods, [stage]: choice.value };
       state.set({ methods });
     });
-    const outside = root.querySelector(".outside");
+    const remarks = root.querySelector(".remarks");
     const show = () => {
       choice.value = state.methods[stage];
-      const beyond = facts.outside[`${state.methods[stage]}/${stage}`];
-      outside.textContent = beyond ? `${plural(beyond, "point")} farther out, drawn on the edge` : "";
+      const layout = `${state.methods[stage]}/${stage}`;
+      const beyond = facts.outside[layout];
+      const edge = beyond && `${plural(beyond, "point")} farther out, drawn on the edge`;
+      remarks.textContent = [facts.starts[layout], edge].filter(Boolean).join("; ");
       byId("same").checked = state.sameMethod;
     };
     state.on(["methods", "sameMethod"], show);
