@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pipeline.networks.backbone import FEATURES, HEAD
-from pipeline.networks.batch_norm import batch_norm_layers, recompute_statistics
+from pipeline.networks.batch_norm import PreciseBatchNorm, batch_norm_layers
 from pipeline.networks.batches import batches, validation_split
 from pipeline.networks.checkpoint import Checkpoint, TrainingState, fingerprint
 from pipeline.networks.features import default_batch_size, tap
@@ -206,7 +206,7 @@ class _Run:
     state: TrainingState
 
     def __post_init__(self) -> None:
-        self.bn_images = self.images[self.rows.batch_norm]
+        self.batch_norm = PreciseBatchNorm(self.model, self.images[self.rows.batch_norm])
         # One function gives phase 1 its features and phase 2 its validation: it is compiled once.
         n_rows = len(self.rows.head) + len(self.rows.validation)
         self.predict = batched_inference(self.model, FEATURES, HEAD, n_rows=n_rows)
@@ -289,7 +289,7 @@ class _Run:
     def adapt_batch_norm(self) -> None:
         """Recompute the running statistics, unless they are frozen."""
         if self.recipe.batchnorm == "adapt":
-            recompute_statistics(self.model, self.bn_images)
+            self.batch_norm.recompute()
 
 
 def _head_alone(model: keras.Model) -> keras.Model:

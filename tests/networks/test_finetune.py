@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 from pipeline.networks import finetune as step
 from pipeline.networks import training
 from pipeline.networks.backbone import build_backbone
-from pipeline.networks.batch_norm import batch_norm_layers, recompute_statistics
+from pipeline.networks.batch_norm import PreciseBatchNorm, batch_norm_layers
 from pipeline.networks.batches import AUGMENT, validation_split
 from pipeline.networks.checkpoint import Checkpoint
 from pipeline.networks.features import extract_features
@@ -167,13 +167,21 @@ def test_frozen_batchnorm_is_left_as_it_was(digits, tmp_path):
 
 def test_adapted_averages_are_those_of_the_images(digits):
     model = small_network()
-    images = digits[0][:256]  # two batches
-    recompute_statistics(model, images)
+    images = digits[0][:257]  # three batches
+    precise = PreciseBatchNorm(model, images)
     first = batch_norm_layers(model)[0]
     below = keras.Model(model.input, first.input)
-    np.testing.assert_allclose(
-        first.moving_mean, np.asarray(below(images)).mean(axis=(0, 1, 2)), rtol=1e-4, atol=1e-5
-    )
+    for scale in (1, -2):  # of weights that change between two times
+        kernel, bias = model.layers[1].get_weights()
+        model.layers[1].set_weights([scale * kernel, bias])
+        precise.recompute()
+        values = np.asarray(below(images))
+        for found, expected in (
+            (first.moving_mean, values.mean(axis=(0, 1, 2))),
+            (first.moving_variance, values.var(axis=(0, 1, 2))),
+        ):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+        assert first.momentum == 0.99
 
 
 # --- what may not matter --------------------------------------------------------------------------
