@@ -91,6 +91,8 @@ class Forecast(NamedTuple):
     images : int
     minutes : dict of str to float
         Of all jobs of a step, on two CPU cores.
+    longest : dict of str to float
+        Minutes of the longest job of a step.
     total : float
         Minutes of all steps: short jobs on points run two at a time.
     unknown : str
@@ -108,6 +110,7 @@ class Forecast(NamedTuple):
 
     images: int
     minutes: dict[str, float]
+    longest: dict[str, float]
     total: float
     unknown: str
     jobs: Counter[str]
@@ -147,6 +150,7 @@ def forecast(study: Study, images: Images) -> Forecast:
     Forecast
     """
     minutes: dict[str, float] = defaultdict(float)
+    longest: dict[str, float] = defaultdict(float)
     total = 0.0
     jobs: Counter[str] = Counter()
     memory: dict[str, float] = {}
@@ -156,6 +160,7 @@ def forecast(study: Study, images: Images) -> Forecast:
         jobs[job.step] += 1
         took = job.minutes + STARTING[job.step] / 60
         minutes[job.step] += took
+        longest[job.step] = max(longest[job.step], took)
         total += took / 2 if job.step in ON_POINTS and 60 * job.minutes < QUICK else took
         memory[job.name] = max(memory.get(job.name, 0), job.memory + PROCESS_MB * 1e6)
         if job.pairs:
@@ -164,7 +169,7 @@ def forecast(study: Study, images: Images) -> Forecast:
     unknown = NOT_FORECAST[planned_device(study.device)]
     if study.compare and study.dataset:
         unknown += "; the extraction by networks of your own is not forecast"
-    return Forecast(images.count, minutes, total, unknown, jobs, memory, pairs, disk)
+    return Forecast(images.count, minutes, longest, total, unknown, jobs, memory, pairs, disk)
 
 
 class _Job(NamedTuple):

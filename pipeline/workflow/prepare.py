@@ -15,6 +15,7 @@ from pipeline.errors import InputError
 from pipeline.runtime.log import log
 from pipeline.runtime.run import PARENT
 from pipeline.workflow.checks import check_study, locate
+from pipeline.workflow.forecast import forecast
 from pipeline.workflow.lock import hold_lock
 from pipeline.workflow.resources import StudyResources
 from pipeline.workflow.sources import ROOT
@@ -42,8 +43,8 @@ def prepare(
     try:
         folder = Path(files[-1]).parent if files else Path()
         study = locate(parse_config(config), folder)
-        _, lowered = check_study(study)
-        resources = StudyResources(study, cores, limits)
+        images, lowered = check_study(study)
+        resources = StudyResources(study, cores, limits, forecast(study, images).longest)
     except InputError as error:
         raise WorkflowError(str(error)) from None
     for sentence in lowered:

@@ -20,6 +20,9 @@ from pipeline.runtime.device import planned_device
 from pipeline.workflow.commands import split_options
 
 PROCESS_MB = 500  # of Python and its libraries
+# A node may be slower than the one that the forecast is of, and so may its disk: an end too early
+# costs more than a long wait in a queue.
+SLOWER, STARTING_MINUTES = 3, 20
 SMALL_GRAPH = 5e11  # n^2 d: some seconds of one core at 100 GFLOP/s, by arithmetic
 
 
@@ -33,6 +36,8 @@ class StudyResources:
         Of the workflow.
     limits : mapping
         Snakemake's global resources: `limits["gpu"].value` is the N of ``--resources gpu=N``.
+    longest : mapping of str to float
+        Minutes of the longest job of each step, on two cores, as `Forecast` has them.
 
     Attributes
     ----------
@@ -43,16 +48,22 @@ class StudyResources:
         Cores of such a job: all, or a part if several GPUs are given to the workflow.
     """
 
-    def __init__(self, study: Study, cores: int, limits: Mapping[str, Any]) -> None:
-        self._study, self._cores = study, cores
+    def __init__(
+        self, study: Study, cores: int, limits: Mapping[str, Any], longest: Mapping[str, float]
+    ) -> None:
+        self._study, self._cores, self._longest = study, cores, longest
         self.device = planned_device(study.device)
         self.gpu = 1 if self.device == "gpu" else 0
-        given = limits.get("gpu") if self.gpu else None
-        self.device_cores = max(1, cores // max(1, given.value if given else 1))
+        given = limits["gpu"].value if self.gpu and "gpu" in limits else None
+        self.device_cores = max(1, cores // (given or 1))  # without a limit each job has its node
 
     def engine(self, method: str) -> str:
         """Who computes a method in this study."""
         return engine_name(method, self._study.methods[method].get("engine", "auto"), self.device)
+
+    def runtime(self, step: str) -> int:
+        """Minutes after which a scheduler may end a job of a step."""
+        return STARTING_MINUTES + math.ceil(SLOWER * self._longest[step])
 
     def graph_threads(self, wildcards: Any, input: Any) -> int:
         """Cores of the graph: one where all would have little to do."""

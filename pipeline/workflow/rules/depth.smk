@@ -15,6 +15,7 @@ rule depth:
     resources:
         gpu=RESOURCES.gpu,
         mem_mb=RESOURCES.depth_memory,
+        runtime=RESOURCES.runtime("depth"),
     params:
         options=flags(batch_size=STUDY.features.batch_size, metric=STUDY.metric, seed=STUDY.seed),
     shell:

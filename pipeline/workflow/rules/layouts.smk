@@ -12,6 +12,7 @@ rule graph:
     resources:
         gpu=RESOURCES.gpu,
         mem_mb=RESOURCES.graph_memory,
+        runtime=RESOURCES.runtime("graph"),
     params:
         options=flags(n_neighbors=STUDY.graph.n_neighbors, metric=STUDY.metric),
     shell:
@@ -35,6 +36,7 @@ rule embed:
     resources:
         gpu=RESOURCES.embed_gpu,
         mem_mb=RESOURCES.embed_memory,
+        runtime=RESOURCES.runtime("embed"),
     params:
         options=lambda wildcards: flags(
             method=wildcards.method,
@@ -92,6 +94,7 @@ rule quality:
     resources:
         gpu=RESOURCES.gpu,
         mem_mb=RESOURCES.quality_memory,
+        runtime=RESOURCES.runtime("quality"),
     params:
         options=lambda wildcards, input: flags(
             layout=input.layouts, control=input.controls, metric=STUDY.metric
@@ -124,6 +127,7 @@ rule change:
     resources:
         gpu=RESOURCES.gpu,
         mem_mb=RESOURCES.change_memory,
+        runtime=RESOURCES.runtime("change"),
     params:
         options=flags(metric=STUDY.metric, seed=STUDY.seed),
         predictions=lambda wildcards, input: flags(predictions=input.predictions),

@@ -17,6 +17,7 @@ rule features:
     resources:
         gpu=RESOURCES.gpu,
         mem_mb=8000,
+        runtime=RESOURCES.runtime("features"),
     params:
         content=lambda wildcards: content_digest(MODELS[wildcards.stage]),
         options=lambda wildcards: flags(

@@ -46,6 +46,7 @@ rule finetune:
     resources:
         gpu=RESOURCES.gpu,
         mem_mb=12000,
+        runtime=RESOURCES.runtime("finetune"),
     params:
         options=lambda wildcards: flags(params=STUDY.finetune, seed=RUNS[wildcards.backbone].seed),
     shell:
@@ -73,6 +74,7 @@ rule features:
     resources:
         gpu=RESOURCES.gpu,
         mem_mb=8000,
+        runtime=RESOURCES.runtime("features"),
     params:
         options=lambda wildcards: flags(**dict(STUDY.features)),
         head="",

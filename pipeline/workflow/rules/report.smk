@@ -38,6 +38,7 @@ rule figure:
     threads: workflow.cores
     resources:
         mem_mb=4000,
+        runtime=RESOURCES.runtime("figure"),
     params:
         options=flags(**dict(STUDY.figure)),
         inputs=lambda wildcards, input: flags(
