@@ -159,12 +159,35 @@ def test_a_link_brings_everything_back(explorer, explorer_context):
 
 @pytest.mark.parametrize(
     "hash",
-    ["#before=nonsense&color=x&focus=1", "#selected=%%%&view.before=a_b_c", "#range.overlap=0_x"],
+    [
+        "#before=nonsense&color=x&focus=1",
+        "#selected=%%%&view.before=a_b_c",
+        "#range.overlap=0_x",
+        "#hide.label=&range.overlap=_&view.after=__",
+    ],
 )
 def test_a_link_that_is_none_is_passed_over(explorer_context, explorer_address, hash):
     opened = Opened(explorer_context.new_page(), explorer_address, hash)
     assert opened.count() == f"{N} of {N} images shown, 0 selected"
     assert opened.troubles[1:] == [each for each in opened.troubles[1:] if each.startswith("data:")]
+    opened.page.close()
+
+
+def test_no_link_and_no_wheel_leads_out_of_sight_of_the_points(explorer_context, explorer_address):
+    far = "#view.before=1e9_-7_1e300"
+    opened = Opened(explorer_context.new_page(), explorer_address, far)
+
+    def view():
+        link = parse_qs(opened.link().partition("#")[2])
+        return [float(each) for each in link["view.before"][0].split("_")]
+
+    assert view() == [1.1, -0.1, 400]
+    box = opened.box("before")
+    for _ in range(30):  # in at the left edge, out at the right one
+        for left, turn in ((5, -900), (box["width"] - 5, 900)):
+            opened.page.mouse.move(box["x"] + left, box["y"] + 5)
+            opened.page.mouse.wheel(0, turn)
+    assert all(-0.1 <= each <= 1.1 for each in view()[:2])
     opened.page.close()
 
 
