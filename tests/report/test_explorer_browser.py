@@ -84,6 +84,7 @@ def test_the_tip_says_what_is_known_of_an_image(explorer, explored):
     known = explored.images.iloc[row]
     assert FILES[row] in text
     assert f"{round(known['overlap'] * K)} of {K}" in text
+    assert f"{round(100 * (known['own_after'] - known['own_before'])):+} %" in text
     for name in ("label", "prediction", "predicted_before", "predicted_after"):
         assert str(known[name]) in text
     assert tip.locator("canvas").count() == 1
@@ -162,6 +163,66 @@ def test_the_table_begins_with_what_changed_most(explorer, explored):
     assert first.inner_text() == "1000"
     page.locator("#table thead").get_by_role("button", name="id", exact=True).click()
     assert first.inner_text() == str(999 + N)
+
+
+def test_the_table_says_its_order_and_scores_as_the_tip_does(explorer, explored):
+    page = explorer.page
+    page.get_by_role("tab", name="Table").click()
+    assert page.locator("#table > p").inner_text() == (
+        f"{N} images, those that kept the fewest neighbours first; of equals, those of the least "
+        "gain of own-class share"
+    )
+    cells = page.locator("#table tbody tr").first.locator("td").all_inner_texts()
+    page.locator("#table tbody button").first.click()
+    told = page.locator("#image dd").all_inner_texts()
+    assert sorted(cells[1:]) == sorted(each.removesuffix(" ≠ class") for each in told)
+
+
+def test_a_score_is_coloured_up_to_its_largest_value(explorer, explored):
+    page = explorer.page
+    page.locator("#color").select_option("overlap")
+    most = round(explored.images["overlap"].max() * K)
+    assert most < K
+    assert page.locator(".ends span").all_inner_texts() == [f"0 of {K}", f"{most} of {K}"]
+    of_class_2 = explored.images["overlap"].where(LABELS == 2, -1)
+    page.locator("#search").fill(str(1000 + int(of_class_2.argmax())))
+    page.get_by_role("button", name="Select all 1").click()
+    red, green, blue = explorer.color("before", int(of_class_2.argmax()))
+    assert green > max(red, blue) + 20  # of the upper half of the ramp
+
+
+def test_a_layout_of_a_part_says_so(browser, tmp_path):
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    opened = Opened(page, written(tmp_path, explored_of(subset=100)))
+    assert page.locator(".outside").all_inner_texts() == ["", ""]
+    page.get_by_label("Method before").select_option("umap")
+    assert page.locator(".outside").all_inner_texts() == [f"a layout of 100 of the {N} images"] * 2
+    assert opened.count().startswith(f"{N} of {N} images shown")
+    page.close()
+
+
+def test_a_very_long_name_leaves_the_others_in_sight(browser, tmp_path):
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    Opened(page, written(tmp_path, explored_of(names=("x" * 500, "y", "z"))))
+    heights = [
+        each.bounding_box()["height"] for each in page.locator("[data-category=label] li").all()
+    ]
+    assert heights[0] < 4 * heights[1]
+    assert page.locator("[data-category=label] [role=checkbox]").first.get_attribute("title") == (
+        "x" * 500
+    )
+    page.close()
+
+
+def test_on_a_large_screen_all_type_grows(browser, explorer_address):
+    sizes = []
+    for width, height in ((1280, 800), (3840, 2160)):
+        page = browser.new_page(viewport={"width": width, "height": height})
+        Opened(page, explorer_address)
+        size = "(each) => parseFloat(getComputedStyle(each).fontSize)"
+        sizes.append([page.locator(at).first.evaluate(size) for at in ("h1", "body", ".help")])
+        page.close()
+    assert (np.array(sizes[1]) > 1.2 * np.array(sizes[0])).all()
 
 
 def test_pictures_take_the_place_of_dots_when_zoomed_in(explorer):

@@ -21,7 +21,13 @@ function showMethods() {
     const show = () => {
       choice.value = state.methods[stage];
       const beyond = facts.outside[`${state.methods[stage]}/${stage}`];
-      outside.textContent = beyond ? `${plural(beyond, "point")} farther out, drawn on the edge` : "";
+      const laidOut = countLaidOut(state.methods[stage], stage);
+      outside.textContent = [
+        laidOut < N && `a layout of ${counted(laidOut)} of the ${plural(N, "image")}`,
+        beyond && `${plural(beyond, "point")} farther out, drawn on the edge`,
+      ]
+        .filter(Boolean)
+        .join("; ");
       byId("same").checked = state.sameMethod;
     };
     state.on(["methods", "sameMethod"], show);
