@@ -196,7 +196,9 @@ def test_other_values_are_refused_in_scikit_learns_words(X, name):
 @pytest.mark.parametrize("metric", ["euclidean", "precomputed"])
 def test_isomap_refuses_numbers_whose_powers_leave_float64(X, scale, metric):
     X = scale * (X if metric == "euclidean" else squareform(pdist(X)))
-    with pytest.raises(InputError, match=r"the largest magnitude in X is .*e(.20\d|-199), .*divide X by"):
+    with pytest.raises(
+        InputError, match=r"the largest magnitude in X is .*e(.20\d|-199), .*divide X by"
+    ):
         ours.Isomap(metric=metric).fit(X)
 
 

@@ -37,6 +37,23 @@ def test_a_lasso_selects_what_it_encloses(explorer):
     assert explorer.selected() == np.flatnonzero(LABELS == 2).tolist()
 
 
+def test_escape_gives_a_lasso_up_and_keeps_the_selection(explorer):
+    page = explorer.page
+    explorer.select("before", np.flatnonzero(LABELS == 1))
+    page.get_by_label("Lasso", exact=True).check()
+    (left, top), (right, bottom) = explorer.around("after", np.arange(N))
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for corner in ((right, top), (right, bottom)):
+        page.mouse.move(*corner, steps=3)
+    page.keyboard.press("Escape")
+    page.mouse.move(left, bottom)
+    page.mouse.up()
+    assert explorer.selected() == np.flatnonzero(LABELS == 1).tolist()
+    page.keyboard.press("Escape")
+    assert explorer.selected() == []
+
+
 def test_selections_combine(explorer):
     of_class = [np.flatnonzero(c == LABELS).tolist() for c in range(3)]
     explorer.select("before", of_class[0])
@@ -249,6 +266,23 @@ def test_the_keyboard_alone_reaches_everything(explorer):
     page.locator("[data-category=label] [role=checkbox]").first.focus()
     page.keyboard.press("Space")
     assert explorer.count().startswith(f"{2 * N // 3} of")
+
+
+def test_the_keyboard_goes_on_at_the_image_that_it_opened(explorer):
+    page = explorer.page
+    focused = "document.activeElement.id || document.activeElement.textContent"
+    page.get_by_role("tab", name="Table").click()
+    page.locator("#table tbody button").nth(3).press("Enter")
+    assert page.evaluate(focused) == "tab-image"
+    page.keyboard.press("Tab")
+    assert page.evaluate(focused) == "Close"
+    page.keyboard.press("Tab")
+    neighbor = page.evaluate("document.activeElement.dataset.row")
+    page.keyboard.press("Enter")
+    assert page.locator("#image dd").first.inner_text() == str(1000 + int(neighbor))
+    assert page.evaluate(focused) == "tab-image"
+    page.get_by_role("button", name="Close").press("Enter")
+    assert page.evaluate(focused) == "tab-image"
 
 
 def test_two_fingers_zoom(browser, explorer_address):

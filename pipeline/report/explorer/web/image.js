@@ -55,6 +55,12 @@ function keptNeighbors(row) {
   return new Set(neighborsOf("before", row).filter((each) => after.has(each)));
 }
 
+/** Show an image in its panel, from a button that goes: the keyboard goes on at the tab of that panel. @param {State} state @param {number} row */
+function showInPanel(state, row) {
+  state.set({ focus: row, tab: "image" });
+  byId("tab-image").focus();
+}
+
 /** What stands under a picture among others: the class, if there are classes. @param {number} row */
 const captionOf = (row) => element("span", {}, named(categories.label ? valueName("label", row) : nameOf(row)));
 
@@ -67,7 +73,7 @@ function imageButton(state, row, ...captions) {
       class: "image",
       "data-row": row,
       title: nameOf(row),
-      onclick: () => state.set({ focus: row, tab: "image" }),
+      onclick: () => showInPanel(state, row),
       onpointerenter: () => state.set({ hover: row }),
       onpointerleave: () => state.set({ hover: -1 }),
       onfocus: () => state.set({ hover: row }),
@@ -90,7 +96,7 @@ function showImage(state) {
 
 /** @param {State} state @param {number} row */
 function described(state, row) {
-  const close = element("button", { type: "button", onclick: () => state.set({ focus: -1 }) }, "Close");
+  const close = element("button", { type: "button", onclick: () => showInPanel(state, -1) }, "Close");
   const own = element("div", { class: "own" }, element("div", {}, thumbnail(row, LARGE), close), list(row));
   return element(
     "div",
