@@ -191,9 +191,11 @@ def export(
     from pipeline.results import one_folder, read_explored, read_pixels
 
     folder = one_folder(results, backbone)
-    artefacts.check_output(out, [f".{to}"])
+    change = folder / "change.parquet"
+    inputs = [results / "images.parquet", change, *folder.glob("*/*.parquet")]
+    artefacts.check_output(out, [f".{to}"], inputs=inputs)
     options = {"thumbnails": thumbnails}
-    with record("export", context.obj, [folder / "change.parquet"], options) as made:
+    with record("export", context.obj, [change], options) as made:
         pixels = read_pixels(results, [folder]) if thumbnails else None
         found = read_explored(folder, pixels=pixels)
         made["context"] = found.context

@@ -177,6 +177,7 @@ def test_a_copy_transforms_as_the_original(X, name):
         ("MDS", {"metric": "cosine", "dissimilarity": "precomputed"}, "'precomputed'.* 'cosine'"),
         ("Isomap", {"n_components": 600}, "n_components is 600 but .* n_samples = 600"),
         ("Isomap", {"radius": 2.0}, "Both n_neighbors and radius are provided, 5 and 2.0"),
+        ("Isomap", {"n_neighbors": None}, "n_neighbors and radius are both None; set one of them"),
     ],
 )
 def test_what_is_not_computed_is_refused(X, name, parameters, words):
@@ -188,6 +189,17 @@ def test_what_is_not_computed_is_refused(X, name, parameters, words):
 def test_other_values_are_refused_in_scikit_learns_words(X, name):
     with pytest.raises(ValueError, match=f"The 'n_components' parameter of {name} must be an int"):
         getattr(ours, name)(n_components=0).fit(X)
+
+
+@pytest.mark.usefixtures("error")
+@pytest.mark.parametrize("scale", [1e200, 1e-200])
+@pytest.mark.parametrize("metric", ["euclidean", "precomputed"])
+def test_isomap_refuses_numbers_whose_powers_leave_float64(X, scale, metric):
+    X = scale * (X if metric == "euclidean" else squareform(pdist(X)))
+    with pytest.raises(
+        InputError, match=r"the largest magnitude in X is .*e(.20\d|-199), .*divide X by"
+    ):
+        ours.Isomap(metric=metric).fit(X)
 
 
 def test_isomap_refuses_a_new_point_without_neighbours(X):

@@ -344,7 +344,7 @@ def test_precomputed_zeros_pull_points_together():
     [
         ({(1, 2): -1.0, (2, 1): -1.0}, r"non-negative but \[1, 2\] is -1"),
         ({(1, 2): 7.0}, r"symmetric but \[1, 2\] is 7 and \[2, 1\] is 1"),
-        ({(3, 3): 2.0}, r"zeros but \[3, 3\] is 2"),
+        ({(3, 3): 2.0}, r"zeros but \[3, 3\] is 2; correct"),
     ],
 )
 def test_what_is_no_matrix_of_dissimilarities_is_refused(entries, words):

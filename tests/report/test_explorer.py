@@ -230,6 +230,22 @@ def test_a_layout_that_is_none_is_refused(found):
         build_explorer(dataclasses.replace(found, layouts=layouts))
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("overlap", np.nan, r"overlap of the image with id 1003 in MobileNet is nan, not from 0"),
+        ("own_after", np.nan, r"own_after of the image with id 1003 in MobileNet is nan"),
+        ("confidence", 1.5, r"confidence of the image with id 1003 in MobileNet is 1.5, not from"),
+        ("prediction", "owl", r"prediction of MobileNet holds 'owl', which is no class"),
+    ],
+)
+def test_a_score_or_a_class_that_is_none_is_refused(found, column, value, words):
+    images = found.images.copy()
+    images.loc[3, column] = value
+    with pytest.raises(InputError, match=words):
+        build_explorer(dataclasses.replace(found, images=images))
+
+
 def test_the_table_has_all_that_the_page_has(found, tmp_path):
     path = tmp_path / "table.parquet"
     tabulate(found).to_parquet(path, index=False)

@@ -183,6 +183,17 @@ def test_a_whole_run_is_explored_exported_and_linked(studies, tmp_path):
     np.testing.assert_array_equal(table["pca_after_y"], layout["y"])
 
 
+@pytest.mark.parametrize(
+    "name", ["images.parquet", "features/change.parquet", "features/after/pca.parquet"]
+)
+def test_an_export_overwrites_nothing_of_the_study(name, studies, tmp_path):
+    folder = shutil.copytree(studies[0], tmp_path / "one")
+    before = (folder / name).read_bytes()
+    with pytest.raises(InputError, match="is an input too"):
+        call("export", folder, "--out", folder / name)
+    assert (folder / name).read_bytes() == before
+
+
 def test_of_several_backbones_one_is_named(studies, tmp_path):
     folder = shutil.copytree(studies[0], tmp_path / "one")
     shutil.copytree(folder / "features", folder / "others")

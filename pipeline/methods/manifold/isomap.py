@@ -33,6 +33,7 @@ FLAT = 1e-12  # an eigenvalue's share of the largest that rounding can make, as 
 ANCHORS = 8  # points whose paths say where the origin of the layout is
 TOGETHER = 1024  # new points whose paths are found together
 PATHS = 1 << 24  # lengths of paths in memory: 128 MB
+LARGEST = 2.0**200  # of numbers whose fourth powers, of which many are summed, float64 holds
 
 
 class Isomap(manifold.Isomap):
@@ -86,6 +87,8 @@ class Isomap(manifold.Isomap):
                 f"Both n_neighbors and radius are provided, {self.n_neighbors} and {self.radius}; "
                 "set one of them to None"
             )
+        if self.n_neighbors is None and self.radius is None:
+            raise InputError("n_neighbors and radius are both None; set one of them to a number")
         if hasattr(self, "dist_matrix_"):
             del self.dist_matrix_  # of an earlier fit to fewer points
         self.nbrs_ = NearestNeighbors(
@@ -97,6 +100,7 @@ class Isomap(manifold.Isomap):
             metric_params=self.metric_params,
             n_jobs=self.n_jobs,
         ).fit(X)
+        _check_magnitude(self.nbrs_._fit_X)
         self.n_features_in_ = self.nbrs_.n_features_in_
         if hasattr(self.nbrs_, "feature_names_in_"):
             self.feature_names_in_ = self.nbrs_.feature_names_in_
@@ -253,6 +257,16 @@ class Isomap(manifold.Isomap):
             shape=(n + new, n + new),
         )
         return dijkstra(whole, indices=n + np.arange(new))[:, :n]
+
+
+def _check_magnitude(X: Any) -> None:
+    """Refuse numbers, of an array or a sparse matrix, whose powers leave float64."""
+    largest = max(float(X.max()), -float(X.min()))
+    if largest and not 1 / LARGEST <= largest <= LARGEST:
+        raise InputError(
+            f"the largest magnitude in X is {largest:g}, whose powers leave the range of float64; "
+            "divide X by it"
+        )
 
 
 def _warn_of_components(count: int) -> None:

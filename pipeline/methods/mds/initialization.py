@@ -51,9 +51,11 @@ def check_matrix(D: np.ndarray) -> None:
     ):
         if wrong.any():
             i, j = np.argwhere(wrong)[0]
+            entries = " and ".join(
+                f"[{r}, {c}] is {D[r, c]:g}" for r, c in dict.fromkeys([(i, j), (j, i)])
+            )
             raise InputError(
-                f"precomputed dissimilarities must {what} but [{i}, {j}] is {D[i, j]:g} and "
-                f"[{j}, {i}] is {D[j, i]:g}; correct the matrix"
+                f"precomputed dissimilarities must {what} but {entries}; correct the matrix"
             )
 
 

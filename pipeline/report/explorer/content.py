@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from pipeline.errors import InputError
 from pipeline.methods.registry import METHODS
 
 if TYPE_CHECKING:
@@ -108,9 +109,21 @@ class Explored:
         return [name for name in METHODS if all(name in each for each in self.layouts.values())]
 
     def codes(self, column: str) -> np.ndarray:
-        """Positions in `class_names` of a column of names, (n,) int."""
+        """Positions in `class_names` of a column of names, (n,) int.
+
+        Raises
+        ------
+        InputError
+            A name that is no class.
+        """
         position = {name: code for code, name in enumerate(self.class_names)}
-        return self.images[column].astype(str).map(position).to_numpy(np.int64)
+        names = self.images[column].astype(str)
+        if foreign := set(names) - set(position):
+            raise InputError(
+                f"{column} of {self.name} holds {min(foreign)!r}, which is no class of its images: "
+                "run the study again"
+            )
+        return names.map(position).to_numpy(np.int64)
 
     def scores(self) -> Iterator[Score]:
         """Every number that the change step and the head give an image."""

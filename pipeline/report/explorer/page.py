@@ -14,7 +14,7 @@ from pipeline.errors import InputError
 from pipeline.images.subset import stratified_subset
 from pipeline.methods.registry import METHODS
 from pipeline.report.explorer import MOST_POINTS
-from pipeline.report.explorer.content import Explored, Placed
+from pipeline.report.explorer.content import Explored, Placed, Score
 from pipeline.report.explorer.packing import ABSENT, NOBODY, Packed, pack, quantize
 from pipeline.report.explorer.thumbnails import Sheets, thumbnail_sheets
 from pipeline.report.relative import without_folders
@@ -65,7 +65,7 @@ def build_explorer(found: Explored, *, points: int = MOST_POINTS) -> str:
     Raises
     ------
     InputError
-        No method with a layout before and after; a layout that is none.
+        No method with a layout before and after; a layout, score or class that is none.
     """
     from jinja2 import Environment, PackageLoader
     from markupsafe import Markup
@@ -172,13 +172,25 @@ def _arrays(found: Explored, rows: np.ndarray) -> Iterator[tuple[str, Packed]]:
     splits = list(OF_SPLITS)
     yield "category/split", pack(images["split"].map(splits.index).to_numpy()[rows])
     for score in found.scores():
-        steps = np.rint((score.values - score.low) * score.steps).astype(np.int64)
-        yield f"score/{score.name}", pack(steps[rows])
+        yield f"score/{score.name}", pack(_steps(found, score)[rows])
     position = np.full(len(images), NOBODY)
     position[rows] = np.arange(len(rows))
     for stage, neighbors in found.neighbors.items():
         yield f"neighbors/{stage}", pack(position[neighbors[rows]])
     yield "order", pack(_drawing_order(found.labels[rows]))
+
+
+def _steps(found: Explored, score: Score) -> np.ndarray:
+    """A score of every image in whole steps, (n,) int."""
+    steps = np.rint((score.values - score.low) * score.steps)
+    is_score = (steps >= 0) & (steps <= (1 - score.low) * score.steps)  # False for NaN
+    if not is_score.all():
+        row = int(is_score.argmin())
+        raise InputError(
+            f"{score.name} of the image with id {found.images['id'].iloc[row]} in {found.name} is "
+            f"{score.values[row]:g}, not from {score.low:g} to 1: run the study again"
+        )
+    return steps.astype(np.int64)
 
 
 def _drawing_order(labels: np.ndarray) -> np.ndarray:

@@ -43,8 +43,13 @@ function onRamp(ramp, share) {
 /** @param {Score} score */
 const rampOf = (score) => (score.min < 0 ? DIVERGING : VIRIDIS);
 
-/** @param {Score} score @param {number} value */
-const scoreColor = (score, value) => onRamp(rampOf(score), (value - score.min) / (score.max - score.min));
+/** Where a ramp ends: at the largest value, since few neighbours of all may be kept; that of a change is symmetric. @param {Score} score */
+function topOf(score) {
+  if (score.min < 0) return score.max;
+  let most = 1;
+  for (const step of score.raw) most = Math.max(most, step);
+  return score.min + most / score.steps;
+}
 
 /** Ways to colour points, by name. @returns {{name: string, title: string}[]} */
 function colorings() {
@@ -64,10 +69,8 @@ function pointColors(coloring) {
     for (let i = 0; i < N; i++) colors.set(palette[codes[i]], 3 * i);
   } else if (coloring in scores) {
     const score = scores[coloring];
-    const levels = Math.round((score.max - score.min) * score.steps);
-    const palette = Array.from({ length: levels + 1 }, (_, step) =>
-      scoreColor(score, score.min + step / score.steps),
-    );
+    const levels = Math.round((topOf(score) - score.min) * score.steps);
+    const palette = Array.from({ length: levels + 1 }, (_, step) => onRamp(rampOf(score), step / levels));
     for (let i = 0; i < N; i++) colors.set(palette[score.raw[i]], 3 * i);
   }
   return colors;

@@ -2,7 +2,7 @@
 
 /** @typedef {"before" | "after"} Stage */
 /** @typedef {{name: string, title: string, values: string[], colors: number[][], codes: Uint8Array | Uint16Array, counts: number[]}} Category */
-/** @typedef {{name: string, title: string, low: number, steps: number, raw: ArrayLike<number>, min: number, max: number}} Score */
+/** @typedef {{name: string, title: string, low: number, steps: number, raw: Uint8Array | Uint16Array, min: number, max: number}} Score */
 
 /** @type {Stage[]} */
 const STAGES = ["before", "after"];
@@ -43,6 +43,14 @@ function array(name) {
 /** Coordinates x, y of every image in steps of the square. @param {string} method @param {Stage} stage */
 const coordinates = (method, stage) => /** @type {Uint16Array} */ (array(`xy/${method}/${stage}`));
 
+/** How many images a method laid out. @param {string} method @param {Stage} stage */
+function countLaidOut(method, stage) {
+  const xy = coordinates(method, stage);
+  let count = 0;
+  for (let i = 0; i < N; i++) if (xy[2 * i] !== ABSENT) count++;
+  return count;
+}
+
 /** @type {Record<string, Category>} */
 const categories = {};
 for (const each of facts.categories) {
@@ -61,6 +69,12 @@ for (const each of facts.scores) {
 
 /** @param {Score} score @param {number} row */
 const valueOf = (score, row) => score.low + score.raw[row] / score.steps;
+
+/** A value of a score for people: neighbours are counted, and a change has its sign. @param {Score} score @param {number} value */
+function scoreText(score, value) {
+  if (score.name === "overlap") return `${Math.round(value * facts.k)} of ${facts.k}`;
+  return `${score.min < 0 && value > 0 ? "+" : ""}${percent(value)}`;
+}
 
 /** @param {string} category @param {number} row */
 const valueName = (category, row) => categories[category].values[categories[category].codes[row]];

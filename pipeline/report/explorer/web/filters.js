@@ -72,7 +72,7 @@ function rangeOf(state, score) {
     const [low, high] = state.ranges[score.name] || [score.min, score.max];
     ends[0].value = String(low * score.steps);
     ends[1].value = String(high * score.steps);
-    said.textContent = score.name in state.ranges ? `${percent(low)} to ${percent(high)}` : "any";
+    said.textContent = score.name in state.ranges ? `${scoreText(score, low)} to ${scoreText(score, high)}` : "any";
   }
   state.on(["ranges"], show);
   show();

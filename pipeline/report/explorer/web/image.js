@@ -21,11 +21,8 @@ function knownOf(row) {
       ),
     ]);
   }
-  for (const score of Object.values(scores)) {
-    const value = valueOf(score, row);
-    const text = score.name === "overlap" ? `${Math.round(value * facts.k)} of ${facts.k}` : percent(value);
-    known.push([score.title, score.min < 0 && value > 0 ? `+${text}` : text]);
-  }
+  for (const score of Object.values(scores))
+    known.push([score.title, scoreText(score, valueOf(score, row))]);
   return known;
 }
 
@@ -58,9 +55,17 @@ function keptNeighbors(row) {
   return new Set(neighborsOf("before", row).filter((each) => after.has(each)));
 }
 
-/** A button with the picture and the name of an image, which points at it and puts it in focus. @param {State} state @param {number} row @param {...any} more */
-function imageButton(state, row, ...more) {
-  const label = categories.label ? valueName("label", row) : nameOf(row);
+/** Show an image in its panel, from a button that goes: the keyboard goes on at the tab of that panel. @param {State} state @param {number} row */
+function showInPanel(state, row) {
+  state.set({ focus: row, tab: "image" });
+  byId("tab-image").focus();
+}
+
+/** What stands under a picture among others: the class, if there are classes. @param {number} row */
+const captionOf = (row) => element("span", {}, named(categories.label ? valueName("label", row) : nameOf(row)));
+
+/** A button with the picture of an image, which points at it and puts it in focus. @param {State} state @param {number} row @param {...any} captions */
+function imageButton(state, row, ...captions) {
   return element(
     "button",
     {
@@ -68,15 +73,14 @@ function imageButton(state, row, ...more) {
       class: "image",
       "data-row": row,
       title: nameOf(row),
-      onclick: () => state.set({ focus: row, tab: "image" }),
+      onclick: () => showInPanel(state, row),
       onpointerenter: () => state.set({ hover: row }),
       onpointerleave: () => state.set({ hover: -1 }),
       onfocus: () => state.set({ hover: row }),
       onblur: () => state.set({ hover: -1 }),
     },
     thumbnail(row, SMALL),
-    element("span", {}, named(label)),
-    more,
+    captions,
   );
 }
 
@@ -92,7 +96,7 @@ function showImage(state) {
 
 /** @param {State} state @param {number} row */
 function described(state, row) {
-  const close = element("button", { type: "button", onclick: () => state.set({ focus: -1 }) }, "Close");
+  const close = element("button", { type: "button", onclick: () => showInPanel(state, -1) }, "Close");
   const own = element("div", { class: "own" }, element("div", {}, thumbnail(row, LARGE), close), list(row));
   return element(
     "div",
@@ -112,7 +116,7 @@ function neighborList(state, stage, row) {
     return element(
       "li",
       { class: mark, "data-mark": mark },
-      imageButton(state, each, element("small", {}, mark)),
+      imageButton(state, each, captionOf(each), element("small", {}, mark)),
     );
   });
   const missing = facts.k - neighbors.length;

@@ -30,10 +30,11 @@ function showLegend(state) {
 /** @param {Score} score */
 function ramp(score) {
   const stops = Array.from({ length: 9 }, (_, i) => css(onRamp(rampOf(score), i / 8)));
+  const [least, most] = [score.min, topOf(score)].map((value) => scoreText(score, value));
   const bar = element("div", {
     class: "ramp",
     role: "img",
-    "aria-label": `${score.title} from ${percent(score.min)} to ${percent(score.max)}`,
+    "aria-label": `${score.title} from ${least} to ${most}`,
   });
   bar.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
   return element(
@@ -41,12 +42,7 @@ function ramp(score) {
     {},
     element("h3", {}, score.title),
     bar,
-    element(
-      "div",
-      { class: "ends" },
-      element("span", {}, percent(score.min)),
-      element("span", {}, percent(score.max)),
-    ),
+    element("div", { class: "ends" }, element("span", {}, least), element("span", {}, most)),
   );
 }
 
@@ -68,7 +64,7 @@ function toggles(state, { name, title, values, colors, codes, counts }) {
     swatch.style.background = css(onPaper(colors[code]));
     const box = element(
       "button",
-      { type: "button", role: "checkbox", "data-code": code, onclick: () => toggle(code) },
+      { type: "button", role: "checkbox", "data-code": code, title: values[code], onclick: () => toggle(code) },
       swatch,
       named(values[code]),
       element("small", {}, counted(counts[code])),

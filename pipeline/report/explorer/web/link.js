@@ -29,7 +29,8 @@ function addressOf(state, panes) {
 function readAddress(address, state, panes) {
   const told = new URLSearchParams(address.slice(1));
   /** @param {string} text @param {string} separator */
-  const numbers = (text, separator) => text.split(separator).map(Number).filter(Number.isFinite);
+  const numbers = (text, separator) =>
+    text.split(separator).filter(Boolean).map(Number).filter(Number.isFinite);
   /** @type {Record<string, any>} */
   const changes = {
     methods: { ...state.methods },
@@ -62,7 +63,7 @@ function readAddress(address, state, panes) {
   state.set(changes);
   for (const pane of panes) {
     const view = numbers(told.get(`view.${pane.stage}`) || "", "_");
-    if (view.length === 3 && view[2] > 0) [pane.camera.x, pane.camera.y, pane.camera.zoom] = view;
+    if (view.length === 3 && view[2] > 0) pane.camera.look(view[0], view[1], view[2]);
     else pane.camera.reset();
     pane.moved();
   }

@@ -62,6 +62,14 @@ function followPointer(pane) {
   };
   overlay.addEventListener("pointerup", release);
   overlay.addEventListener("pointercancel", release);
+  const giveUp = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== "Escape" || !pane.path.length) return;
+    event.stopImmediatePropagation(); // which would clear the selection
+    pressed.clear();
+    pane.path = [];
+    pane.draw();
+  };
+  addEventListener("keydown", giveUp, { capture: true });
   overlay.addEventListener("pointerleave", () => {
     if (!pressed.size) hoverOver(pane, -1);
   });

@@ -1,6 +1,7 @@
 // All images, or the selected ones, in a table: first those that kept the fewest neighbours.
 
 const LINES = 100;
+const FIRST_CHANGED = `, those that kept the fewest neighbours first${scores.own_gain ? "; of equals, those of the least gain of own-class share" : ""}`;
 
 /** @typedef {{title: string, value: (row: number) => number | string, text: (row: number) => any}} Column */
 
@@ -24,7 +25,7 @@ function columns() {
   const ofScores = Object.values(scores).map((score) => ({
     title: score.title,
     value: (/** @type {number} */ row) => valueOf(score, row),
-    text: (/** @type {number} */ row) => percent(valueOf(score, row)),
+    text: (/** @type {number} */ row) => scoreText(score, valueOf(score, row)),
   }));
   return [id, ...(facts.files ? [file] : []), ...ofScores, ...ofCategories];
 }
@@ -95,13 +96,13 @@ function showTable(state) {
         return sign * (x < y ? -1 : x > y ? 1 : 0);
       });
     }
-    said.textContent = `${plural(rows.length, state.selection ? "selected image" : "image")}${sorted < 0 ? ", those that kept the fewest neighbours first" : ""}`;
+    said.textContent = `${plural(rows.length, state.selection ? "selected image" : "image")}${sorted < 0 ? FIRST_CHANGED : ""}`;
     body.replaceChildren(
       ...rows.slice(0, lines).map((row) =>
         element(
           "tr",
           {},
-          element("td", {}, imageButton(state, row)),
+          element("td", {}, imageButton(state, row, !sheets && "show")),
           all.map(({ text }) => element("td", {}, text(row))),
         ),
       ),

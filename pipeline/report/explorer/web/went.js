@@ -92,7 +92,7 @@ function gallery(state, rows) {
   const more = element("button", { type: "button", onclick: add }, "more");
   function add() {
     more.remove();
-    pictures.append(...rows.slice(said, said + FIRST).map((row) => imageButton(state, row)));
+    pictures.append(...rows.slice(said, said + FIRST).map((row) => imageButton(state, row, captionOf(row))));
     said += FIRST;
     if (said < rows.length) pictures.append(more);
   }
