@@ -1,5 +1,7 @@
 """Does the explorer in a browser show what the steps found?"""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from chromium import needs_browser
@@ -194,10 +196,21 @@ def test_a_score_is_coloured_up_to_its_largest_value(explorer, explored):
 def test_a_layout_of_a_part_says_so(browser, tmp_path):
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     opened = Opened(page, written(tmp_path, explored_of(subset=100)))
-    assert page.locator(".outside").all_inner_texts() == ["", ""]
+    assert page.locator(".remarks").all_inner_texts() == ["", ""]
     page.get_by_label("Method before").select_option("umap")
-    assert page.locator(".outside").all_inner_texts() == [f"a layout of 100 of the {N} images"] * 2
+    assert page.locator(".remarks").all_inner_texts() == [f"a layout of 100 of the {N} images"] * 2
     assert opened.count().startswith(f"{N} of {N} images shown")
+    page.close()
+
+
+def test_a_layout_that_was_started_from_another_says_so_in_its_pane(browser, tmp_path):
+    found = explored_of()
+    after = {**found.layouts["after"]}
+    after["tsne"] = after["tsne"]._replace(start="started from the layout before")
+    started = dataclasses.replace(found, layouts={**found.layouts, "after": after})
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    Opened(page, written(tmp_path, started))
+    assert page.locator(".remarks").all_inner_texts() == ["", "started from the layout before"]
     page.close()
 
 

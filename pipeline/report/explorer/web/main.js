@@ -20,21 +20,16 @@ function showMethods() {
     const remarks = root.querySelector(".remarks");
     const show = () => {
       choice.value = state.methods[stage];
-<<<<<<< HEAD
       const layout = `${state.methods[stage]}/${stage}`;
       const beyond = facts.outside[layout];
-      const edge = beyond && `${plural(beyond, "point")} farther out, drawn on the edge`;
-      remarks.textContent = [facts.starts[layout], edge].filter(Boolean).join("; ");
-=======
-      const beyond = facts.outside[`${state.methods[stage]}/${stage}`];
       const laidOut = countLaidOut(state.methods[stage], stage);
-      outside.textContent = [
+      remarks.textContent = [
+        facts.starts[layout],
         laidOut < N && `a layout of ${counted(laidOut)} of the ${plural(N, "image")}`,
         beyond && `${plural(beyond, "point")} farther out, drawn on the edge`,
       ]
         .filter(Boolean)
         .join("; ");
->>>>>>> explorer
       byId("same").checked = state.sameMethod;
     };
     state.on(["methods", "sameMethod"], show);
