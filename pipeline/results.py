@@ -92,11 +92,19 @@ def read_sidecars(results: Path, folders: Mapping[Path, Sequence[Path]]) -> list
                 layouts = artefacts.context(run / stage / "quality.json").get("layouts", {})
                 names = ("model.keras", "features.npy", "graph.npz")
                 laid_out = (f"{method}.parquet" for method in layouts)
-                paths += [run / stage / name for name in (*names, *laid_out, "quality.json")]
+                paths += [run / stage / name for name in (*names, *laid_out)]
+                paths += [*_layouts_by_other_seeds(run / stage), run / stage / "quality.json"]
             changed = "change.parquet" if run == folder else "change.json"  # all that controls keep
             paths += [run / name for name in (changed, "depth.json", "figure.png")]
     sidecars = [artefacts.read_sidecar(path) for path in paths]
     return [sidecar for sidecar in sidecars if "step" in sidecar]
+
+
+def _layouts_by_other_seeds(folder: Path) -> list[Path]:
+    """Those of a stage that its measures are of: a study with more seeds may have left others."""
+    measured = artefacts.read_sidecar(folder / "quality.json").get("inputs", {}).values()
+    found = sorted((folder / "controls").glob("*.parquet"))
+    return [path for path in found if artefacts.known_sha256(path) in measured]
 
 
 def own_claims(given: Sequence[Mapping[str, Any]]) -> list[OwnClaim]:

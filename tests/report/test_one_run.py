@@ -10,6 +10,8 @@ from command_line import call
 
 from pipeline import artefacts
 from pipeline.errors import InputError
+from pipeline.report.provenance import trace
+from pipeline.results import read_sidecars
 
 pytestmark = pytest.mark.slow
 N = 60
@@ -250,3 +252,21 @@ def test_a_whole_run_has_its_page(studies, tmp_path):
     folder = shutil.copytree(studies[0], tmp_path / "one")
     report(folder)
     assert "features on images" in (folder / "report.html").read_text("utf-8")
+
+
+def test_provenance_has_the_layouts_by_other_seeds_that_were_measured(studies, tmp_path):
+    results = tmp_path / "with seeds"
+    shutil.copytree(studies[0], results)
+    of_stage = results / "features/after"
+    given = ["--features", of_stage / "features.npy", "--graph", of_stage / "graph.npz"]
+    given += ["--table", results / "images.parquet"]
+    names = {0: "umap", 5: "controls/umap_seed5", 6: "controls/umap_seed6"}
+    for seed, name in names.items():
+        out = of_stage / f"{name}.parquet"
+        call("embed", *given, "--method", "umap", "--seed", seed, "--out", out)
+    measured = ["--layout", of_stage / "umap.parquet"]
+    measured += ["--control", of_stage / "controls/umap_seed5.parquet"]
+    call("quality", *given, *measured, "--out", of_stage / "quality.json")
+    sidecars = read_sidecars(results, {results / "features": []})
+    seeds = [row["seed"] for row in trace(sidecars) if row["method"] == "umap"]
+    assert seeds == [0, 5]  # what is left of another study is none of this one
