@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from kernels.backend import Backend
 from pipeline.methods.base import LayoutEstimator, check_init, nearest_neighbors
 from pipeline.methods.parameters import Choices, Matrix, Number, integer
-from pipeline.methods.pca.principal_coordinates import principal_coordinates
+from pipeline.methods.pca.principal_components import principal_components
 from pipeline.methods.tsne.affinities import (
     conditional_probabilities,
     perplexity_diagnostics,
@@ -77,7 +77,7 @@ class BaseTSNE(LayoutEstimator):
         shape = (len(X), self.n_components)
         if self.init == "random":
             return random.normal(scale=1e-4, size=shape)
-        start = principal_coordinates(X, self.n_components, backend_for(self.device))
+        start = principal_components(X, self.n_components, backend_for(self.device)).coordinates
         start *= 1e-4 / (start[:, 0].std() or 1.0)
         # Points that coincide in the start would feel the same force for ever.
         return start + random.normal(scale=1e-6, size=shape)

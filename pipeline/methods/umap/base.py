@@ -14,7 +14,7 @@ from pipeline.methods.base import (
     with_self_neighbors,
 )
 from pipeline.methods.parameters import Choices, Matrix, Number, integer
-from pipeline.methods.pca.principal_coordinates import principal_coordinates
+from pipeline.methods.pca.principal_components import principal_components
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
 
@@ -78,7 +78,7 @@ class BaseUMAP(LayoutEstimator):
         """What umap-learn calls `init`: a name, or (n, n_components) coordinates."""
         if not isinstance(self.init, str) or self.init != "pca":
             return self.init
-        start = principal_coordinates(X, self.n_components, backend_for(self.device))
+        start = principal_components(X, self.n_components, backend_for(self.device)).coordinates
         start *= 10 / np.abs(start).max()
         # As in umap-learn: a little noise separates coincident points and widens flat axes.
         return start + random.normal(scale=1e-4, size=start.shape)
