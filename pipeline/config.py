@@ -132,11 +132,8 @@ class Compare(StrictModel):
 class PCA(TypedDict, total=False):
     """Principal component analysis."""
 
-    engine: Annotated[Literal["auto", "sklearn", "cuml"], ENGINE]
+    engine: Annotated[Literal["auto", "exact"], ENGINE]
     subset: LayoutSubset
-    svd_solver: Literal["auto", "covariance_eigh", "full"]
-    """How scikit-learn computes it, exactly in any case; auto takes the smaller of the matrices of
-    features by features and of points by points."""
 
 
 @with_config(STRICT)

@@ -73,7 +73,7 @@ def found_of(
             **{"prediction": as_names[predicted], "confidence": np.linspace(0.5, 1, N)},
         }
     )
-    pca = {"engine": "sklearn", "points": N, "warnings": list(warnings), "info": info or {}}
+    pca = {"engine": "exact", "points": N, "warnings": list(warnings), "info": info or {}}
     layouts = {"pca": pca}
     return Backbone(
         name="MobileNet",

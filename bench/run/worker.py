@@ -147,7 +147,7 @@ def measure_workload(report: Reporter, workload: Workload, job: dict, threads: i
     from bench.what import engines, peers
     from bench.what.inputs import load_images, load_input
     from bench.what.measures import FLOPS, quality
-    from pipeline.methods.pca.scikit_learn import PCA
+    from pipeline.methods.pca.exact import PCA
     from pipeline.neighbors.graph import Graph, knn_graph
 
     load = load_images if workload.step == "features" else load_input

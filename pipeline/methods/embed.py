@@ -19,6 +19,7 @@ from pipeline.methods.engine import Engine
 from pipeline.methods.registry import METHODS, check_params, check_start, engine_name
 from pipeline.neighbors.graph import Graph, check_graph
 from pipeline.neighbors.scale import scale_features
+from pipeline.neighbors.tiles import strips
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import log
 from pipeline.runtime.memory import available_memory
@@ -123,7 +124,7 @@ def embed(
     X, exponent = scale_features(features if whole else np.asarray(features)[rows])
     begin = None if start is None else _check_start(*start, rows)
     params, adapted = adapt(row, len(X), params, strict=strict)
-    if np.array_equal(X, np.broadcast_to(X[0], X.shape)):
+    if all((X[part] == X[0]).all() for part in strips(len(X))):
         raise InputError(f"all {len(X)} rows of the features are equal: nothing can be laid out")
     layouts = 1 if begin is None else 2
     preflight(*X.shape, method=method, engine=name, params=params, device=device, layouts=layouts)

@@ -40,7 +40,7 @@ class Method:
 
 
 METHODS: dict[str, Method] = {
-    "pca": Method("PCA", {"sklearn": pca.ScikitLearn(), "cuml": pca.CuML()}, ordered_axes=True),
+    "pca": Method("PCA", {"exact": pca.Exact()}, ordered_axes=True),
     "tsne": Method(
         "t-SNE", {"opentsne": tsne.OpenTSNE(), "exact": tsne.Exact(), "cuml": tsne.CuML()}
     ),

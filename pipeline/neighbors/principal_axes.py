@@ -7,6 +7,7 @@ them into another layout.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +17,9 @@ from kernels.backend import Backend, to_host
 from pipeline.neighbors.tiles import strips
 from pipeline.runtime.parallel import StarMap, parallel_starmap
 
-STRIP = 1024  # rows, or columns where these are more, that one thread centres and multiplies
-TOGETHER = 8  # strips at most: each has a matrix of products
+BLOCK = 256  # rows in float64 at a time, which fit into a core's cache
+STRIP = 2048  # rows, or columns where these are more, that one thread centres and multiplies
+SUMS = 8  # of products, each of strips in a row: as many threads are busy, with a matrix each
 
 
 class PrincipalAxes(NamedTuple):
@@ -44,7 +46,7 @@ class Centring(NamedTuple):
     ----------
     mean : (d,) float64 array of the backend
     scale : float
-        A power of two, which is exact: the largest centred magnitude becomes 0.5 to 1.
+        A power of two, which is exact: the largest centred magnitude becomes 0.25 to 2.
     """
 
     mean: Any
@@ -52,15 +54,33 @@ class Centring(NamedTuple):
 
     def apply(self, rows: Any, columns: slice = slice(None)) -> Any:
         """Centred, scaled rows in float64, of which the caller may have chosen some columns."""
-        return (rows - self.mean[columns]) * self.scale
+        z = rows - self.mean[columns]
+        z *= self.scale
+        return z
+
+    def rounded(self, rows: Any, dtype: type, columns: slice = slice(None)) -> Any:
+        """As `apply`, rounded to a dtype, with few rows in float64 at a time."""
+        z = rows.astype(dtype)
+        for block in strips(len(z), BLOCK):
+            z[block] = self.apply(rows[block], columns)
+        return z
 
 
 def centring(X: Any, backend: Backend) -> Centring:
-    """The `Centring` of an (n, d) array on the host or of the backend, read strip by strip."""
-    mean = backend.to_device(X.mean(axis=0, dtype=np.float64))
-    largest = max(
-        float(abs(backend.to_device(X[strip]) - mean).max()) for strip in strips(len(X), STRIP)
-    )
+    """The `Centring` of an (n, d) array on the host or of the backend, read once, strip by strip.
+
+    Sums are of differences from the first row: a constant column has exactly its value as mean.
+    """
+    first = backend.to_device(X[0]).astype(np.float64)
+
+    def from_first(rows: slice) -> tuple[Any, float]:
+        difference = backend.to_device(X[rows]) - first
+        return difference.sum(axis=0), float(max(difference.max(), -difference.min()))
+
+    with parallel_starmap(backend) as starmap:
+        parts = starmap(from_first, [(rows,) for rows in strips(len(X), BLOCK)])
+    mean = first + sum(total for total, _ in parts) / len(X)
+    largest = max(most for _, most in parts)
     # The exponent of a denormal spread is so low that its inverse would overflow.
     return Centring(mean, 2.0 ** min(-int(np.frexp(largest)[1]), 1023))
 
@@ -113,8 +133,8 @@ def _by_covariance(
     """The k largest eigenvalues of Z'Z and its eigenvectors as rows, zeros beyond the rank."""
 
     def products(rows: slice) -> Any:
-        z = centre.apply(backend.to_device(X[rows])).astype(dtype)
-        return (z.T @ z).astype(np.float64)
+        z = centre.rounded(backend.to_device(X[rows]), dtype)
+        return z.T @ z
 
     values, vectors = _leading_eigenpairs(_sum(products, len(X), starmap, backend), k)
     return values, vectors.T * (values > 0)[:, None]
@@ -126,11 +146,11 @@ def _by_gram_matrix(
     """As `_by_covariance`, from the eigenvectors of ZZ'."""
 
     def some_columns(columns: slice) -> Any:
-        return centre.apply(backend.to_device(X[:, columns]), columns).astype(dtype)
+        return centre.rounded(backend.to_device(X[:, columns]), dtype, columns)
 
     def products(columns: slice) -> Any:
         z = some_columns(columns)
-        return (z @ z.T).astype(np.float64)
+        return z @ z.T
 
     d = X.shape[1]
     values, vectors = _leading_eigenpairs(_sum(products, d, starmap, backend), k)
@@ -146,22 +166,35 @@ def _by_gram_matrix(
 def _sum(
     products: Callable[[slice], Any], length: int, starmap: StarMap, backend: Backend
 ) -> np.ndarray:
-    """Add up the products of all strips in their order, on the host; few exist at a time."""
-    parts = [(part,) for part in strips(length, STRIP)]
+    """Add up the products of all strips in float64, on the host, always in the same order.
+
+    Each of `SUMS` sums belongs to one thread, and no more of them exist at a time than threads.
+    """
+    parts = strips(length, STRIP)
+    cuts = [len(parts) * i // SUMS for i in range(SUMS + 1)]
+    runs = [(parts[i:j],) for i, j in pairwise(cuts) if i < j]
+
+    def add_up(run: list[slice]) -> Any:
+        subtotal = products(run[0]).astype(np.float64, copy=False)
+        for part in run[1:]:
+            subtotal += products(part)
+        return subtotal
+
     total: Any = 0.0
-    together = min(backend.threads, TOGETHER)
-    for first in range(0, len(parts), together):
-        for product in starmap(products, parts[first : first + together]):
-            total += product
+    for first in range(0, len(runs), backend.threads):
+        for subtotal in starmap(add_up, runs[first : first + backend.threads]):
+            total += subtotal
     return to_host(total)
 
 
 def _leading_eigenpairs(S: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k largest eigenvalues, descending, and eigenvectors as columns.
+    """The k largest eigenvalues, descending, and eigenvectors as columns; S is overwritten.
 
     Eigenvalues that rounding alone may have made, up to len(S) units of the largest, become 0.
     """
-    values, vectors = eigh(S, subset_by_index=(len(S) - k, len(S) - 1))
+    last = len(S) - 1
+    # Symmetric, so that its transpose is S in the order of LAPACK, which then needs no copy.
+    values, vectors = eigh(S.T, subset_by_index=(last + 1 - k, last), overwrite_a=True)
     values, vectors = values[::-1], vectors[:, ::-1]
     values = np.where(values > len(S) * np.finfo(np.float64).eps * values[0], values, 0.0)
     return values, vectors

@@ -56,8 +56,7 @@ def scale_features(X: np.ndarray) -> Scaled:
     Exact but for entries below the smallest normal number in the new unit, 1e-38 of the largest
     entry in float32 and 1e-308 in float64.
     """
-    X = check_features(X)
-    sizes = np.concatenate([abs(X[strip]).max(axis=1) for strip in strips(len(X))])
+    X, sizes = _checked(X)
     largest = float(sizes.max())
     exponent = int(np.frexp(largest)[1])
     tiny = (sizes > 0) & (np.ldexp(sizes.astype(np.float64), -exponent) < SMALLEST)
@@ -115,6 +114,11 @@ def check_features(X: np.ndarray) -> np.ndarray:
         Not two-dimensional, empty, not real numbers, or NaN or infinite values somewhere (the
         sentence counts the rows and names the first).
     """
+    return _checked(X)[0]
+
+
+def _checked(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `check_features`; and the largest magnitude in each row, which tells a row's NaN too."""
     X = np.asarray(X)
     if X.ndim != 2 or 0 in X.shape:
         raise InputError(
@@ -126,11 +130,12 @@ def check_features(X: np.ndarray) -> np.ndarray:
             f"features must be real numbers but are {X.dtype}; convert them to float32"
         )
     X = np.ascontiguousarray(X, dtype=np.float32 if X.dtype == np.float32 else np.float64)
-    finite = np.concatenate([np.isfinite(X[strip]).all(axis=1) for strip in strips(len(X))])
-    rows = np.flatnonzero(~finite)
+    parts = (X[strip] for strip in strips(len(X)))
+    sizes = np.concatenate([np.maximum(x.max(axis=1), -x.min(axis=1)) for x in parts])
+    rows = np.flatnonzero(~np.isfinite(sizes))
     if len(rows):
         raise InputError(
             f"features have NaN or infinite values in {len(rows)} of {len(X)} rows, the first is "
             f"row {rows[0]}; extract them again or remove these rows"
         )
-    return X
+    return X, sizes

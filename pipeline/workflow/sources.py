@@ -59,7 +59,7 @@ EMBED = [
     *_modules("pipeline/methods", "base embed parameters"),
 ]
 INFERENCE = _modules("pipeline/networks", "backbone features flops inference precision")
-PCA_START = ["pipeline/methods/pca/principal_coordinates.py"]
+PCA_START = ["pipeline/methods/pca/principal_components.py"]
 COMPONENTS = ["pipeline/neighbors/components.py"]
 PAIRS = ["kernels/pairs.py"]
 RAPIDS = ["pipeline/methods/rapids.py"]
@@ -84,8 +84,7 @@ FILES = {
     ],
     "features": INFERENCE,
     "graph": GRAPH,
-    "pca.sklearn": _engine("pca", "scikit_learn"),
-    "pca.cuml": _engine("pca", "cuml scikit_learn", RAPIDS),
+    "pca.exact": _engine("pca", "exact", PCA_START),
     "tsne.opentsne": _engine(
         "tsne",
         "affinities base exact opentsne",

@@ -57,7 +57,7 @@ def test_a_wrong_manifest_is_one_sentence(tmp_path):
     text = MANIFEST.read_text()
     for old, new, message in (
         ("repeats: 2", "repeat: 2", "unknown key 'repeat' in profile tiny"),
-        ("peer: sklearn_pca}", "peer: sklearn_pca, engine: sklearn}", "engine or peer"),
+        ("peer: sklearn_pca}", "peer: sklearn_pca, engine: exact}", "engine or peer"),
         ("input: mixture\n", "input: mixtur\n", "unknown input 'mixtur'"),
     ):
         (tmp_path / "manifest.yaml").write_text(text.replace(old, new, 1))

@@ -12,7 +12,7 @@ from kernels import reference
 from kernels.backend import get_backend, to_host
 from kernels.cpu import tsne as cpu
 from kernels.gpu import tsne
-from pipeline.methods.pca.principal_coordinates import principal_coordinates
+from pipeline.methods.pca.principal_components import principal_components
 from pipeline.methods.solvers.csr import csr_arrays
 from pipeline.methods.tsne.affinities import joint_probabilities
 from pipeline.methods.tsne.exact import TSNE, Divergence
@@ -133,9 +133,9 @@ def test_the_start_is_computed_on_the_gpu_too(gpu, monkeypatch):
 
     def spy(X, n_components, backend):
         backends.append(backend)
-        return principal_coordinates(X, n_components, backend)
+        return principal_components(X, n_components, backend)
 
-    monkeypatch.setattr("pipeline.methods.tsne.base.principal_coordinates", spy)
+    monkeypatch.setattr("pipeline.methods.tsne.base.principal_components", spy)
     found = TSNE(perplexity=8, device="gpu", random_state=0)._start(X)
     assert backends == [gpu]
     assert isinstance(found, np.ndarray)

@@ -17,13 +17,11 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.manifold import trustworthiness
 
-from kernels.backend import to_host
 from kernels.gpu import cuda
 from pipeline.errors import InputError
 from pipeline.measures.votes import knn_accuracy
 from pipeline.methods.embed import embed
-from pipeline.methods.pca import cuml as cuml_pca
-from pipeline.methods.pca import scikit_learn as pca
+from pipeline.methods.pca import exact as pca
 from pipeline.methods.tsne import cuml as cuml_tsne
 from pipeline.methods.tsne import opentsne as tsne
 from pipeline.methods.umap import cuml as cuml_umap
@@ -33,7 +31,7 @@ from pipeline.neighbors.graph import Graph, knn_graph
 from pipeline.neighbors.layout_neighbors import layout_neighbors
 from pipeline.neighbors.scale import scale_features
 
-PAIRS = {cuml_pca.PCA: pca.PCA, cuml_tsne.TSNE: tsne.TSNE, cuml_umap.UMAP: umap.UMAP}
+PAIRS = {cuml_tsne.TSNE: tsne.TSNE, cuml_umap.UMAP: umap.UMAP}
 MINE = list(PAIRS)
 
 
@@ -62,19 +60,6 @@ class StandIn:
         self.made.append(self)
 
 
-class StandInPCA(StandIn):
-    def fit_transform(self, X):
-        assert isinstance(X, cuda_on_host.xp.ndarray)  # already on the GPU
-        self.X = X = to_host(X)
-        _, S, Vt = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
-        largest = np.abs(Vt).argmax(axis=1)
-        Vt *= -np.sign(Vt[np.arange(len(Vt)), largest])[:, None]  # the other sign than wanted
-        self.components_ = Vt[: self.n_components]
-        self.explained_variance_ = (S**2 / (len(X) - 1))[: self.n_components]
-        self.explained_variance_ratio_ = (S**2 / (S**2).sum())[: self.n_components]
-        return (X - X.mean(axis=0)) @ self.components_.T
-
-
 class StandInUMAP(StandIn):
     def fit_transform(self, X):
         n = len(X)
@@ -93,8 +78,7 @@ class StandInTSNE(StandIn):
 @pytest.fixture
 def made(monkeypatch):
     """Put stand-ins where cuML and CuPy would be; what the former made."""
-    modules = {name: ModuleType(name) for name in ("cuml", "cuml.decomposition", "cuml.manifold")}
-    modules["cuml.decomposition"].PCA = StandInPCA
+    modules = {name: ModuleType(name) for name in ("cuml", "cuml.manifold")}
     modules["cuml.manifold"].UMAP = StandInUMAP
     modules["cuml.manifold"].TSNE = StandInTSNE
     for name, module in modules.items():
@@ -119,7 +103,7 @@ def made_by(made, cls):
 
 def test_import_needs_no_cuml():
     code = (
-        "import sys; from pipeline.methods.pca import cuml; from pipeline.methods.tsne import cuml;"
+        "import sys; from pipeline.methods.tsne import cuml;"
         "from pipeline.methods.umap import cuml;"
         "sys.exit(any(name in sys.modules for name in ('cuml', 'cupy')))"
     )
@@ -144,12 +128,6 @@ def test_without_cuml_the_same_sentence(cls, X, monkeypatch):
 @pytest.mark.parametrize(
     ("cls", "params", "words"),
     [
-        (
-            cuml_pca.PCA,
-            {"svd_solver": "full"},
-            "svd_solver of PCA is 'full'.*'auto' or 'covariance_eigh'",
-        ),
-        (cuml_pca.PCA, {"n_components": 7}, "no more than 6 components but n_components is 7"),
         (cuml_tsne.TSNE, {"init": np.zeros((400, 2))}, "init of TSNE is array.*'pca' or 'random'"),
         (cuml_tsne.TSNE, {"init": "spectral"}, "init of TSNE is 'spectral'"),
         (
@@ -180,18 +158,6 @@ def test_parameters_and_defaults_of_the_engine_of_the_cpu(cls):
 
 
 # ---- with the stand-in
-
-
-def test_pca_is_that_of_the_cpu(X, made):
-    mine, theirs = cuml_pca.PCA(3), pca.PCA(3)
-    assert np.allclose(mine.fit_transform(X + 100), theirs.fit_transform(X + 100), atol=1e-9)
-    (engine,) = made
-    assert engine.given == {"n_components": 3, "svd_solver": "full", "output_type": "numpy"}
-    assert engine.X.dtype == np.float64
-    assert np.abs(engine.X.mean(axis=0)).max() < 1e-12
-    assert mine.diagnostics_.keys() == theirs.diagnostics_.keys()
-    for name in ("components_", "mean_", "explained_variance_", "explained_variance_ratio_"):
-        assert np.allclose(getattr(mine, name), getattr(theirs, name)), name
 
 
 def test_tsne_asks_for_what_was_asked(X, graph, made):
@@ -421,17 +387,6 @@ def digits():
 @pytest.mark.gpu
 @pytest.mark.filterwarnings("default")
 class TestOnAGPU:
-    def test_pca(self, digits):
-        X, _, _ = digits
-        mine, theirs = cuml_pca.PCA(5), pca.PCA(5)
-        for data in (X, X.astype(np.float64) + 1e4):
-            found, wanted = mine.fit_transform(data), theirs.fit_transform(data)
-            assert np.abs(found - wanted).max() < 1e-3 * np.abs(wanted).max()
-            assert np.abs(mine.components_ - theirs.components_).max() < 1e-3
-            assert np.allclose(
-                mine.explained_variance_ratio_, theirs.explained_variance_ratio_, rtol=1e-3
-            )
-
     @pytest.mark.parametrize(
         ("cls", "params"),
         [

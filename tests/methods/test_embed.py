@@ -14,7 +14,7 @@ from pipeline.images.subset import stratified_subset
 from pipeline.methods import embed as embed_module
 from pipeline.methods.embed import embed, preflight
 from pipeline.methods.engine import Engine
-from pipeline.methods.pca.scikit_learn import PCA
+from pipeline.methods.pca.exact import PCA
 from pipeline.methods.registry import METHODS, Method, engine_name
 from pipeline.neighbors.graph import Graph, knn_graph
 from pipeline.runtime.memory import available_memory
@@ -50,10 +50,10 @@ def test_a_layout_and_its_record(X):
     assert layout.embedding.dtype == np.float32
     expected = PCA().fit_transform(X)
     assert np.allclose(np.ldexp(layout.embedding, layout.info["exponent"]), expected, atol=1e-5)
-    assert layout.engine == "sklearn"
+    assert layout.engine == "exact"
     info = json.loads(json.dumps(layout.info))
-    assert info["library"] == "scikit-learn"
-    assert info["parameters"] == {"svd_solver": "auto"}
+    assert info["library"] == "Tunescope"
+    assert info["parameters"] == {}
     assert info["seed"] == 3
     assert info["warnings"] == []
     assert len(info["explained_variance_ratio"]) == 2
@@ -253,27 +253,30 @@ def test_threads_where_they_are_of_use():
 
 
 def test_engine_auto_prefers_the_device_then_the_first(monkeypatch):
-    cpu = METHODS["pca"].engines["sklearn"]
+    cpu = METHODS["umap"].engines["umap-learn"]
 
     class OnGPU(Engine):
         devices = ("gpu",)
 
-    both = Method("PCA", {"sklearn": cpu, "fast": OnGPU()})
-    monkeypatch.setitem(METHODS, "pca", both)
-    assert engine_name("pca", device="gpu") == "fast"
-    assert engine_name("pca", device="cpu") == "sklearn"
-    assert engine_name("pca") == "sklearn"
-    assert engine_of("pca", device="gpu").devices == ("gpu",)
+    both = Method("UMAP", {"umap-learn": cpu, "fast": OnGPU()})
+    monkeypatch.setitem(METHODS, "umap", both)
+    assert engine_name("umap", device="gpu") == "fast"
+    assert engine_name("umap", device="cpu") == "umap-learn"
+    assert engine_name("umap") == "umap-learn"
+    assert engine_of("umap", device="gpu").devices == ("gpu",)
     monkeypatch.setattr(OnGPU, "package", "no_such_package")
-    assert engine_name("pca", device="gpu") == "sklearn"
-    assert engine_name("pca", "fast", device="gpu") == "fast"  # whoever asks for it is told why not
-    only = Method("PCA", {"sklearn": cpu})
-    monkeypatch.setitem(METHODS, "pca", only)
-    assert engine_name("pca", device="gpu") == "sklearn"
+    assert engine_name("umap", device="gpu") == "umap-learn"
+    assert (
+        engine_name("umap", "fast", device="gpu") == "fast"
+    )  # whoever asks for it is told why not
+    only = Method("UMAP", {"umap-learn": cpu})
+    monkeypatch.setitem(METHODS, "umap", only)
+    assert engine_name("umap", device="gpu") == "umap-learn"
 
 
 def test_an_engine_without_a_gpu_runs_on_the_cpu_and_says_so(X):
-    assert embed(X, method="pca", engine="sklearn", device="gpu").info["device"] == "cpu"
+    given = {"method": "lle", "engine": "sklearn", "device": "gpu"}
+    assert embed(X, **given).info["device"] == "cpu"
 
 
 # ---- mistakes

@@ -24,7 +24,7 @@ from pipeline.methods.mds.smacof import (
     quasi_newton,
     sum_of_squares,
 )
-from pipeline.methods.pca.scikit_learn import PCA
+from pipeline.methods.pca.exact import PCA
 
 CPU = get_backend("cpu")
 

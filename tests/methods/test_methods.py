@@ -4,15 +4,13 @@ import subprocess
 import sys
 import warnings
 
-import numba
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 from scipy.special import entr
-from sklearn import decomposition, manifold
+from sklearn import manifold
 from sklearn.manifold import trustworthiness
 from sklearn.utils.estimator_checks import check_estimator
-from threadpoolctl import threadpool_limits
 
 from kernels.backend import get_backend
 from pipeline.errors import InputError
@@ -20,8 +18,7 @@ from pipeline.measures.votes import knn_accuracy
 from pipeline.methods.isomap.scikit_learn import Isomap
 from pipeline.methods.lle.scikit_learn import LocallyLinearEmbedding
 from pipeline.methods.mds.scikit_learn import MDS
-from pipeline.methods.pca.principal_coordinates import principal_coordinates
-from pipeline.methods.pca.scikit_learn import PCA
+from pipeline.methods.pca.exact import PCA
 from pipeline.methods.tsne.affinities import joint_probabilities
 from pipeline.methods.tsne.opentsne import TSNE
 from pipeline.methods.umap.library import umap_learn
@@ -33,7 +30,7 @@ CPU = get_backend("cpu")
 
 # Settings that keep a test short; LLE and Isomap see all three blobs as one component.
 QUICK = {
-    PCA: {},
+    PCA: {"device": "cpu"},
     TSNE: {"perplexity": 15, "n_jobs": 1, "random_state": 0},
     UMAP: {"n_epochs": 100, "random_state": 0},
     MDS: {"max_iter": 50, "random_state": 0},
@@ -102,62 +99,6 @@ def test_fit_gives_the_same_layout_for_the_same_seed(cls, X, graph, layouts):
     estimator = cls(**QUICK[cls])
     assert estimator.fit(X, graph=graph) is estimator
     assert np.array_equal(estimator.embedding_, layouts[cls])
-
-
-# ---- PCA
-
-
-@pytest.mark.parametrize("solver", ["covariance_eigh", "full"])
-def test_pca_is_the_svd(X, solver):
-    Z = X.astype(np.float64) - X.mean(axis=0, dtype=np.float64)
-    _, S, Vt = np.linalg.svd(Z, full_matrices=False)
-    estimator = PCA(svd_solver=solver)
-    layout = estimator.fit_transform(X)
-    signs = np.sign(Vt[np.arange(2), np.abs(Vt[:2]).argmax(axis=1)])
-    assert np.allclose(layout, Z @ (Vt[:2] * signs[:, None]).T, atol=1e-9)
-    assert np.allclose(estimator.explained_variance_ratio_, (S**2 / (S**2).sum())[:2])
-    largest = np.abs(estimator.components_).argmax(axis=1)
-    assert (estimator.components_[[0, 1], largest] > 0).all()
-
-
-def test_pca_far_from_the_origin(X):
-    """scikit-learn's covariance solver alone loses these digits."""
-    far = X.astype(np.float64) + 1e7
-    near = decomposition.PCA(2, svd_solver="full").fit_transform(far - 1e7)
-    assert np.allclose(PCA().fit_transform(far), near, atol=1e-5)
-
-
-@pytest.mark.parametrize("p", [1, 2, 5, 12])
-def test_principal_coordinates_are_pca(X, p):
-    found = principal_coordinates(X + 100, p, CPU)
-    assert found.shape == (360, p)
-    assert np.allclose(found[:, :10], PCA(min(p, 10)).fit_transform(X + 100), atol=1e-9)
-    assert not found[:, 10:].any()  # there are no more dimensions
-
-
-@pytest.mark.parametrize("scale", [1e-200, 1e200])
-def test_principal_coordinates_do_not_overflow(X, scale):
-    X = X.astype(np.float64)
-    found = principal_coordinates(X * scale, 2, CPU) / scale
-    assert np.allclose(found, principal_coordinates(X, 2, CPU))
-
-
-def test_starts_and_pca_have_the_same_bits_for_any_number_of_threads():
-    """Enough features for LAPACK to share its work, enough rows for two tiles."""
-    X = np.random.default_rng(6).normal(size=(9_000, 400))
-    results = []
-    before = numba.get_num_threads()
-    try:
-        for threads in (1, min(2, before)):
-            numba.set_num_threads(threads)
-            with threadpool_limits(threads):
-                model = PCA(5).fit(X)
-                start = principal_coordinates(X, 5, CPU)
-            results.append((model.embedding_, model.explained_variance_ratio_, start))
-    finally:
-        numba.set_num_threads(before)
-    for one, two in zip(*results, strict=True):
-        assert np.array_equal(one, two)
 
 
 # ---- t-SNE

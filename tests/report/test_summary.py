@@ -25,7 +25,7 @@ def measured(stage, *, test=None, probe=None, warnings=(), backbone="MobileNet")
         "stage": stage,
         "warnings": ["3 files are no images"],
         "layouts": {
-            "pca": {"engine": "sklearn", "points": 299, "total_points": 299},
+            "pca": {"engine": "exact", "points": 299, "total_points": 299},
             "lle": {"warnings": ["3 files are no images", f"LLE {stage}: not converged"]},
         },
     }

@@ -87,7 +87,7 @@ def one_sentence(caught) -> str:
         ("backbones.VGG16", {"alpha": 0.5}, ["'alpha'", "backbones.VGG16", "weights"]),
         ("methods.tnse", {}, ["'tnse'", "did you mean tsne?", "isomap"]),
         ("methods.tsne", {"perplexty": 3}, ["'perplexty'", "did you mean perplexity?"]),
-        ("methods.pca", {"perplexity": 3}, ["'perplexity'", "methods.pca", "svd_solver"]),
+        ("methods.pca", {"perplexity": 3}, ["'perplexity'", "methods.pca", "engine", "subset"]),
         ("methods.pca", {"random_state": 3}, ["'random_state'", "methods.pca", "engine"]),
         ("finetune.epoch", 3, ["'epoch'", "finetune", "did you mean epochs?"]),
         ("figure.widht", 4000, ["'widht'", "figure", "did you mean width?"]),

@@ -691,7 +691,7 @@ OTHER_PARAMETERS = {
     "umap": ['{"n_neighbors": 1}', '{"min_dist": -1}', '{"spread": 0}', '{"n_epochs": 0}'],
     "mds": ['{"metric": "x"}', '{"n_init": 0}', '{"eps": -1}', '{"storage": "x"}'],
     "lle": ['{"reg": 0}', '{"reg": -1}', '{"n_neighbors": 0}', '{"tol": -1}'],
-    "pca": ['{"svd_solver": "x"}', '{"n_components": 2}'],
+    "pca": ['{"svd_solver": "full"}', '{"n_components": 2}'],
 }
 
 

@@ -20,7 +20,7 @@ from .bad_inputs import PIXELS, folder, png
 from .outcome import EITHER, REFUSED, RIGHT, Outcome, fault, tunescope
 
 ENGINES = {
-    "pca": ["sklearn"],
+    "pca": ["exact"],
     "tsne": ["opentsne", "exact"],
     "umap": ["umap-learn"],
     "mds": ["exact", "sklearn"],

@@ -21,7 +21,7 @@ STUDY = {
     "device": "gpu",
     "dataset": {"source": "digits"},
     "backbones": {"VGG16": None},
-    "methods": {"pca": {"engine": "sklearn"}, "mds": None, "tsne": None},
+    "methods": {"lle": {"engine": "sklearn"}, "mds": None, "tsne": None},
 }
 
 
@@ -40,7 +40,7 @@ def test_a_gpu_that_is_asked_for_is_planned_with_where_there_is_none():
 def test_a_layout_on_the_cpu_takes_no_gpu():
     resources = StudyResources(parse_config(STUDY), 4, {}, {})
     found = {name: resources.embed_device(job(name)[0]) for name in STUDY["methods"]}
-    assert found == {"pca": "cpu", "mds": "gpu", "tsne": "gpu"}
+    assert found == {"lle": "cpu", "mds": "gpu", "tsne": "gpu"}
     assert [resources.embed_gpu(job(name)[0]) for name in STUDY["methods"]] == [0, 1, 1]
 
 

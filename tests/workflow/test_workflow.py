@@ -159,7 +159,7 @@ def test_a_parameter_of_one_method_re_runs_that_method_only(study):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("pipeline/methods/pca/scikit_learn.py", {"embed": 2, **AFTER_EMBED}),
+        ("pipeline/methods/pca/exact.py", {"embed": 2, **AFTER_EMBED}),
         ("kernels/cpu/squared_pairs.py", {"embed": 2, **AFTER_EMBED}),  # of Isomap
         ("kernels/cuda/knn.cu", {"graph": 2, "embed": 4, "change": 1, "depth": 1, **AFTER_EMBED}),
         ("pipeline/drawing/palette.py", {"figure": 1, "runtimes": 1, "explorer": 1, "report": 1}),

@@ -20,7 +20,7 @@ from pipeline.methods.mds.distances import (
 )
 from pipeline.methods.mds.resources import EXACT
 from pipeline.methods.parameters import Choices
-from pipeline.methods.pca.principal_coordinates import principal_coordinates
+from pipeline.methods.pca.principal_components import principal_components
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.pair_storage import choose_storage
@@ -169,7 +169,9 @@ class MDS(BaseMDS):
             return precomputed_distances(X, storage=storage, backend=backend), starts
         precision = np.dtype(np.float64 if storage == "exact" else np.float32)
         # Classical scaling of Euclidean distances is PCA.
-        starts = self._user_starts(len(X)) or [principal_coordinates(X, self.n_components, backend)]
+        starts = self._user_starts(len(X)) or [
+            principal_components(X, self.n_components, backend).coordinates
+        ]
         points = centred_points(X, precision, backend)
         return euclidean_distances(points, storage=storage), starts
 

@@ -9,7 +9,7 @@ import numpy as np
 from kernels.backend import get_backend
 from pipeline.methods.base import centred
 from pipeline.methods.mds.base import BaseMDS
-from pipeline.methods.pca.principal_coordinates import principal_coordinates
+from pipeline.methods.pca.principal_components import principal_components
 from pipeline.neighbors.graph import Graph
 
 
@@ -99,5 +99,5 @@ class MDS(BaseMDS):
         if self._starts_at_random:
             return None
         if isinstance(self.init, str):
-            return principal_coordinates(Z, self.n_components, get_backend("cpu"))
+            return principal_components(Z, self.n_components, get_backend("cpu")).coordinates
         return self.init

@@ -1,4 +1,4 @@
-"""The engines of PCA and their resources."""
+"""The engine of PCA and its resources."""
 
 from __future__ import annotations
 
@@ -6,41 +6,36 @@ from typing import Any
 
 from pipeline.methods.engine import Engine
 
-
-class ScikitLearn(Engine):
-    """scikit-learn's PCA."""
-
-    estimator = "pipeline.methods.pca.scikit_learn:PCA"
-    library = "scikit-learn"
-    single_threaded = True
-
-    def memory(self, n: int, d: int, *, svd_solver: str = "auto", **params: Any) -> float:
-        """Scaled features, and centred in float64; the covariance, or the singular vectors."""
-        by_covariance = svd_solver == "covariance_eigh" or (svd_solver == "auto" and d <= n)
-        return 12 * n * d + (42 * d * d if by_covariance else 32 * n * d + 50 * min(n, d) ** 2)
+BLOCK, STRIP = 256, 2048  # as in `pipeline.neighbors.principal_axes`, which imports NumPy
 
 
-class CuML(Engine):
-    """cuML's PCA."""
+class Exact(Engine):
+    """Tunescope's eigenvectors of the covariance, or of the Gram matrix."""
 
-    estimator = "pipeline.methods.pca.cuml:PCA"
-    package = "cuml"
-    library = "cuML"
-    devices = ("gpu",)
+    estimator = "pipeline.methods.pca.exact:PCA"
+    library = "Tunescope"
+    devices = ("cpu", "gpu")
 
     def memory(self, n: int, d: int, **params: Any) -> float:
-        """See `Engine`."""
-        return 8 * n * d + 1e9
+        """Scaled features."""
+        return 4 * n * d + start_memory(n, d)
+
+    def seconds(self, n: int, d: int, **params: Any) -> float:
+        """Products of all features, or of all points, and the eigenproblem."""
+        m = min(n, d)
+        return 1e-11 * n * d * m + 1e-10 * m**3
 
     def gpu_memory(self, n: int, d: int, **params: Any) -> float:
-        """Features in float64 and cuML's copy; covariance and eigenvectors; workspace."""
-        return 16 * n * d + 32 * d * d + 3e8
+        """See `Engine`."""
+        return start_memory(n, d)
 
 
 def start_memory(n: int, d: int) -> float:
-    """Memory of `principal_coordinates`, on either device.
+    """Memory of `principal_components`, on either device, with two threads where there is work.
 
-    The covariance or the Gram matrix, the products that are added to it and its copies; strips of
-    the features in float64.
+    Blocks of rows in float64; of each thread a strip of them and its sum of products; their total.
     """
-    return 40 * min(n, d) ** 2 + (27 if d <= n else 15) * min(n, 1024) * d
+    longer, shorter = max(n, d), min(n, d)
+    threads = 1 if longer <= STRIP else 2
+    products = threads * 4 * min(longer, STRIP) * shorter + (20 * threads - 8) * shorter**2
+    return 10 * min(n, 2 * BLOCK) * d + products

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from kernels.backend import Backend
 from pipeline.methods.base import LayoutEstimator, check_init, nearest_neighbors
 from pipeline.methods.parameters import Choices, Matrix, Number, integer
-from pipeline.methods.pca.principal_coordinates import principal_coordinates
+from pipeline.methods.pca.principal_components import principal_components
 from pipeline.methods.tsne.affinities import (
     conditional_probabilities,
     perplexity_diagnostics,
@@ -78,9 +78,8 @@ class BaseTSNE(LayoutEstimator):
         if self.init == "random":
             random = check_random_state(self.random_state)
             return random.normal(scale=1e-4, size=(len(X), self.n_components))
-        return self.start_from(
-            principal_coordinates(X, self.n_components, backend_for(self.device))
-        )
+        found = principal_components(X, self.n_components, backend_for(self.device))
+        return self.start_from(found.coordinates)
 
     def start_from(self, layout: np.ndarray) -> np.ndarray:
         """See `LayoutEstimator`: so small that early exaggeration can still rearrange it.

@@ -29,8 +29,9 @@ class _TSNE(Engine):
         return {"perplexity": Limit(perplexity, (n - 1) // 3, points)} if points > n else {}
 
     def memory(self, n: int, d: int, *, perplexity: float = 30.0, **params: Any) -> float:
-        """Scaled features, neighbours, their affinities made symmetric, and the start by PCA."""
-        return n * (4 * d + 234 * perplexity) + start_memory(n, d)
+        """Scaled features; neighbours, their affinities made symmetric, or before, the start."""
+        affinities = 234 * perplexity * n
+        return 4 * n * d + max(affinities, start_memory(n, d) + affinities / 2)
 
 
 class OpenTSNE(_TSNE):

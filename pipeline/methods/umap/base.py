@@ -16,7 +16,7 @@ from pipeline.methods.base import (
     with_self_neighbors,
 )
 from pipeline.methods.parameters import Choices, Matrix, Number, integer
-from pipeline.methods.pca.principal_coordinates import principal_coordinates
+from pipeline.methods.pca.principal_components import principal_components
 from pipeline.methods.umap.library import umap_learn
 from pipeline.methods.umap.loss import sampled_loss
 from pipeline.neighbors.graph import Graph
@@ -85,8 +85,8 @@ class BaseUMAP(LayoutEstimator):
         """What umap-learn calls `init`: a name, or (n, n_components) coordinates."""
         if not isinstance(self.init, str) or self.init != "pca":
             return self.init
-        start = principal_coordinates(X, self.n_components, backend_for(self.device))
-        return _sized(start, random)
+        found = principal_components(X, self.n_components, backend_for(self.device))
+        return _sized(found.coordinates, random)
 
     def start_from(self, layout: np.ndarray) -> np.ndarray:
         """See `LayoutEstimator`: reaching from -10 to 10, as a start by PCA."""
