@@ -1,7 +1,6 @@
 """Images of a folder, read: all that is wrong with them is said together."""
 
 import hashlib
-import math
 import os
 import stat
 import warnings
@@ -18,7 +17,7 @@ from pipeline.images.decoding import ImageHeader, UnreadableImageError, decode, 
 from pipeline.images.labels import class_problems
 from pipeline.images.listing import OTHER_IMAGES, SUFFIXES, Listing, count_text, list_folder
 from pipeline.images.names import counted, examples, printable
-from pipeline.images.pixels import Size, check_memory, describe_sizes, final_size
+from pipeline.images.pixels import Size, describe_sizes, final_size, room_for
 from pipeline.images.source import Pixels, Source, refuse
 from pipeline.images.splits import assign_splits
 from pipeline.runtime.device import thread_count
@@ -100,8 +99,7 @@ def read_listed(
     images: np.ndarray | None = None
     if size and all(isinstance(header, ImageHeader) for header in headers) and not problems:
         shape = (len(files), *size, channels)
-        check_memory(math.prod(shape), root, "set a smaller image_size or a subset")
-        images = np.empty(shape, np.uint8)
+        images = room_for(shape)
     contents = _decode_all(paths, headers, size, grey=channels == 1, out=images)
     found = [*problems, *_unreadable(shown, contents)]
     if sizes and size is None:

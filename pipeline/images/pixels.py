@@ -1,5 +1,7 @@
-"""Sizes of images: which they get, and whether they fit into memory."""
+"""Sizes of images: which they get, and where there is room for them."""
 
+import math
+import tempfile
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
@@ -8,8 +10,11 @@ from PIL import Image
 
 from pipeline.errors import InputError
 from pipeline.images.names import counted, examples, printable
+from pipeline.runtime.log import log
 from pipeline.runtime.memory import available_memory
+from pipeline.runtime.temporary_array import temporary_array
 
+SHARE = 0.85  # of the free memory, what images may take
 Size = tuple[int, int]  # height, width
 
 
@@ -65,6 +70,25 @@ def select(images: np.ndarray, rows: np.ndarray, image_size: int | None) -> np.n
         image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
         out[:] = np.asarray(resize(image, size)).reshape(out.shape)
     return resized
+
+
+def room_for(shape: tuple[int, ...]) -> np.ndarray:
+    """An array (n, h, w, c) uint8 to read images into: in memory, or else in a temporary file.
+
+    Raises
+    ------
+    InputError
+        The disk has no room either.
+    """
+    needed = math.prod(shape)
+    if needed <= SHARE * available_memory():
+        return np.empty(shape, np.uint8)
+    log.info(
+        f"the images take {needed / 1e9:.1f} GB, more than there is of memory: they are read into "
+        f"a temporary file in {tempfile.gettempdir()}"
+    )
+    remedy = "set a smaller image_size or a subset"
+    return temporary_array(shape, np.uint8, what="the images", remedy=remedy)
 
 
 def check_memory(needed: int, place: object, remedy: str) -> None:

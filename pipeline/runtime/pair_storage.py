@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import shutil
 import tempfile
-from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from kernels.backend import Backend, get_backend
 from kernels.pairs import Pairs, pairs_bytes, strip_starts
 from pipeline.errors import InputError
-from pipeline.runtime.disk import check_space
 from pipeline.runtime.log import log
 from pipeline.runtime.memory import available_memory
+from pipeline.runtime.temporary_array import temporary_array
 
 CPU = get_backend("cpu")
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, a user's quota, a file's limit
 SHARE = 0.85  # of the host's free memory or disk, what the pairs may take
 
 
@@ -95,8 +90,7 @@ def new_pairs(n: int, *, step: float, storage: str, name: str, backend: Backend 
     step : float
         The quantisation step, see `kernels.pairs.Pairs`.
     storage : {"memory", "disk"}
-        The file on disk is a temporary one (TMPDIR) without a name: it is gone when this process
-        ends, however it ends.
+        That of `temporary_array`.
     name : str
         Starts the line that says what was chosen.
     backend : Backend
@@ -110,27 +104,6 @@ def new_pairs(n: int, *, step: float, storage: str, name: str, backend: Backend 
     )
     if in_memory:
         return Pairs(backend.xp.empty(int(starts[-1]), np.uint16), starts, n, step)
-    with tempfile.TemporaryFile() as file:
-        _reserve(file, 2 * int(starts[-1]))
-        values = np.memmap(file, np.uint16, mode="r+", shape=(int(starts[-1]),))
+    shape = (int(starts[-1]),)
+    values = temporary_array(shape, np.uint16, what="the pairs", remedy="lay out a subset")
     return Pairs(values, starts, n, step)
-
-
-def _reserve(file: IO[bytes], n_bytes: int) -> None:
-    """Take the room on disk now: a mapped page without it would end the process (SIGBUS)."""
-    folder = tempfile.gettempdir()
-    try:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, n_bytes)
-        else:  # macOS; the next best
-            check_space(Path(folder), n_bytes, "the pairs' temporary file")
-            os.truncate(file.fileno(), n_bytes)
-    except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise
-        free = shutil.disk_usage(folder).free
-        raise InputError(
-            f"the pairs need a temporary file of {n_bytes / 1e9:.3g} GB but {folder} has "
-            f"{free / 1e9:.3g} GB free: set TMPDIR to a folder on a larger disk, or lay out a "
-            "subset"
-        ) from error

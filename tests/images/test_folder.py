@@ -1,5 +1,6 @@
 """Which image folders are taken, what is said of the others, and are all their troubles told?"""
 
+import errno
 import os
 import re
 import socket
@@ -18,6 +19,7 @@ from pipeline.images import pixels as image_pixels
 from pipeline.images.dataset import count_images, load_dataset
 from pipeline.images.decoding import ORIENTATION
 from pipeline.images.subset import stratified_subset
+from pipeline.runtime import temporary_array
 
 
 def test_folder_with_splits_classes_and_kinds_of_files(
@@ -156,14 +158,35 @@ def test_subset_of_a_folder_reads_only_its_files(tmp_path: Path) -> None:
     assert part.provenance["n_files"] == 6
 
 
-def test_folder_that_needs_too_much_memory_is_refused_before(
+def test_images_that_memory_has_no_room_for_are_read_into_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    folder, temporary = tmp_path / "images", tmp_path / "temporary"
+    two_classes(folder, 4, 4)
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    whole = load_dataset(str(folder))
+    assert not isinstance(whole.images, np.memmap)
+    monkeypatch.setattr(image_pixels, "available_memory", lambda: 95)
+    mapped = load_dataset(str(folder))
+    assert isinstance(mapped.images, np.memmap)
+    assert np.array_equal(mapped.images, whole.images)
+    assert mapped.provenance == whole.provenance
+    assert not list(temporary.iterdir())  # it has no name
+
+
+def test_a_folder_that_fits_neither_into_memory_nor_on_the_disk_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, offset: int, length: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     two_classes(tmp_path, 4, 4)
     monkeypatch.setattr(image_pixels, "available_memory", lambda: 95)
-    assert "need 0.0 GB of memory" in refusal(str(tmp_path))
-    monkeypatch.setattr(image_pixels, "available_memory", lambda: 96)
-    load_dataset(str(tmp_path))
+    monkeypatch.setattr(temporary_array.os, "posix_fallocate", full)
+    said = refusal(str(tmp_path))
+    assert "the images need a temporary file" in said
+    assert "set TMPDIR to a folder on a larger disk, or set a smaller image_size" in said
     put(tmp_path / "c/1.png", noise(4, 4))
     assert "('c')" in refusal(str(tmp_path))  # nothing is kept of what is refused anyway
 

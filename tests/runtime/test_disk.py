@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.runtime import pair_storage
+from pipeline.runtime import temporary_array
 from pipeline.runtime.disk import check_space
 from pipeline.runtime.pair_storage import new_pairs
 
@@ -36,7 +36,7 @@ def test_pairs_that_the_disk_has_no_room_for_are_refused(tmp_path, monkeypatch, 
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(pair_storage.os, "posix_fallocate", full)
+    monkeypatch.setattr(temporary_array.os, "posix_fallocate", full)
     with pytest.raises(InputError, match=rf"GB but {tmp_path} has .* set TMPDIR"):
         new_pairs(300, step=1.0, storage="disk", name="test")
     assert not list(tmp_path.iterdir())
