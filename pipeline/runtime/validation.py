@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     Tag,
     ValidationError,
+    WrapValidator,
 )
 
 from pipeline.errors import InputError
@@ -23,6 +24,11 @@ from pipeline.errors import InputError
 STRICT = ConfigDict(
     extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
 )
+
+
+# Of a mapping with one entry at least, and of an entry whose options may be left out, as `pca:`.
+ENTRIES = ConfigDict(**STRICT, json_schema_extra={"minProperties": 1})
+NULL_IS_EMPTY = WrapValidator(lambda value, check: check({} if value is None else value))
 
 
 class StrictModel(BaseModel):
@@ -50,6 +56,7 @@ def _check_path(text: str) -> str:
 # The upper bound lies below 2^31, which compiled code may count with.
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 CountOrZero = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Subset = Annotated[int, Field(ge=4, le=1_000_000_000)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_check_text)]

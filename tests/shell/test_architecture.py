@@ -25,7 +25,7 @@ ALLOWED = {
     "measures": EVERYBODY | {"kernels", "neighbors", "methods", "images.subset"},
     "drawing": EVERYBODY | {"methods", "measures"},
     "report": EVERYBODY | {"methods", "measures", "drawing", "images.subset"},
-    "config": EVERYBODY | {"networks.recipe", "methods.registry"},
+    "config": EVERYBODY | {"networks.recipe", "methods.options", "methods.registry"},
     "artefacts": EVERYBODY,
     "store": EVERYBODY | {"artefacts", "images", "neighbors", "measures"},
     "workflow": EVERYBODY
