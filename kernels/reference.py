@@ -126,3 +126,47 @@ def count_nearer(products, half_norms, first_column, scores, columns, counts):
     values, own = values[:, None], columns[:, :, None]
     ahead = (values < scores[:, :, None]) | ((values == scores[:, :, None]) & (names < own))
     counts += (ahead & (names != own)).sum(axis=2, dtype=np.int32)
+
+
+def descend_epoch(
+    strata, starts, heads, tails, shares, bounds, Y, epoch, rate, a, b, repulsion, negatives, seed
+):
+    """What `kernels.cpu.umap.descend_epoch` does, one edge after the other."""
+    count, tasks = strata.shape[:2]
+    for s in range(count):
+        for t in range(tasks):
+            random = _split_mix(int(seed) + _finalised((epoch * count + s) * tasks + t))
+            for e in range(starts[s, t], starts[s, t + 1]):
+                if int(epoch * shares[e]) == int((epoch - 1) * shares[e]):
+                    continue
+                i, j = heads[e], tails[e]
+                own = np.searchsorted(bounds, i, side="right") - 1
+                other = strata[s, t].sum() - own
+                d2 = ((Y[i] - Y[j]) ** 2).sum()
+                if d2 > 0:
+                    g = 2 * a * b * d2 ** (b - 1) / (1 + a * d2**b) * (Y[i] - Y[j])
+                    Y[i] -= rate * g.clip(-4, 4)
+                    Y[j] += rate * g.clip(-4, 4)
+                for _ in range(negatives):
+                    bits = next(random)
+                    drawn = own if bits % (len(bounds) - 1) == 0 else other
+                    size = int(bounds[drawn + 1] - bounds[drawn])
+                    k = bounds[drawn] + ((bits >> 32) * size >> 32)
+                    d2 = ((Y[i] - Y[k]) ** 2).sum()
+                    if d2 > 0:
+                        g = 2 * repulsion * b / ((0.001 + d2) * (1 + a * d2**b)) * (Y[i] - Y[k])
+                        Y[i] += rate * g.clip(-4, 4)
+
+
+def _split_mix(state):
+    """SplitMix64, from the finalised state on (Steele, Lea & Flood 2014)."""
+    state = _finalised(state)
+    while True:
+        state = (state + 0x9E3779B97F4A7C15) % 2**64
+        yield _finalised(state)
+
+
+def _finalised(x):
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EB % 2**64
+    return x ^ (x >> 31)

@@ -82,8 +82,11 @@ def _task(row: Row) -> tuple:
 
 def _takes_graph(row: Row) -> bool:
     method = METHODS.get(row["step"])
-    engine = method and method.engines.get(row["engine"] or "")
-    return bool(engine and engine.needs_graph)
+    if method is None or row["engine"] is None:
+        return False
+    # Results outlive engines: one that is gone took what its successor takes.
+    successor = next(iter(method.engines.values()))
+    return method.engines.get(row["engine"], successor).needs_graph
 
 
 def machines(folder: Path = results.RESULTS) -> list[Machine]:

@@ -70,7 +70,7 @@ class TSNE(TypedDict, total=False):
 class UMAP(TypedDict, total=False):
     """Uniform manifold approximation and projection."""
 
-    engine: Annotated[Literal["auto", "umap-learn", "cuml"], ENGINE]
+    engine: Annotated[Literal["auto", "tunescope", "cuml"], ENGINE]
     subset: LayoutSubset
     n_neighbors: AtLeastTwo
     """Size of a local neighbourhood, the point itself included."""

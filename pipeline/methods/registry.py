@@ -44,7 +44,7 @@ METHODS: dict[str, Method] = {
     "tsne": Method(
         "t-SNE", {"opentsne": tsne.OpenTSNE(), "exact": tsne.Exact(), "cuml": tsne.CuML()}
     ),
-    "umap": Method("UMAP", {"umap-learn": umap.UmapLearn(), "cuml": umap.CuML()}),
+    "umap": Method("UMAP", {"tunescope": umap.Tunescope(), "cuml": umap.CuML()}),
     "mds": Method("MDS", {"exact": mds.Exact(), "sklearn": mds.ScikitLearn()}),
     "lle": Method("LLE", {"exact": lle.Exact(), "sklearn": lle.ScikitLearn()}, ordered_axes=True),
     "isomap": Method(

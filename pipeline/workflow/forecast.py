@@ -43,7 +43,7 @@ POINTS, WIDTH = 70_000, 1280
 OF_PAIRS = {"graph": 0.5, "quality": 2.1, "change": 0.7}
 # Of measuring a layout again, by another seed: ranks are of all points up to so many, then of some.
 OF_A_LAYOUT, RANKED = 0.2, 20_000
-OF_POINTS = {"umap": 0.5, "figure": 0.4}
+OF_POINTS = {"figure": 0.4}
 ON_POINTS = ("graph", "embed", "quality", "change")  # their short jobs take one core
 # Seconds of a job on next to nothing: libraries are imported, code and networks compiled.
 STARTING = {

@@ -96,7 +96,9 @@ FILES = {
         "tsne", "affinities base exact", PCA_START, _kernels("tsne"), _solvers("csr")
     ),
     "tsne.cuml": _engine("tsne", "affinities base cuml", PCA_START, RAPIDS),
-    "umap.umap-learn": _engine("umap", "base library loss umap_learn", PCA_START),
+    "umap.tunescope": _engine(
+        "umap", "base descent library loss tunescope", PCA_START, ["kernels/cpu/umap.py"]
+    ),
     "umap.cuml": _engine("umap", "base library loss cuml", PCA_START, RAPIDS),
     "mds.exact": _engine(
         "mds",

@@ -101,7 +101,7 @@ def test_strict_refuses_what_would_be_adapted():
     with pytest.raises(InputError, match=r"perplexity 8 needs 25 points .* at most 4"):
         lay_out(blobs(15), "tsne", "exact", strict=True)
     with pytest.raises(InputError, match="n_neighbors 15 needs 15 points"):
-        lay_out(blobs(9), "umap", "umap-learn", strict=True)
+        lay_out(blobs(9), "umap", "tunescope", strict=True)
     lay_out(blobs(25), "tsne", "exact", strict=True)
 
 
@@ -145,7 +145,7 @@ def test_a_power_of_ten_changes_no_more_than_rounding(method, engine, dtype, fac
 def test_memberships_of_umap_do_not_depend_on_the_unit(dtype, factors):
     """Rounding decides which edges are drawn in an epoch, and so where the points go."""
     X = blobs().astype(dtype)
-    cls = METHODS["umap"].engines["umap-learn"].load()
+    cls = METHODS["umap"].engines["tunescope"].load()
     expected = cls(n_epochs=1, random_state=0).fit(X).graph_
     for factor in factors:
         found = cls(n_epochs=1, random_state=0).fit(X * X.dtype.type(factor)).graph_

@@ -26,7 +26,7 @@ from pipeline.methods.tsne import cuml as cuml_tsne
 from pipeline.methods.tsne import opentsne as tsne
 from pipeline.methods.umap import cuml as cuml_umap
 from pipeline.methods.umap import resources as umap_resources
-from pipeline.methods.umap import umap_learn as umap
+from pipeline.methods.umap import tunescope as umap
 from pipeline.neighbors.graph import Graph, knn_graph
 from pipeline.neighbors.layout_neighbors import layout_neighbors
 from pipeline.neighbors.scale import scale_features

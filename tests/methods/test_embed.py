@@ -253,25 +253,25 @@ def test_threads_where_they_are_of_use():
 
 
 def test_engine_auto_prefers_the_device_then_the_first(monkeypatch):
-    cpu = METHODS["umap"].engines["umap-learn"]
+    cpu = METHODS["umap"].engines["tunescope"]
 
     class OnGPU(Engine):
         devices = ("gpu",)
 
-    both = Method("UMAP", {"umap-learn": cpu, "fast": OnGPU()})
+    both = Method("UMAP", {"tunescope": cpu, "fast": OnGPU()})
     monkeypatch.setitem(METHODS, "umap", both)
     assert engine_name("umap", device="gpu") == "fast"
-    assert engine_name("umap", device="cpu") == "umap-learn"
-    assert engine_name("umap") == "umap-learn"
+    assert engine_name("umap", device="cpu") == "tunescope"
+    assert engine_name("umap") == "tunescope"
     assert engine_of("umap", device="gpu").devices == ("gpu",)
     monkeypatch.setattr(OnGPU, "package", "no_such_package")
-    assert engine_name("umap", device="gpu") == "umap-learn"
+    assert engine_name("umap", device="gpu") == "tunescope"
     assert (
         engine_name("umap", "fast", device="gpu") == "fast"
     )  # whoever asks for it is told why not
-    only = Method("UMAP", {"umap-learn": cpu})
+    only = Method("UMAP", {"tunescope": cpu})
     monkeypatch.setitem(METHODS, "umap", only)
-    assert engine_name("umap", device="gpu") == "umap-learn"
+    assert engine_name("umap", device="gpu") == "tunescope"
 
 
 def test_an_engine_without_a_gpu_runs_on_the_cpu_and_says_so(X):
@@ -344,7 +344,7 @@ def test_a_layout_with_lost_points_is_refused(X, monkeypatch):
         self.diagnostics_ = {}
         return np.where(np.arange(len(X))[:, None] < 2, np.nan, np.zeros((len(X), 2)))
 
-    monkeypatch.setattr("pipeline.methods.umap.umap_learn.UMAP._lay_out", lost)
+    monkeypatch.setattr("pipeline.methods.umap.tunescope.UMAP._lay_out", lost)
     with pytest.raises(InputError, match="2 of 120 points"):
         embed(X, method="umap")
 

@@ -169,7 +169,7 @@ def one_sentence(caught) -> str:
         ("device", "tpu", ["device", "'tpu'", "auto, cpu, gpu"]),
         ("device", "GPU", ["device", "'GPU'", "auto, cpu, gpu"]),
         ("device", None, ["device", "null", "auto, cpu, gpu"]),
-        ("methods.umap", {"engine": "exact"}, ["methods.umap.engine", "'exact'", "umap-learn"]),
+        ("methods.umap", {"engine": "exact"}, ["methods.umap.engine", "'exact'", "tunescope"]),
         ("methods.mds", {"metric": "cosine"}, ["methods.mds.metric", "'cosine'", "euclidean"]),
         ("features.precision", "float8", ["features.precision", "'float8'", "auto, float32"]),
         # names and paths

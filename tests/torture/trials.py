@@ -22,7 +22,7 @@ from .outcome import EITHER, REFUSED, RIGHT, Outcome, fault, tunescope
 ENGINES = {
     "pca": ["exact"],
     "tsne": ["opentsne", "exact"],
-    "umap": ["umap-learn"],
+    "umap": ["tunescope"],
     "mds": ["exact", "sklearn"],
     "lle": ["exact", "sklearn"],
     "isomap": ["exact", "sklearn"],

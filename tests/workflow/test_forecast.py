@@ -286,7 +286,7 @@ def test_what_a_gpu_does_not_compute_is_said(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pipeline.methods.umap.resources.CuML.package", "no_such_package")
     _, shown = check(tmp_path, {**STUDY, "device": "gpu", "methods": {"umap": {}, "mds": {}}})
-    words = "methods.umap: umap-learn computes it on the CPU, since no_such_package is not"
+    words = "methods.umap: Tunescope computes it on the CPU, since no_such_package is not"
     assert words in " ".join(shown.split())
     assert "methods.mds" not in shown
 

@@ -93,7 +93,7 @@ def test_a_scheduler_gives_a_job_three_times_its_forecast():
 
 def test_a_cluster_is_asked_for_gpus_memory_and_minutes_of_each_job(tmp_path):
     """From a machine that needs no GPU; steps that compute on none ask for none."""
-    config = {**STUDY, "methods": {"umap": {"engine": "umap-learn"}, "mds": {}}}
+    config = {**STUDY, "methods": {"umap": {"engine": "tunescope"}, "mds": {}}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
     defaults = [f"{name}={value}" for name, value in profile["default-resources"].items()]

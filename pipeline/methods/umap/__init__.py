@@ -1,4 +1,4 @@
 """Uniform manifold approximation and projection.
 
-Engines: `umap_learn`, `cuml`.
+Engines: `tunescope`, whose descent has a kernel for the CPU alone, and on a GPU `cuml`.
 """

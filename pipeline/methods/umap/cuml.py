@@ -17,7 +17,7 @@ class UMAP(BaseUMAP):
     ----------
     n_components, n_neighbors, min_dist, spread, n_epochs, learning_rate, repulsion_strength, \
 negative_sample_rate
-        As in `pipeline.methods.umap.umap_learn.UMAP`.
+        As in `pipeline.methods.umap.tunescope.UMAP`.
     init : {"pca", "spectral", "random"} or (n, n_components) array
         The first and the last are stretched to a box from 0 to 10, as umap-learn does.
     random_state : int, RandomState or None

@@ -1,4 +1,4 @@
-"""UMAP by umap-learn on the shared exact neighbour graph."""
+"""UMAP on the shared exact neighbour graph: umap-learn's memberships and start, an own descent."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from pipeline.methods.umap.base import BaseUMAP
+from pipeline.methods.umap.descent import descend
 from pipeline.methods.umap.library import umap_learn
 from pipeline.neighbors.graph import Graph
 
@@ -26,8 +27,8 @@ class UMAP(BaseUMAP):
     learning_rate, repulsion_strength : float
     negative_sample_rate : int
     random_state : int, RandomState or None
-        With a seed the result is reproducible and the layout uses one thread; None lets all
-        threads move points at once, in an order that differs from run to run.
+        With a seed the result is the same for any number of threads; None draws another one in
+        each run.
 
     Attributes
     ----------
@@ -58,16 +59,17 @@ class UMAP(BaseUMAP):
         )
         a, b = engine.find_ab_params(self.spread, self.min_dist)
         self.n_iter_ = self._epochs(len(X))
-        layout, _ = engine.simplicial_set_embedding(
+        # No epoch: the start alone, in a box from 0 to 10.
+        start, _ = engine.simplicial_set_embedding(
             X,
-            self.graph_,
+            self.graph_.copy(),
             self.n_components,
             self.learning_rate,
             a,
             b,
             self.repulsion_strength,
             self.negative_sample_rate,
-            self.n_iter_,
+            0,
             self._start(X, random),
             random,
             "euclidean",
@@ -75,7 +77,17 @@ class UMAP(BaseUMAP):
             densmap=False,
             densmap_kwds={},
             output_dens=False,
-            parallel=self.random_state is None,
+        )
+        layout = descend(
+            self.graph_,
+            start,
+            a=a,
+            b=b,
+            n_epochs=self.n_iter_,
+            learning_rate=self.learning_rate,
+            repulsion_strength=self.repulsion_strength,
+            negative_sample_rate=self.negative_sample_rate,
+            random=random,
         )
         self.diagnostics_ = self._diagnose(layout)
         return layout
