@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # The GPU extra where an NVIDIA driver answers, else the CPU extra.
 EXTRA := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 INSTALLED := $(VENV)/.installed-$(EXTRA)
+# Types of the explorer's JavaScript; users need no Node.
+TSC := npx --yes --package typescript@5.9.3 tsc
 GPU_PYTHON := $(firstword $(wildcard $(BIN)/python) $(PYTHON))
 # The study's features where it was run, else synthetic ones of the same shape.
 GPU_INPUT := $(if $(wildcard results/mnist_mobilenetv2/MobileNetV2/after/features.npy),features,mixture1280)
@@ -42,6 +44,8 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check --diff Snakefile pipeline/workflow
+	@if $(TSC) --version >/dev/null 2>&1; then $(TSC) --project pipeline/report/explorer/web; \
+		else echo "no Node, or no TypeScript to be had: the types of the explorer are not checked"; fi
 
 setup: $(INSTALLED)
 
