@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 EXTRA := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 INSTALLED := $(VENV)/.installed-$(EXTRA)
 # Types of the explorer's JavaScript; users need no Node.
-TSC := npx --yes --package typescript@5.9.3 tsc
+TSC := npm_config_fetch_retries=0 npm_config_fetch_timeout=30000 npx --yes --package typescript@5.9.3 tsc
 GPU_PYTHON := $(firstword $(wildcard $(BIN)/python) $(PYTHON))
 # The study's features where it was run, else synthetic ones of the same shape.
 GPU_INPUT := $(if $(wildcard results/mnist_mobilenetv2/MobileNetV2/after/features.npy),features,mixture1280)
