@@ -151,7 +151,7 @@ def test_the_loss_is_that_of_edges_and_all_points_that_may_be_drawn():
     found = sampled_loss(
         coo_array(mu), xy, a=a, b=b, negative_sample_rate=rate, repulsion_strength=strength
     )
-    assert found == pytest.approx(expected, rel=0.03)
+    assert found == pytest.approx(expected, rel=1e-12)
     together = sampled_loss(
         coo_array(mu), 0 * xy, a=a, b=b, negative_sample_rate=rate, repulsion_strength=strength
     )

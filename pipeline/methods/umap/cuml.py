@@ -31,7 +31,7 @@ negative_sample_rate
     n_iter_ : int
         Epochs done.
     diagnostics_ : dict
-        As in `pipeline.methods.umap.umap_learn.UMAP`.
+        As in `pipeline.methods.umap.tunescope.UMAP`.
     """
 
     device = "gpu"
