@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import coo_array
 
-# Pairs that repulsion is averaged over: all of up to 4,096 points; of 70,000 points three draws of so
-# many pairs gave losses that were 0.2 % apart.
+# Pairs that repulsion is averaged over: all of up to 4,096 points; of 70,000 points three draws of
+# so many pairs gave losses that were 0.2 % apart.
 PAIRS = 2**24
 SMALLEST = 1e-3  # of 1 - nu: umap-learn's repulsion too is bounded where points coincide
 
