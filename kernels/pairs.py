@@ -3,6 +3,7 @@
 N^2 numbers are 39 GB in float64 at 70,000 points; each pair once, in 16 bits, is 4.9 GB.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,20 +38,27 @@ class Pairs(NamedTuple):
     def strip(self, s: int) -> tuple[int, np.ndarray]:
         """First row of strip s, and the strip as a (rows, n - first) view."""
         first = s * STRIP
-        rows = min(STRIP, self.n - first)
-        return first, self.values[self.starts[s] : self.starts[s + 1]].reshape(rows, -1)
+        return first, self.values[self.starts[s] : self.starts[s + 1]].reshape(-1, self.n - first)
 
 
-def strip_starts(n: int) -> np.ndarray:
+def strip_starts(n: int, strips: Sequence[int] | None = None) -> np.ndarray:
     """Where each strip of n points starts, and at the end how many values there are.
+
+    Parameters
+    ----------
+    n : int
+    strips : sequence of int, optional
+        Those that are there; all by default.
 
     Returns
     -------
     (strips + 1,) int64
     """
     firsts = np.arange(0, n, STRIP, dtype=np.int64)
-    rows = np.minimum(STRIP, n - firsts)
-    return np.concatenate([[0], np.cumsum(rows * (n - firsts))])
+    sizes = np.minimum(STRIP, n - firsts) * (n - firsts)
+    if strips is not None:
+        sizes[np.setdiff1d(np.arange(len(sizes)), strips)] = 0
+    return np.concatenate([[0], np.cumsum(sizes)])
 
 
 def pairs_bytes(n: int) -> int:

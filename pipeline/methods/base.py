@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -12,6 +12,11 @@ from pipeline.errors import InputError
 from pipeline.methods.parameters import Choices, check_values
 from pipeline.neighbors.graph import Graph, knn_graph
 from pipeline.neighbors.scale import scale_features
+from pipeline.runtime.device import backend_for
+from pipeline.runtime.workers import Workers
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 class LayoutEstimator(BaseEstimator):
@@ -29,6 +34,8 @@ class LayoutEstimator(BaseEstimator):
         What the parameters may be: see `pipeline.methods.parameters.check_values`.
     objective : str
         What a descent lowers, by its name in `diagnostics_`; empty where nothing descends.
+    spreads : bool
+        Whether Dask's workers can compute parts: `_lay_out` takes `workers`, too.
     embedding_ : (n, n_components) array
     n_features_in_ : int
     diagnostics_ : dict
@@ -37,18 +44,29 @@ class LayoutEstimator(BaseEstimator):
 
     choices: ClassVar[Choices] = {}
     objective: ClassVar[str] = ""
+    spreads: ClassVar[bool] = False
     device = "cpu"  # of an estimator that does not take it as a parameter
 
     embedding_: np.ndarray
     diagnostics_: dict[str, Any]
 
-    def fit(self, X: np.ndarray, y: None = None, graph: Graph | None = None) -> LayoutEstimator:
+    def fit(
+        self,
+        X: np.ndarray,
+        y: None = None,
+        graph: Graph | None = None,
+        client: Client | None = None,
+    ) -> LayoutEstimator:
         """Compute `embedding_`; parameters as in `fit_transform`."""
-        self.fit_transform(X, graph=graph)
+        self.fit_transform(X, graph=graph, client=client)
         return self
 
     def fit_transform(
-        self, X: np.ndarray, y: None = None, graph: Graph | None = None
+        self,
+        X: np.ndarray,
+        y: None = None,
+        graph: Graph | None = None,
+        client: Client | None = None,
     ) -> np.ndarray:
         """Lay the rows of X out.
 
@@ -60,6 +78,9 @@ class LayoutEstimator(BaseEstimator):
             Ignored, there for scikit-learn's pipelines.
         graph : Graph, optional
             Exact nearest neighbours of X, in its unit; computed where needed and missing.
+        client : distributed.Client, optional
+            Of Dask workers that compute parts, see `pipeline.runtime.workers.Workers`; the layout
+            has the same bits as without.
 
         Returns
         -------
@@ -77,7 +98,7 @@ class LayoutEstimator(BaseEstimator):
         X, exponent = scale_features(X)
         if graph is not None and exponent:
             graph = Graph(graph.indices, np.ldexp(graph.distances, -exponent))
-        self.embedding_ = self._lay_out(X, graph)
+        self.embedding_ = self._lay_out(X, graph, **self._workers(client))
         with np.errstate(over="ignore"):  # the variance of features of 1e200 is infinite
             for name, power in self.units().items():
                 setattr(self, name, np.ldexp(getattr(self, name), power * exponent))
@@ -99,6 +120,17 @@ class LayoutEstimator(BaseEstimator):
         (n, n_components) array
         """
         return layout
+
+    def _workers(self, client: Client | None) -> dict[str, Workers]:
+        """The argument of `_lay_out` that a client makes."""
+        if client is None:
+            return {}
+        if not self.spreads:
+            raise InputError(
+                f"{type(self).__name__} of {type(self).__module__} computes on one machine: leave "
+                "client out"
+            )
+        return {"workers": Workers(client, backend_for(self.device).name)}
 
     def _check_features(self, X: np.ndarray) -> None:
         """Refuse features of a parameter that not all features go with, in their own unit."""

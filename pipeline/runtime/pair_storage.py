@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -81,7 +82,15 @@ def storage_shortage(backend: Backend) -> tuple[str, str]:
     return "the GPU has no", "device to cpu"
 
 
-def new_pairs(n: int, *, step: float, storage: str, name: str, backend: Backend = CPU) -> Pairs:
+def new_pairs(
+    n: int,
+    *,
+    step: float,
+    storage: str,
+    name: str,
+    backend: Backend = CPU,
+    strips: Sequence[int] | None = None,
+) -> Pairs:
     """Allocate the pairs of n points.
 
     Parameters
@@ -95,12 +104,14 @@ def new_pairs(n: int, *, step: float, storage: str, name: str, backend: Backend 
         Starts the line that says what was chosen.
     backend : Backend
         As in `choose_storage`; the values are an array of it, the starts NumPy's.
+    strips : sequence of int, optional
+        Those that are there, see `kernels.pairs.Pairs`; all by default.
     """
-    starts = strip_starts(n)
+    starts = strip_starts(n, strips)
     in_memory = storage == "memory"
     place = backend.memory if in_memory else f"a temporary file in {tempfile.gettempdir()}"
     log.info(
-        f"{name}: {n * (n - 1) // 2:,} pairs in 16 bits, {2e-9 * starts[-1]:.2g} GB in {place}"
+        f"{name}: pairs of {n:,} points in 16 bits, {2e-9 * starts[-1]:.2g} GB in {place}"
     )
     if in_memory:
         return Pairs(backend.xp.empty(int(starts[-1]), np.uint16), starts, n, step)

@@ -15,16 +15,8 @@ from pipeline.runtime.log import Progress, log
 from pipeline.runtime.pair_storage import new_pairs
 from pipeline.runtime.parallel import parallel_starmap
 
-FOLDS = 32  # of a block, a second or so: as many as the kernel has partial sums
-
-
-class Block(NamedTuple):
-    """Some folds of the strips of all pairs, as `kernels.cpu.smacof.guttman_sums` takes them."""
-
-    values: Any
-    starts: Any
-    first_fold: int
-    last_fold: int
+CHUNKS = 32  # of the folds, fold t in chunk t modulo 32: as many as the kernel has partial sums
+ALL_CHUNKS = range(CHUNKS)
 
 
 class Points(NamedTuple):
@@ -76,19 +68,13 @@ def centred_points(X: np.ndarray, dtype: np.dtype, backend: Backend) -> Points:
     return Points(backend, Z, squared_norms.astype(dtype), step, centre.scale)
 
 
-class StoredDistances:
-    """Dissimilarities in memory or on disk.
-
-    Parameters
-    ----------
-    backend : Backend
-    pairs : Pairs
-        uint16, or float64 without rounding; their values are an array of the backend.
+class Dissimilarities:
+    """The dissimilarities of all pairs of points.
 
     Attributes
     ----------
     backend : Backend
-        Where passes over the pairs are computed.
+        Where passes over the pairs are computed, or where what workers computed is added up.
     n : int
         Points.
     step : float
@@ -97,29 +83,63 @@ class StoredDistances:
         Of coordinates that do the values justice.
     """
 
-    def __init__(self, backend: Backend, pairs: Pairs):
-        self.backend, self.pairs = backend, pairs
+    backend: Backend
+    n: int
+    step: float
+    precision: np.dtype
+
+    def guttman_sums(self, columns: Any) -> tuple[Any, Any]:
+        """One pass over all pairs, see `kernels.cpu.smacof.guttman_sums`.
+
+        Parameters
+        ----------
+        columns : (p, n) array of the backend
+            Coordinates in quantisation steps, p >= 2; the pass has their precision.
+
+        Returns
+        -------
+        (chunks, p, n), (chunks,) float64 arrays of the backend
+            Partial sums; whoever computes them, each has the same bits on one type of processor.
+        """
+        raise NotImplementedError
+
+
+class StoredDistances(Dissimilarities):
+    """Dissimilarities in memory or on disk.
+
+    Parameters
+    ----------
+    backend : Backend
+    pairs : Pairs
+        uint16, or float64 without rounding; their values are an array of the backend.
+    chunks : range
+        Those that the pairs belong to.
+    """
+
+    def __init__(self, backend: Backend, pairs: Pairs, chunks: range = ALL_CHUNKS):
+        self.backend, self.pairs, self.chunks = backend, pairs, chunks
         self.n, self.step = pairs.n, pairs.step
         self.precision = np.dtype(np.float32 if pairs.values.dtype == np.uint16 else np.float64)
 
-    def blocks(self) -> Iterator[Block]:
-        """All folds, few enough at a time for an interrupt to be noticed soon."""
+    def __sizeof__(self) -> int:
+        """Dask asks, before it moves it to another worker or to a disk."""
+        return int(self.pairs.values.nbytes)
+
+    def guttman_sums(self, columns: Any) -> tuple[Any, Any]:
+        """See `Dissimilarities`; of the own chunks."""
         starts = self.backend.to_device(self.pairs.starts)
-        for block in _fold_ranges(self.n):
-            yield Block(self.pairs.values, starts, block.start, block.stop)
+        blocks = (
+            (self.pairs.values, starts, block) for block in _fold_ranges(self.n, self.chunks)
+        )
+        return _sums(blocks, columns, self.chunks, self.backend)
 
 
-class RecomputedDistances:
+class RecomputedDistances(Dissimilarities):
     """Euclidean distances, rounded to the same 16 bits as if they were stored.
 
     Parameters
     ----------
     points : Points
-
-    Attributes
-    ----------
-    backend, n, step, precision
-        As of `StoredDistances`.
     """
 
     precision = np.dtype(np.float32)
@@ -134,7 +154,11 @@ class RecomputedDistances:
         tflop = self.n**2 * points.Z.shape[1] / 1e12
         log.info(f"MDS: no room for the pairs, every pass computes them again: {tflop:.2g} TFLOP")
 
-    def blocks(self) -> Iterator[Block]:
+    def guttman_sums(self, columns: Any) -> tuple[Any, Any]:
+        """See `Dissimilarities`."""
+        return _sums(self._blocks(), columns, ALL_CHUNKS, self.backend)
+
+    def _blocks(self) -> Iterator[tuple[Any, Any, range]]:
         """All folds; each block overwrites the one before."""
         for block in _fold_ranges(self.n):
             end = 0
@@ -145,13 +169,12 @@ class RecomputedDistances:
                 strips.append((s, self._buffer[start:end].reshape(rows, width)))
             _compute_strips(self.points, strips)
             starts = self.backend.to_device(self._starts)
-            yield Block(self._buffer, starts, block.start, block.stop)
+            yield self._buffer, starts, block
 
 
-Dissimilarities = StoredDistances | RecomputedDistances
-
-
-def euclidean_distances(points: Points, *, storage: str) -> Dissimilarities:
+def euclidean_distances(
+    points: Points, *, storage: str, chunks: range = ALL_CHUNKS
+) -> Dissimilarities:
     """Euclidean distances of all pairs of points.
 
     Parameters
@@ -159,16 +182,20 @@ def euclidean_distances(points: Points, *, storage: str) -> Dissimilarities:
     points : Points
     storage : {"exact", "memory", "disk", "recompute"}
         "exact" is in memory and without rounding, the others have 16 bits.
+    chunks : range
+        Which of the pairs are stored; all by default.
     """
     if storage == "recompute":
         return RecomputedDistances(points)
-    pairs = _empty_pairs(len(points.Z), points.step / points.scale, storage, points.backend)
+    n = len(points.Z)
+    strips_there = [s for block in _fold_ranges(n, chunks) for s in _strips_of(block, n)]
+    pairs = _empty_pairs(n, points.step / points.scale, storage, points.backend, strips_there)
     progress = Progress("MDS, distances", len(pairs.values))
-    for block in _fold_ranges(pairs.n):
+    for block in _fold_ranges(n, chunks):
         strips = [(s, pairs.strip(s)[1]) for s in _strips_of(block, pairs.n)]
         _compute_strips(points, strips)
         progress.update(sum(strip.size for _, strip in strips))
-    return StoredDistances(points.backend, pairs)
+    return StoredDistances(points.backend, pairs, chunks)
 
 
 def precomputed_distances(D: np.ndarray, *, storage: str, backend: Backend) -> StoredDistances:
@@ -181,11 +208,27 @@ def precomputed_distances(D: np.ndarray, *, storage: str, backend: Backend) -> S
     return StoredDistances(backend, pairs)
 
 
-def _empty_pairs(n: int, step: float, storage: str, backend: Backend) -> Pairs:
+def _empty_pairs(
+    n: int, step: float, storage: str, backend: Backend, strips_there: list[int] | None = None
+) -> Pairs:
     if storage == "exact":
-        starts = strip_starts(n)
+        starts = strip_starts(n, strips_there)
         return Pairs(backend.xp.empty(starts[-1]), starts, n, step)
-    return new_pairs(n, step=step, storage=storage, name="MDS", backend=backend)
+    return new_pairs(
+        n, step=step, storage=storage, name="MDS", backend=backend, strips=strips_there
+    )
+
+
+def _sums(
+    blocks: Iterable[tuple[Any, Any, range]], columns: Any, chunks: range, backend: Backend
+) -> tuple[Any, Any]:
+    """The partial sums of some chunks over blocks of folds, with what their pairs lie in."""
+    xp, kernels = backend.xp, backend.kernels("smacof")
+    parts = min(kernels.CHUNKS, len(chunks), folds(columns.shape[1]))
+    sums, squares = xp.zeros((parts, *columns.shape)), xp.zeros(parts)
+    for values, starts, block in blocks:
+        kernels.guttman_sums(values, starts, columns, sums, squares, block.start, block.stop)
+    return sums, squares
 
 
 def _compute_strips(points: Points, strips: Iterable[tuple[int, Any]]) -> None:
@@ -213,9 +256,13 @@ def _compute_strips(points: Points, strips: Iterable[tuple[int, Any]]) -> None:
         )
 
 
-def _fold_ranges(n: int) -> list[range]:
-    """The folds of each block."""
-    return [range(t, min(t + FOLDS, folds(n))) for t in range(0, folds(n), FOLDS)]
+def _fold_ranges(n: int, chunks: range = ALL_CHUNKS) -> list[range]:
+    """The folds of some chunks, one of each at a time: few enough to notice an interrupt soon."""
+    last = folds(n)
+    return [
+        range(min(t + chunks.start, last), min(t + chunks.stop, last))
+        for t in range(0, last, CHUNKS)
+    ]
 
 
 def _strips_of(block: range, n: int) -> list[int]:

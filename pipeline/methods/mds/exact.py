@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.utils import check_random_state
 
-from kernels.backend import Backend, to_host
+from kernels.backend import Backend, get_backend, to_host
 from pipeline.errors import InputError
 from pipeline.methods.mds import initialization, smacof
 from pipeline.methods.mds.base import BaseMDS
@@ -19,11 +19,13 @@ from pipeline.methods.mds.distances import (
     precomputed_distances,
 )
 from pipeline.methods.mds.resources import EXACT
+from pipeline.methods.mds.spread import SpreadDistances
 from pipeline.methods.parameters import Choices
 from pipeline.methods.pca.principal_components import principal_components
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.pair_storage import choose_storage
+from pipeline.runtime.workers import Workers
 
 
 class MDS(BaseMDS):
@@ -82,6 +84,8 @@ class MDS(BaseMDS):
             Of the distances and all passes over them.
     """
 
+    spreads = True
+
     choices: ClassVar[Choices] = {
         **BaseMDS.choices,
         "metric": ("euclidean", "precomputed"),
@@ -122,13 +126,19 @@ class MDS(BaseMDS):
         if self.metric == "precomputed":
             initialization.check_matrix(X)
 
-    def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
+    def _lay_out(
+        self, X: np.ndarray, graph: Graph | None, workers: Workers | None = None
+    ) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph is not used: every pair counts."""
         self._check_parameters(len(X))
         n, d = X.shape
         backend = backend_for(self.device)
-        storage = self._resolved_storage(n, d, backend)
-        dissimilarities, starts = self._prepare(X, storage, backend)
+        if workers is None:
+            storage = self._resolved_storage(n, d, backend)
+        else:
+            storage = self._storage_on_workers(n)
+            backend = get_backend("cpu")
+        dissimilarities, starts = self._prepare(X, storage, backend, workers)
         results = [
             smacof.minimise_stress(
                 dissimilarities,
@@ -159,7 +169,7 @@ class MDS(BaseMDS):
         return (layout - layout.mean(axis=0, dtype=np.float64)) * step
 
     def _prepare(
-        self, X: np.ndarray, storage: str, backend: Backend
+        self, X: np.ndarray, storage: str, backend: Backend, workers: Workers | None
     ) -> tuple[Dissimilarities, list[np.ndarray]]:
         """The dissimilarities, and starts of shape (n, n_components) and any size."""
         if self.metric == "precomputed":
@@ -167,11 +177,13 @@ class MDS(BaseMDS):
                 initialization.classical_scaling(X, self.n_components)
             ]
             return precomputed_distances(X, storage=storage, backend=backend), starts
-        precision = np.dtype(np.float64 if storage == "exact" else np.float32)
         # Classical scaling of Euclidean distances is PCA.
         starts = self._user_starts(len(X)) or [
             principal_components(X, self.n_components, backend).coordinates
         ]
+        if workers is not None:
+            return SpreadDistances(X, storage, workers), starts
+        precision = np.dtype(np.float64 if storage == "exact" else np.float32)
         points = centred_points(X, precision, backend)
         return euclidean_distances(points, storage=storage), starts
 
@@ -200,6 +212,15 @@ class MDS(BaseMDS):
                 "storage 'recompute' of MDS needs features but metric is 'precomputed'; choose "
                 "memory or disk"
             )
+
+    def _storage_on_workers(self, n: int) -> str:
+        if self.metric == "precomputed" or self.storage in ("disk", "recompute"):
+            word = "metric" if self.metric == "precomputed" else "storage"
+            raise InputError(
+                f"{word} is {getattr(self, word)!r} but Dask's workers compute the distances of "
+                "features and store them in their memory: leave it out, or Dask"
+            )
+        return "exact" if self.storage == "auto" and n <= EXACT else "memory"
 
     def _resolved_storage(self, n: int, d: int, backend: Backend) -> str:
         if self.storage == "recompute":

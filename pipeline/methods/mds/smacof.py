@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.pairs import folds
 from pipeline.methods.mds.distances import Dissimilarities
 from pipeline.runtime.log import Progress
 
@@ -44,14 +43,11 @@ def guttman_transform(dissimilarities: Dissimilarities, X: Any) -> tuple[Any, fl
     -------
     (n, p) float64 array of the backend, float
     """
-    xp, kernels = dissimilarities.backend.xp, dissimilarities.backend.kernels("smacof")
+    xp = dissimilarities.backend.xp
     n, p = X.shape
     columns = xp.zeros((max(p, 2), n), X.dtype)  # a second coordinate of 0 changes no distance
     columns[:p] = X.T
-    chunks = min(kernels.CHUNKS, folds(n))
-    sums, squares = xp.zeros((chunks, *columns.shape)), xp.zeros(chunks)
-    for block in dissimilarities.blocks():
-        kernels.guttman_sums(block.values, block.starts, columns, sums, squares, *block[2:])
+    sums, squares = dissimilarities.guttman_sums(columns)
     return xp.ascontiguousarray(sums.sum(axis=0)[:p].T) / n, float(squares.sum())
 
 

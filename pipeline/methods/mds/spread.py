@@ -1,0 +1,73 @@
+"""The distances of all pairs, spread over the memory of Dask's workers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kernels.backend import Backend, get_backend, to_host
+from kernels.pairs import folds, pairs_bytes
+from pipeline.methods.mds.distances import (
+    CHUNKS,
+    Dissimilarities,
+    Points,
+    StoredDistances,
+    centred_points,
+    euclidean_distances,
+)
+from pipeline.runtime.workers import Workers
+
+
+class SpreadDistances(Dissimilarities):
+    """Euclidean distances of which each worker stores some chunks.
+
+    Only coordinates go to the workers in a pass, and only sums come back.
+
+    Parameters
+    ----------
+    X : (n, d) float32 or float64
+    storage : {"exact", "memory"}
+        As of `euclidean_distances`; workers without room for their part have it on disk.
+    workers : Workers
+    """
+
+    def __init__(self, X: np.ndarray, storage: str, workers: Workers):
+        self.backend, self._workers = get_backend("cpu"), workers
+        self.precision = np.dtype(np.float64 if storage == "exact" else np.float32)
+        points = centred_points(X, self.precision, self.backend)
+        self.n, self.step = len(X), points.step / points.scale
+        chunks = min(CHUNKS, folds(self.n))
+        held = pairs_bytes(self.n) * (4 if storage == "exact" else 1)
+        beside = 2 * points.Z.nbytes + 16 * self.n * (chunks + 4)
+        workers.require_room("MDS", held=held, beside=beside)
+        Z, squared_norms = workers.share(points.Z, points.squared_norms)
+        parts = [(storage, *part) for part in workers.cut(chunks)]
+        self._parts = workers.hold(
+            _store, parts, Z, squared_norms, points.step, points.scale, name="MDS, distances"
+        )
+
+    def guttman_sums(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Dissimilarities`."""
+        (shared,) = self._workers.share(columns)
+        sums, squares = zip(*self._workers.ask(_sums_of_part, self._parts, shared), strict=True)
+        return np.concatenate(sums), np.concatenate(squares)
+
+
+def _store(
+    backend: Backend,
+    storage: str,
+    first: int,
+    last: int,
+    Z: np.ndarray,
+    squared_norms: np.ndarray,
+    step: float,
+    scale: float,
+) -> Dissimilarities:
+    points = Points(backend, backend.to_device(Z), backend.to_device(squared_norms), step, scale)
+    return euclidean_distances(points, storage=storage, chunks=range(first, last))
+
+
+def _sums_of_part(
+    backend: Backend, part: StoredDistances, columns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    sums, squares = part.guttman_sums(backend.to_device(columns))
+    return to_host(sums), to_host(squares)

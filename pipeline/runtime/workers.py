@@ -1,0 +1,278 @@
+"""Parts of a step on the workers of a Dask cluster, each computed as one machine computes it."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import itertools
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kernels.backend import get_backend
+from pipeline.errors import InputError
+from pipeline.runtime.log import Progress, log
+from pipeline.runtime.memory import available_memory
+from pipeline.runtime.versions import versions
+
+if TYPE_CHECKING:  # whoever has no client does without Dask
+    from distributed import Client, Future, Worker
+
+IN_FLIGHT = 2  # parts a worker, the one that it computes included: none waits for the next
+PARTS = 4  # of what a worker holds
+SHARE = 0.6  # of a worker's memory, beyond which Dask moves results to disk; of its disk
+DECISIVE = ("python", "tunescope", "numba", "numpy", "scipy")  # packages that decide the bits
+
+
+class Workers:
+    """The workers of a client.
+
+    Parts are functions of the module level, called with a backend, their own arguments and shared
+    arrays; BLAS and loops of kernels have one thread each. A worker that is lost, also while it
+    computes, costs time and no bit: Dask computes its parts again.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Of workers with one thread each, since numba's loops let only one thread in at a time, and
+        with this version of Tunescope.
+    device : {"cpu", "gpu"}
+        Where they compute.
+
+    Attributes
+    ----------
+    count : int
+        Workers at the start.
+
+    Raises
+    ------
+    InputError
+        No worker, one with more threads, without Tunescope, or with other versions.
+    """
+
+    def __init__(self, client: Client, device: str = "cpu"):
+        self._client, self._device = client, device
+        with self._refusals():
+            check_workers(client)
+            self.count = len(_threads(client))
+
+    def share(self, *arrays: np.ndarray) -> list[Future]:
+        """Copy arrays to every worker; arguments of parts are these copies."""
+        with self._refusals():
+            return [self._client.scatter(each, broadcast=True, hash=False) for each in arrays]
+
+    def each(
+        self,
+        function: Callable[..., Any],
+        parts: Iterable[tuple],
+        *shared: Any,
+        name: str,
+        total: int,
+    ) -> Iterator[tuple[tuple, Any]]:
+        """Compute `function(backend, *part, *shared)` of each part, few of them at a time.
+
+        Parameters
+        ----------
+        function : callable
+        parts : iterable of tuple
+            Asked for the next one when a worker is free for it.
+        *shared
+            What `share` returned.
+        name, total : str, int
+            Of the progress: how many parts there are.
+
+        Yields
+        ------
+        part : tuple
+        result
+            In whatever order they come.
+        """
+        from distributed import as_completed
+
+        progress = Progress(name, total)
+        parts, running = iter(parts), {}
+
+        def submit(part: tuple) -> Future:
+            future = self._submit(function, *part, *shared)
+            running[future.key] = part
+            return future
+
+        first = [submit(part) for part in itertools.islice(parts, IN_FLIGHT * self.count)]
+        done = as_completed(first, with_results=True)
+        with self._refusals():
+            for future, result in done:
+                yield running.pop(future.key), result
+                progress.update()
+                for part in itertools.islice(parts, 1):
+                    done.add(submit(part))
+
+    def hold(
+        self, function: Callable[..., Any], parts: Sequence[tuple], *shared: Any, name: str
+    ) -> list[Future]:
+        """Compute parts as `each` does and leave the results with the workers."""
+        from distributed import as_completed
+
+        held = [self._submit(function, *part, *shared) for part in parts]
+        progress = Progress(name, len(held))
+        with self._refusals():
+            for future in as_completed(held):
+                if future.status != "finished":
+                    future.result()  # raises; of one that is finished it would fetch the result
+                progress.update()
+        return held
+
+    def ask(self, function: Callable[..., Any], held: Sequence[Future], *arguments: Any) -> list:
+        """`function(backend, result, *arguments)` of every result that is held, in their order."""
+        with self._refusals():
+            return self._client.gather(
+                [self._submit(function, each, *arguments) for each in held]
+            )
+
+    def cut(self, n: int) -> list[tuple[int, int]]:
+        """Ranges of n equal things for `hold`: a few for each worker, so that all end together."""
+        ends = np.linspace(0, n, min(n, PARTS * self.count) + 1).astype(int)
+        return [(int(first), int(last)) for first, last in itertools.pairwise(ends)]
+
+    def require_room(self, what: str, *, held: float, beside: float) -> None:
+        """Log what the workers will need, before anything is computed.
+
+        Parameters
+        ----------
+        what : str
+            Starts the sentence.
+        held : float
+            Bytes in all, in equal parts; what a worker has no memory for, Dask puts on its disk.
+        beside : float
+            Bytes of memory that every worker needs, whatever their number.
+
+        Raises
+        ------
+        InputError
+            A worker has no room for them.
+        """
+        with self._refusals():
+            room = _room(self._client)
+        need = held / len(room)
+        on_disk = 0.0
+        for worker, (memory, disk) in room.items():
+            spilled = max(0.0, need + beside - SHARE * memory)
+            on_disk = max(on_disk, spilled)
+            if beside > SHARE * memory or spilled > SHARE * disk:
+                raise InputError(
+                    f"{what} needs {need / 1e9:.3g} GB of pairs and {beside / 1e9:.3g} GB beside "
+                    f"on each of {len(room)} Dask workers but {worker} has {memory / 1e9:.3g} GB "
+                    f"of memory and {disk / 1e9:.3g} GB of disk: start more workers, or on "
+                    "machines with more memory"
+                )
+        log.info(
+            f"{what}: {held / 1e9:.2g} GB of pairs on {len(room)} Dask workers, each "
+            f"{(need + beside) / 1e9:.2g} GB"
+            + (f", of which up to {on_disk / 1e9:.2g} GB on disk" if on_disk else "")
+        )
+
+    def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
+        return self._client.submit(_compute, function, self._device, *arguments, pure=False)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Turn what Dask raises where workers or the scheduler are lost into sentences."""
+        from distributed import CancelledError, KilledWorker
+        from distributed.comm import CommClosedError
+
+        address = self._client.scheduler.address if self._client.scheduler else "of Dask"
+        try:
+            yield
+        except KilledWorker as error:
+            raise InputError(
+                f"a part was tried on {error.allowed_failures + 1} Dask workers and each was lost, "
+                "so they may have too little memory: give them more, or start fewer on a machine; "
+                "what was computed before is kept"
+            ) from error
+        except (CancelledError, CommClosedError, TimeoutError) as error:
+            raise InputError(
+                f"the Dask scheduler {address} does not answer any more: start it again and run "
+                "the same command; what was computed before is kept"
+            ) from error
+
+
+def check_workers(client: Client) -> None:
+    """Refuse workers that would compute something else, or not at all.
+
+    Raises
+    ------
+    InputError
+        As of `Workers`.
+    """
+    threads = _threads(client)
+    if not threads:
+        raise InputError(
+            f"the Dask scheduler {client.scheduler.address} has no workers: start some with "
+            "`dask worker --nthreads 1`"
+        )
+    for worker, number in threads.items():
+        if number != 1:
+            raise InputError(
+                f"the Dask worker {worker} has {number} threads but must have one: start workers "
+                "with `dask worker --nthreads 1 --nworkers auto`"
+            )
+    own = _versions()
+    for worker, found in client.run(_versions, on_error="return").items():
+        if isinstance(found, Exception):
+            raise InputError(
+                f"the Dask worker {worker} cannot import Tunescope ({found}): start it in the same "
+                "environment as this command"
+            )
+        for package, version in own.items():
+            if found[package] != version:
+                raise InputError(
+                    f"the Dask worker {worker} has {package} {found[package]} but this machine has "
+                    f"{version}: start it in the same environment as this command"
+                )
+
+
+def _threads(client: Client) -> dict[str, int]:
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    return {address: worker["nthreads"] for address, worker in workers.items()}
+
+
+def _room(client: Client) -> dict[str, tuple[float, float]]:
+    """Bytes of memory and disk that each worker may take."""
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    free = client.run(_free)
+    hosts = collections.Counter(worker["host"] for worker in workers.values())
+    room = {}
+    for address, worker in workers.items():
+        memory, disk = (each / hosts[worker["host"]] for each in free[address])
+        room[address] = worker["memory_limit"] or memory, disk
+    return room
+
+
+def _free(dask_worker: Worker) -> tuple[int, int]:
+    """Bytes of memory and, where Dask puts what has no room there, of disk that are free."""
+    return available_memory(), shutil.disk_usage(dask_worker.local_directory).free
+
+
+def _versions() -> dict[str, str]:
+    """Of what decides the bits of a result."""
+    installed = versions()
+    return {name: installed.get(name, "none") for name in DECISIVE}
+
+
+def _compute(function: Callable[..., Any], device: str, *arguments: Any) -> Any:
+    """On a worker: a part, with one thread for loops and BLAS."""
+    import numba
+
+    numba.set_num_threads(1)
+    with _blas().limit(limits=1, user_api="blas"):
+        return function(get_backend(device), *arguments)
+
+
+@functools.cache
+def _blas() -> Any:
+    """The libraries of this process, which take long to find."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
