@@ -4,6 +4,7 @@ N^2 numbers are 39 GB in float64 at 70,000 points; each pair once, in 16 bits, i
 """
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +40,18 @@ class Pairs(NamedTuple):
         """First row of strip s, and the strip as a (rows, n - first) view."""
         first = s * STRIP
         return first, self.values[self.starts[s] : self.starts[s + 1]].reshape(-1, self.n - first)
+
+    def row(self, i: int, xp: ModuleType = np) -> np.ndarray:
+        """Row i of the symmetric matrix, zeros where a strip is not there; xp has its arrays."""
+        row = xp.zeros(self.n, self.values.dtype)
+        for s in range(i // STRIP + 1):
+            first, strip = self.strip(s)
+            if len(strip):
+                last = min(first + len(strip), i)
+                row[first:last] = strip[: last - first, i - first]
+        if len(strip):
+            row[i:] = strip[i - first, i - first :]
+        return row
 
 
 def strip_starts(n: int, strips: Sequence[int] | None = None) -> np.ndarray:

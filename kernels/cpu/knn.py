@@ -3,6 +3,8 @@
 import numba
 import numpy as np
 
+from kernels.cpu._heaps import keep
+
 CHUNK = 64  # scores compared together: four cache lines of float32
 STRIP = 256  # columns that one thread reads row by row
 # Rows of a tile of products, the first that fits: 64 MB in float32, enough for BLAS to run at full
@@ -48,9 +50,9 @@ def keep_nearest(products, half_norms, first_column, values, columns):
                 entering += half[j] - part[j] < value[0]
             if entering:
                 for j in range(CHUNK):
-                    _keep(half[j] - part[j], first_column + first + j, value, column)
+                    keep(half[j] - part[j], first_column + first + j, value, column)
         for j in range(whole, products.shape[1]):
-            _keep(half_norms[j] - row[j], first_column + j, value, column)
+            keep(half_norms[j] - row[j], first_column + j, value, column)
 
 
 @numba.njit(parallel=True, cache=True)
@@ -82,35 +84,10 @@ def keep_nearest_of_columns(products, half_norms, first_row, values, columns):
                     entering += half - part[j] < most[j]
                 if entering:
                     for j in range(first, first + CHUNK):
-                        _keep(half - row[j], first_row + i, values[j], columns[j])
+                        keep(half - row[j], first_row + i, values[j], columns[j])
                         largest[j - begin] = values[j, 0]
             for j in range(whole, end):
-                _keep(half - row[j], first_row + i, values[j], columns[j])
-
-
-@numba.njit(cache=True)
-def _keep(score, name, value, column):
-    """Let a score into a heap if it is smaller than the largest."""
-    if score < value[0]:
-        _replace_largest(value, column, score, name)
-
-
-@numba.njit(cache=True)
-def _replace_largest(value, column, score, name):
-    """Replace the root of a binary heap, largest score first, and sift down."""
-    m = value.shape[0]
-    node = 0
-    while True:
-        child = 2 * node + 1
-        if child >= m:
-            break
-        if child + 1 < m and value[child + 1] > value[child]:
-            child += 1
-        if value[child] <= score:
-            break
-        value[node], column[node] = value[child], column[child]
-        node = child
-    value[node], column[node] = score, name
+                keep(half - row[j], first_row + i, values[j], columns[j])
 
 
 @numba.njit(parallel=True, cache=True)

@@ -145,8 +145,15 @@ def centred(X: np.ndarray) -> np.ndarray:
     return X - X.mean(axis=0, dtype=np.float64)
 
 
-def nearest_neighbors(X: np.ndarray, graph: Graph | None, k: int, why: str, device: str) -> Graph:
-    """The first k neighbours of every point, out of `graph` or computed now on a device.
+def nearest_neighbors(
+    X: np.ndarray,
+    graph: Graph | None,
+    k: int,
+    why: str,
+    device: str,
+    workers: Workers | None = None,
+) -> Graph:
+    """The first k neighbours of every point, out of `graph` or computed now, here or by workers.
 
     Raises
     ------
@@ -157,7 +164,7 @@ def nearest_neighbors(X: np.ndarray, graph: Graph | None, k: int, why: str, devi
     if k < 1:
         raise InputError(f"{why} needs {k} neighbours a point but there must be 1; raise it")
     if graph is None:
-        return knn_graph(X, k=k, device=device)
+        return knn_graph(X, k=k, device=device, client=workers and workers.client)
     n, available = graph.indices.shape
     if n != len(X):
         raise InputError(

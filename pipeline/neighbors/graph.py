@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from kernels.backend import Backend, to_host
+from kernels.backend import Backend, get_backend, to_host
 from pipeline.errors import InputError
 from pipeline.neighbors.lower_bound import lower_bound_embedding, safe_limit
 from pipeline.neighbors.scale import scale_features
+from pipeline.neighbors.search import Points, Search, searched_together
 from pipeline.neighbors.spatial_order import spatial_order
-from pipeline.neighbors.tiles import strips, sweep_products
+from pipeline.neighbors.spread_search import SpreadSearch
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import log
 from pipeline.runtime.memory import available_memory, refuse_shortage
+from pipeline.runtime.workers import Workers
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 class Graph(NamedTuple):
@@ -32,7 +37,9 @@ class Graph(NamedTuple):
     distances: np.ndarray
 
 
-def knn_graph(X: np.ndarray, *, k: int = 90, device: str = "auto") -> Graph:
+def knn_graph(
+    X: np.ndarray, *, k: int = 90, device: str = "auto", client: Client | None = None
+) -> Graph:
     """Find the exact k nearest neighbours of every row of X.
 
     Coordinates that bound distances from below, few where that pays (see `lower_bound_embedding`),
@@ -50,6 +57,8 @@ def knn_graph(X: np.ndarray, *, k: int = 90, device: str = "auto") -> Graph:
     k : int
         Neighbours a point; 90 serves t-SNE at perplexity 30, and everything else.
     device : {"auto", "cpu", "gpu"}
+    client : distributed.Client, optional
+        Of Dask workers that compute parts, see `pipeline.runtime.workers.Workers`.
 
     Returns
     -------
@@ -66,7 +75,8 @@ def knn_graph(X: np.ndarray, *, k: int = 90, device: str = "auto") -> Graph:
     -----
     Time n^2 p flops for p coordinates (each tile serves its rows and, by symmetry, its columns);
     memory these coordinates, two tiles and n (k + slack) candidates, on a GPU the features too.
-    On one machine the same X gives the same graph bit for bit, for any number of threads.
+    On one type of processor the same X gives the same graph bit for bit, for any number of threads
+    and of workers.
     """
     X, exponent = scale_features(X)
     n = len(X)
@@ -76,7 +86,10 @@ def knn_graph(X: np.ndarray, *, k: int = 90, device: str = "auto") -> Graph:
             f"the features have {n}; choose a smaller k or more points"
         )
     backend = backend_for(device)
-    indices, squared = backend.retry_on_oom(lambda: _search(X, k, backend))
+    if client is None:
+        indices, squared = backend.retry_on_oom(lambda: _search(X, k, backend))
+    else:
+        indices, squared = _search(X, k, get_backend("cpu"), Workers(client, backend.name))
     return Graph(to_host(indices), _distances(to_host(squared), exponent))
 
 
@@ -185,7 +198,9 @@ def _distances(squared: np.ndarray, exponent: int) -> np.ndarray:
     return distances.astype(np.float32 if fits else np.float64)
 
 
-def _search(X: np.ndarray, k: int, backend: Backend) -> tuple[Any, Any]:
+def _search(
+    X: np.ndarray, k: int, backend: Backend, workers: Workers | None = None
+) -> tuple[Any, Any]:
     """Neighbours and squared distances, (n, k) arrays of the backend, of checked features."""
     n, d = X.shape
     tile = _tile(n, d, k, X.itemsize, backend)
@@ -207,10 +222,12 @@ def _search(X: np.ndarray, k: int, backend: Backend) -> tuple[Any, Any]:
         order = xp.asarray(spatial_order(to_host(Z)))
         Z, norms = Z[order], norms[order]
     half_norms = (norms**2 / 2).astype(np.float32)
-    values, columns = _candidates(Z, half_norms, width, tile, backend)
-    numbers = order.astype(np.int32)
-    found = knn.rank_candidates(X, order, xp.arange(n + 1) * width, numbers[columns].reshape(-1), k)
-    indices, squared = found
+    points = Points(X, Z, half_norms, order)
+    search = Search(points, k, tile, backend)
+    if workers is not None:
+        search = SpreadSearch(points, k, tile, workers)
+    values, columns = search.candidates(width)
+    indices, squared = search.rank(columns)
     if width < n - 1:
         # Scores below this may belong to a true neighbour, those above cannot. Squares below
         # 1e-300 may have lost digits, or vanished.
@@ -221,10 +238,8 @@ def _search(X: np.ndarray, k: int, backend: Backend) -> tuple[Any, Any]:
             log.info(
                 f"graph: rows that are too close for the bound, searched again: {len(unproved):,}"
             )
-        for part in strips(len(unproved), _searched_together(n, tile)):
-            rows = unproved[part]
-            starts, near = _all_within(Z, half_norms, rows, limit[rows], xp)
-            found = knn.rank_candidates(X, order[rows], starts, numbers[near], k)
+        together = searched_together(n, tile)
+        for rows, *found in search.again(unproved, limit[unproved], together):
             indices[rows], squared[rows] = found
     back = xp.argsort(order)
     return indices[back], squared[back]
@@ -262,44 +277,13 @@ def memory_needed(n: int, d: int, *, k: int, itemsize: int, tile: int) -> int:
     bound, and where those are (32 bytes a pair, should all be).
     """
     kept = n * ((itemsize + 4) * d + 8 * _width(k) + 20 * k + 64)
-    tiles = max(2 * 4 * min(n, tile) ** 2, 32 * n * _searched_together(n, tile))
+    tiles = max(2 * 4 * min(n, tile) ** 2, 32 * n * searched_together(n, tile))
     # Of BLAS; a strip that is centred in float64, or the covariance and its eigenvectors, which is
     # n x n where points are fewer than features.
     workspace = 100e6 + 3 * 8 * min(n, max(1024, d)) * d
     return int(kept + tiles + workspace)
 
 
-def _searched_together(n: int, tile: int) -> int:
-    """Rows that are searched again together: their products with all rows make half a tile."""
-    return max(1, min(512, tile * tile // (2 * n)))
-
-
 def _width(k: int) -> int:
     """Candidates a row: the wider the margin, the fewer rows are searched again."""
     return k + max(32, 3 * k // 2)
-
-
-def _candidates(
-    Z: Any, half_norms: Any, width: int, tile: int, backend: Backend
-) -> tuple[Any, Any]:
-    """The `width` best-scoring columns of every row, from one sweep over half of all tiles."""
-    knn = backend.kernels("knn")
-    values = backend.xp.full((len(Z), width), np.inf, np.float32)
-    columns = backend.xp.full((len(Z), width), -1, np.int32)
-
-    def keep(a: slice, b: slice, products: Any) -> None:
-        knn.keep_nearest(products, half_norms[b], b.start, values[a], columns[a])
-        if a != b:
-            knn.keep_nearest_of_columns(products, half_norms[a], a.start, values[b], columns[b])
-
-    sweep_products(Z, keep, size=tile, backend=backend, name="graph")
-    return values, columns
-
-
-def _all_within(Z: Any, half_norms: Any, rows: Any, limit: Any, xp: Any) -> tuple[Any, Any]:
-    """Every column that scores at most `limit` in each of `rows`, as starts and columns."""
-    products = Z[rows] @ Z.T
-    products[xp.arange(len(rows)), rows] = -np.inf
-    within = half_norms - products <= limit[:, None]
-    starts = xp.concatenate([xp.zeros(1, np.int64), xp.cumsum(within.sum(axis=1))])
-    return starts, xp.nonzero(within)[1].astype(np.int32)

@@ -22,6 +22,23 @@ def upper_tiles(n: int, size: int) -> list[tuple[slice, slice]]:
     ]
 
 
+def tiles_between(a: slice, b: slice, size: int) -> list[tuple[slice, slice]]:
+    """Rows and columns of the tiles of rows a and columns b; of a with itself the upper ones."""
+    if a == b:
+        tiles = upper_tiles(a.stop - a.start, size)
+    else:
+        tiles = [
+            (rows, columns)
+            for rows in strips(a.stop - a.start, size)
+            for columns in strips(b.stop - b.start, size)
+        ]
+    return [(_shift(rows, a.start), _shift(columns, b.start)) for rows, columns in tiles]
+
+
+def _shift(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)
+
+
 def sweep_products(
     Z: Any,
     consume: Callable[[slice, slice, Any], None],
@@ -29,6 +46,7 @@ def sweep_products(
     size: int,
     backend: Backend,
     name: str,
+    between: tuple[slice, slice] | None = None,
 ) -> None:
     """Show the inner products of all pairs of rows; each tile is computed only once.
 
@@ -46,8 +64,11 @@ def sweep_products(
     backend : Backend
     name : str
         Of the progress.
+    between : (slice, slice), optional
+        Only the pairs of these rows with those, which are the same or have none in common.
     """
-    tiles = upper_tiles(len(Z), size)
+    whole = slice(0, len(Z))
+    tiles = tiles_between(*(between or (whole, whole)), size)
     progress = Progress(name, len(tiles))
     # Memory for all tiles: pages that are new each time cost as much as the products.
     memory = backend.xp.empty(min(size, len(Z)) ** 2, Z.dtype)

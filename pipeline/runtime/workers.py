@@ -44,6 +44,7 @@ class Workers:
 
     Attributes
     ----------
+    client : distributed.Client
     count : int
         Workers at the start.
 
@@ -54,7 +55,7 @@ class Workers:
     """
 
     def __init__(self, client: Client, device: str = "cpu"):
-        self._client, self._device = client, device
+        self.client, self._device = client, device
         with self._refusals():
             check_workers(client)
             self.count = len(_threads(client))
@@ -62,7 +63,7 @@ class Workers:
     def share(self, *arrays: np.ndarray) -> list[Future]:
         """Copy arrays to every worker; arguments of parts are these copies."""
         with self._refusals():
-            return [self._client.scatter(each, broadcast=True, hash=False) for each in arrays]
+            return [self.client.scatter(each, broadcast=True, hash=False) for each in arrays]
 
     def each(
         self,
@@ -127,7 +128,7 @@ class Workers:
     def ask(self, function: Callable[..., Any], held: Sequence[Future], *arguments: Any) -> list:
         """`function(backend, result, *arguments)` of every result that is held, in their order."""
         with self._refusals():
-            return self._client.gather(
+            return self.client.gather(
                 [self._submit(function, each, *arguments) for each in held]
             )
 
@@ -154,7 +155,7 @@ class Workers:
             A worker has no room for them.
         """
         with self._refusals():
-            room = _room(self._client)
+            room = _room(self.client)
         need = held / len(room)
         on_disk = 0.0
         for worker, (memory, disk) in room.items():
@@ -174,7 +175,7 @@ class Workers:
         )
 
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
-        return self._client.submit(_compute, function, self._device, *arguments, pure=False)
+        return self.client.submit(_compute, function, self._device, *arguments, pure=False)
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:
@@ -182,7 +183,7 @@ class Workers:
         from distributed import CancelledError, KilledWorker
         from distributed.comm import CommClosedError
 
-        address = self._client.scheduler.address if self._client.scheduler else "of Dask"
+        address = self.client.scheduler.address if self.client.scheduler else "of Dask"
         try:
             yield
         except KilledWorker as error:

@@ -7,16 +7,19 @@ never written down: J B = B, so B v = -1/2 J (D^2 v) for every centred v.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from kernels.backend import Backend
+from kernels.backend import Backend, to_host
 from kernels.pairs import Pairs
 from pipeline.methods.solvers.eigenpairs import Eigenpairs
 from pipeline.methods.solvers.lanczos import largest_eigenpairs
 from pipeline.runtime.log import Progress
+
+if TYPE_CHECKING:
+    from pipeline.methods.isomap.spread import SpreadPairs
 
 BLOCK = 8  # vectors multiplied together: enough for Lanczos's method to start well at random
 
@@ -54,37 +57,77 @@ class Kernel(NamedTuple):
         return rounding * ((2 * self.n * self.trace) ** 0.5 + self.n * rounding / 2)
 
 
-def kernel_of_pairs(pairs: Pairs, backend: Backend, *, name: str) -> Kernel:
-    """The kernel of distances that are stored as pairs.
+class StoredPairs:
+    """Distances that are stored as pairs.
 
     Parameters
     ----------
     pairs : Pairs
     backend : Backend
-        Whose memory the pairs are in.
+        Whose memory they are in.
     name : str
         Of the progress of a long product.
+
+    Attributes
+    ----------
+    n : int
+    step : float
+    backend : Backend
     """
-    xp, kernels = backend.xp, backend.kernels("squared_pairs")
-    values, starts, n, step = pairs._replace(starts=backend.to_device(pairs.starts))
-    strips = len(starts) - 1
+
+    def __init__(self, pairs: Pairs, backend: Backend, *, name: str):
+        self.backend, self.n, self.step = backend, pairs.n, pairs.step
+        self._name, self._kernels = name, backend.kernels("squared_pairs")
+        self._strips = len(pairs.starts) - 1
+        self._pairs = pairs
+        self._arrays = pairs.values, backend.to_device(pairs.starts), pairs.n
+
+    def rows(self, numbers: Sequence[int]) -> np.ndarray:
+        """Rows of the matrix of distances, in steps, on the host."""
+        return np.stack([to_host(self._pairs.row(i, self.backend.xp)) for i in numbers])
+
+    def squared_products(self, vectors: Any) -> Any:
+        """Products of the squares, in steps^2, with vectors: see `kernels.cpu.squared_pairs`.
+
+        Parameters
+        ----------
+        vectors : (b, n) float64 array of the backend
+
+        Returns
+        -------
+        (parts, b, n) float64 array of the backend
+            Partial sums; whoever computes them, each has the same bits on one type of processor.
+        """
+        sums = self.backend.xp.zeros((self._kernels.PARTS, *vectors.shape))
+        for block in self._blocks(f"{self._name} product"):
+            self._kernels.squared_products(*self._arrays, *block, vectors, sums)
+        return sums
+
+    def fourth_powers(self) -> Any:
+        """The (strips,) sums of the fourth powers of each strip, in steps^4."""
+        sums = self.backend.xp.zeros(self._strips)
+        for block in self._blocks(f"{self._name} norm"):
+            self._kernels.fourth_powers(*self._arrays, *block, sums)
+        return sums
+
+    def _blocks(self, name: str) -> Iterator[tuple[int, int]]:
+        """Ranges of strips, short enough to notice an interrupt soon."""
+        progress = Progress(name, self._strips)
+        for first in range(0, self._strips, self._kernels.STRIPS):
+            last = min(first + self._kernels.STRIPS, self._strips)
+            yield first, last
+            progress.update(last - first)
+
+
+def kernel_of_pairs(pairs: StoredPairs | SpreadPairs) -> Kernel:
+    """The kernel of distances that are stored as pairs, here or by Dask's workers."""
 
     def times_squares(vectors: Any) -> Any:
-        sums = xp.zeros((kernels.PARTS, *vectors.shape))
-        progress = Progress(f"{name} product", strips)
-        for first in range(0, strips, kernels.STRIPS):
-            last = min(first + kernels.STRIPS, strips)
-            kernels.squared_products(values, starts, n, first, last, vectors, sums)
-            progress.update(last - first)
-        return sums.sum(axis=0) * step**2
+        return pairs.squared_products(vectors).sum(axis=0) * pairs.step**2
 
-    row_sums = times_squares(xp.ones((1, n)))[0]
-    strip_sums = xp.empty(strips)
-    for first in range(0, strips, kernels.STRIPS):
-        last = min(first + kernels.STRIPS, strips)
-        kernels.fourth_powers(values, starts, n, first, last, strip_sums)
-    sum_fourth_powers = 2 * float(strip_sums.sum()) * step**4
-    return _kernel(n, times_squares, row_sums, sum_fourth_powers, backend)
+    row_sums = times_squares(pairs.backend.xp.ones((1, pairs.n)))[0]
+    sum_fourth_powers = 2 * float(pairs.fourth_powers().sum()) * pairs.step**4
+    return _kernel(pairs.n, times_squares, row_sums, sum_fourth_powers, pairs.backend)
 
 
 def kernel_of_matrix(distances: Any, backend: Backend) -> Kernel:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from types import ModuleType
 from typing import ClassVar
 
 import numpy as np
@@ -14,13 +13,14 @@ from sklearn.utils.extmath import svd_flip
 from threadpoolctl import threadpool_limits
 
 from kernels.backend import Backend, to_host
-from kernels.pairs import STRIP, Pairs, pairs_bytes
+from kernels.pairs import STRIP, pairs_bytes
 from pipeline.errors import InputError
 from pipeline.methods.base import LayoutEstimator, nearest_neighbors
 from pipeline.methods.isomap import geodesics
 from pipeline.methods.isomap.classical_scaling import (
     BLOCK,
     Kernel,
+    StoredPairs,
     diagnostics,
     kernel_of_matrix,
     kernel_of_pairs,
@@ -33,6 +33,7 @@ from pipeline.methods.isomap.geodesics import (
     path_error,
 )
 from pipeline.methods.isomap.landmarks import principal_axes, triangulate
+from pipeline.methods.isomap.spread import SpreadPairs
 from pipeline.methods.parameters import Choices, Number, integer
 from pipeline.methods.solvers.eigenpairs import Eigenpairs
 from pipeline.neighbors.components import connect_components
@@ -40,6 +41,7 @@ from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import log
 from pipeline.runtime.pair_storage import choose_storage, new_pairs, storage_shortage
+from pipeline.runtime.workers import Workers
 
 TINY = float(np.finfo(float).tiny)
 CHECKED = 8  # sources whose paths are computed again by Dijkstra's method
@@ -88,6 +90,8 @@ class Isomap(LayoutEstimator):
         seconds_paths and seconds_eigen.
     """
 
+    spreads = True
+
     choices: ClassVar[Choices] = {
         "n_components": (integer(1),),
         "n_neighbors": (integer(1),),
@@ -122,10 +126,13 @@ class Isomap(LayoutEstimator):
         """See `LayoutEstimator`."""
         return {"embedding_": 1, "reconstruction_error_": 2}
 
-    def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
+    def _lay_out(
+        self, X: np.ndarray, graph: Graph | None, workers: Workers | None = None
+    ) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`."""
-        storage = self._choose_storage(len(X))  # before the neighbours are searched for
-        return self._lay_out_graph(self._neighborhood_graph(X, graph), storage)
+        # Before the neighbours are searched for.
+        storage = self._choose_storage(len(X)) if workers is None else self._storage_on_workers()
+        return self._lay_out_graph(self._neighborhood_graph(X, graph, workers), storage, workers)
 
     def lay_out_graph(self, graph: NeighborhoodGraph) -> np.ndarray:
         """Lay the points of any graph out, whatever its metric; n_neighbors is not used.
@@ -149,16 +156,20 @@ class Isomap(LayoutEstimator):
         self.diagnostics_ = {}
         return self._lay_out_graph(graph, storage)
 
-    def _lay_out_graph(self, graph: NeighborhoodGraph, storage: str | None) -> np.ndarray:
+    def _lay_out_graph(
+        self, graph: NeighborhoodGraph, storage: str | None, workers: Workers | None = None
+    ) -> np.ndarray:
         random = check_random_state(self.random_state)
-        backend = backend_for(self.device)
+        backend = backend_for(self.device if workers is None else "cpu")
         layout = np.empty((len(graph.points), self.n_components))
         # Sums of more BLAS threads round otherwise, and what is left to BLAS is small.
         with threadpool_limits(1, user_api="blas"):
             if storage is None:
                 layout[graph.points] = self._from_landmarks(graph, random, backend)
             else:
-                layout[graph.points] = self._from_all_pairs(graph, storage, random, backend)
+                layout[graph.points] = self._from_all_pairs(
+                    graph, storage, random, backend, workers
+                )
         return svd_flip(layout, None)[0]
 
     def _check_parameters(self, n: int) -> None:
@@ -187,10 +198,21 @@ class Isomap(LayoutEstimator):
             )
         return storage
 
-    def _neighborhood_graph(self, X: np.ndarray, graph: Graph | None) -> NeighborhoodGraph:
+    def _storage_on_workers(self) -> str:
+        if self.landmarks is not None or self.storage == "disk":
+            word = "storage" if self.landmarks is None else "landmarks"
+            raise InputError(
+                f"{word} is {getattr(self, word)!r} but Dask's workers store all pairs in their "
+                "memory: leave it out, or Dask"
+            )
+        return "memory"
+
+    def _neighborhood_graph(
+        self, X: np.ndarray, graph: Graph | None, workers: Workers | None = None
+    ) -> NeighborhoodGraph:
         """The connected graph of all neighbours; a warning where edges had to connect it."""
         near = nearest_neighbors(
-            X, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}", self.device
+            X, graph, self.n_neighbors, f"n_neighbors {self.n_neighbors}", self.device, workers
         )
         connections = connect_components(near, X)
         count = connections.n_components
@@ -205,24 +227,33 @@ class Isomap(LayoutEstimator):
         return connected
 
     def _from_all_pairs(
-        self, graph: NeighborhoodGraph, storage: str, random: RandomState, backend: Backend
+        self,
+        graph: NeighborhoodGraph,
+        storage: str,
+        random: RandomState,
+        backend: Backend,
+        workers: Workers | None,
     ) -> np.ndarray:
         n = len(graph.points)
-        pairs = new_pairs(n, step=1.0, storage=storage, name="isomap", backend=backend)
         start = time.perf_counter()
-        step = compute_geodesics(graph, np.arange(n), pairs.strip, backend)
-        pairs = pairs._replace(step=step)
-        backend.synchronize()
+        pairs: StoredPairs | SpreadPairs
+        if workers is None:
+            empty = new_pairs(n, step=1.0, storage=storage, name="isomap", backend=backend)
+            step = compute_geodesics(graph, np.arange(n), empty.strip, backend)
+            backend.synchronize()
+            pairs = StoredPairs(empty._replace(step=step), backend, name="isomap")
+        else:
+            pairs = SpreadPairs(graph, workers)
         seconds = time.perf_counter() - start
         checked = np.linspace(0, n - 1, min(CHECKED, n)).astype(int)
-        rows = [_row(pairs, i, backend.xp) * step for i in checked]
         self.diagnostics_ |= {
             "storage": storage,
-            "path_error": path_error(graph, checked, rows),
+            "path_error": path_error(graph, checked, pairs.rows(checked) * pairs.step),
             "seconds_paths": seconds,
         }
-        kernel = kernel_of_pairs(pairs, backend, name="isomap")
-        solution = self._eigenpairs(kernel, geodesics.rounding(n, step, backend), random)
+        kernel = kernel_of_pairs(pairs)
+        rounding = geodesics.rounding(n, pairs.step, backend)
+        solution = self._eigenpairs(kernel, rounding, random)
         return solution.vectors * np.sqrt(np.maximum(solution.values, 0))
 
     def _from_landmarks(
@@ -288,15 +319,3 @@ def _memory_beside_pairs(n: int, k: int, backend: Backend) -> int:
     parts = backend.kernels("squared_pairs").PARTS
     products = 8 * n * BLOCK * (parts + 40)  # partial sums; Lanczos's basis, its copy
     return graph + max(geodesics.memory_needed(n, backend), products)
-
-
-def _row(pairs: Pairs, i: int, xp: ModuleType = np) -> np.ndarray:
-    """Row i of the whole symmetric matrix; `xp` is the module of its arrays."""
-    row = xp.zeros(pairs.n, np.uint16)
-    for s in range(i // STRIP):
-        first, strip = pairs.strip(s)
-        row[first : first + STRIP] = strip[:, i - first]
-    first, strip = pairs.strip(i // STRIP)
-    row[first:i] = strip[: i - first, i - first]
-    row[i:] = strip[i - first, i - first :]
-    return to_host(row)

@@ -139,6 +139,29 @@ def compute_geodesics(
     InputError
         Between some vertices there is no path.
     """
+    return fitting_step(
+        graph, lambda step: write_distances(graph.edges, step, sources, strip, backend)
+    )
+
+
+def fitting_step(graph: NeighborhoodGraph, write: Callable[[float], bool]) -> float:
+    """Write all distances of a connected graph in a quantisation step in which they fit 16 bits.
+
+    Parameters
+    ----------
+    graph : NeighborhoodGraph
+    write : callable
+        Writes them in a step and tells whether they fit, as `write_distances` does.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        As of `compute_geodesics`.
+    """
     count, _ = connected_components(graph.edges, directed=False)
     if count > 1:
         raise InputError(
@@ -146,16 +169,29 @@ def compute_geodesics(
             "them; make it with the edges that `components.connect_components` finds"
         )
     longest = graph.diameter
-    while not _all_fit(graph.edges, longest / TOP, sources, strip, backend):
+    while not write(longest / TOP):
         longest *= MARGIN
         log.info("isomap paths: one is longer than expected, all are computed again")
     return longest / TOP
 
 
-def _all_fit(
+def write_distances(
     edges: csr_array, step: float, sources: np.ndarray, strip: Strip, backend: Backend
 ) -> bool:
-    """Compute all distances, as long as they fit 16 bits in this quantisation step."""
+    """Write the distances from some vertices, as long as they fit 16 bits in this step.
+
+    Parameters
+    ----------
+    edges : (n, n) csr_array of float64
+    step : float
+    sources, strip, backend
+        As of `compute_geodesics`.
+
+    Returns
+    -------
+    bool
+        Whether all fitted.
+    """
     kernels = backend.kernels("shortest_paths")
     batch, chunk = kernels.SOURCES_PER_BATCH, _chunk(kernels)
     arrays = _fixed_point(edges, step, backend)
