@@ -42,7 +42,6 @@ def call_distances():
 
 
 def call_knn():
-    knn.transpose(real(40, 70))
     # Buffers in shared memory; in global memory, of fewer blocks than there are rows.
     for selected, seen in ((20, 300), (200, 250)):
         values, columns = (
@@ -91,7 +90,7 @@ def call_squared_pairs():
 
 
 def call_tsne():
-    tsne.repulsive_sums(real(2, N))
+    tsne.repulsive_sums(real(2, N), 3, N)
     P = 3 * xp.arange(11), integers(10, 30), double(30)
     tsne.attractive_sums(*P, real(2, 10))
     tsne.divergence_sums(*P, real(2, 10), 1.0)

@@ -90,28 +90,6 @@ def keep_nearest_of_columns(products, half_norms, first_row, values, columns):
                 keep(half - row[j], first_row + i, values[j], columns[j])
 
 
-@numba.njit(parallel=True, cache=True)
-def transpose(A):
-    """Transpose into C order, block by block so that both stay in cache; NumPy's is far slower.
-
-    Parameters
-    ----------
-    A : (b, c) array
-
-    Returns
-    -------
-    (c, b) array
-    """
-    rows, columns = A.shape
-    out = np.empty((columns, rows), A.dtype)
-    for block in numba.prange(-(-columns // CHUNK)):
-        for top in range(0, rows, CHUNK):
-            for j in range(block * CHUNK, min((block + 1) * CHUNK, columns)):
-                for i in range(top, min(top + CHUNK, rows)):
-                    out[j, i] = A[i, j]
-    return out
-
-
 # Reassociation lets the sum over features run in vector registers; the result stays the same
 # from run to run and for (i, j) and (j, i).
 @numba.njit(parallel=True, cache=True, fastmath={"reassoc", "contract", "nsz"})

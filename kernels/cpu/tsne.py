@@ -9,8 +9,8 @@ TILE = 512  # columns whose terms are summed up in the precision of the layout
 # Reassociation and contraction let the loop over columns run in vector registers; quotients keep
 # their rounding.
 @numba.njit(parallel=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
-def repulsive_sums(Y):
-    """Repulsive forces between all pairs of points, not yet normalised.
+def repulsive_sums(Y, first, last):
+    """Repulsive forces of all points on some, not yet normalised.
 
     With q_ij = 1 / (1 + |y_i - y_j|^2),
 
@@ -33,14 +33,14 @@ def repulsive_sums(Y):
     number = Y.dtype.type
     one = number(1)
     x, y = Y[0], Y[1]
-    F, Q = np.empty((2, n)), np.empty(n)
-    for i in numba.prange(n):
-        xi, yi = x[i], y[i]
+    F, Q = np.empty((2, last - first)), np.empty(last - first)
+    for row in numba.prange(last - first):
+        xi, yi = x[first + row], y[first + row]
         x_total = y_total = 0.0
         total = -1.0  # for the point itself
-        for first in range(0, n, TILE):
+        for left in range(0, n, TILE):
             x_sum = y_sum = q_sum = number(0)
-            for j in range(first, min(first + TILE, n)):
+            for j in range(left, min(left + TILE, n)):
                 dx, dy = xi - x[j], yi - y[j]
                 q = one / (one + dx * dx + dy * dy)
                 x_sum += q * q * dx
@@ -49,7 +49,7 @@ def repulsive_sums(Y):
             x_total += x_sum
             y_total += y_sum
             total += q_sum
-        F[0, i], F[1, i], Q[i] = x_total, y_total, total
+        F[0, row], F[1, row], Q[row] = x_total, y_total, total
     return F, Q
 
 

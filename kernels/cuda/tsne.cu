@@ -20,19 +20,21 @@ __device__ float reciprocal(float x) {
 }
 __device__ double reciprocal(double x) { return 1 / x; }
 
-// Sums over all columns j, the point itself included, of q^2 (y - y_j) and of q. A thread has ROWS
-// rows; blocks (., c) have every gridDim.y-th tile of columns, from tile c on.
+// Sums over all columns j, the point itself included, of q^2 (y - y_j) and of q, for `rows` points
+// from `first_row` on. A thread has ROWS of them; blocks (., c) have every gridDim.y-th tile of columns, from tile c on.
 extern "C" __global__ void repulsive_sums(
     const REAL* __restrict__ Y,  // (2, n)
     int64 n,
-    double* __restrict__ sums)  // (gridDim.y, 3, n)
+    int64 first_row,
+    int64 rows,
+    double* __restrict__ sums)  // (gridDim.y, 3, rows)
 {
     __shared__ REAL tile_x[THREADS], tile_y[THREADS];
     int64 row = (int64)blockIdx.x * ROWS * THREADS + threadIdx.x;
     REAL x[ROWS], y[ROWS];
     double total[3][ROWS];
     for (int r = 0; r < ROWS; r++) {
-        int64 i = min(row + r * THREADS, n - 1);
+        int64 i = first_row + min(row + r * THREADS, rows - 1);
         x[r] = Y[i];
         y[r] = Y[n + i];
         total[0][r] = total[1][r] = total[2][r] = 0;
@@ -62,7 +64,8 @@ extern "C" __global__ void repulsive_sums(
     }
     for (int r = 0; r < ROWS; r++) {
         int64 i = row + r * THREADS;
-        for (int c = 0; c < 3 && i < n; c++) sums[(blockIdx.y * 3 + c) * n + i] = total[c][r];
+        for (int c = 0; c < 3 && i < rows; c++)
+            sums[(blockIdx.y * 3 + c) * rows + i] = total[c][r];
     }
 }
 

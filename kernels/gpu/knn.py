@@ -50,23 +50,7 @@ def keep_nearest_of_columns(products, half_norms, first_row, values, columns):
 
     As `kernels.cpu.knn.keep_nearest_of_columns`.
     """
-    keep_nearest(transpose(products), half_norms, first_row, values, columns)
-
-
-def transpose(A):
-    """A copy of A.T in C order; A must be C-ordered too."""
-    rows, columns = A.shape
-    out = cuda.array_module().empty((columns, rows), A.dtype)
-    cuda.launch(
-        "knn",
-        "transpose",
-        (-(-columns // SIDE), -(-rows // SIDE)),
-        THREADS,
-        (A, rows, columns, out),
-        REAL=A.dtype,
-        **CONSTANTS,
-    )
-    return out
+    keep_nearest(_transpose(products), half_norms, first_row, values, columns)
 
 
 def rank_candidates(X, rows, starts, candidates, k):
@@ -89,6 +73,22 @@ def rank_candidates(X, rows, starts, candidates, k):
         **macros,
     )
     return indices, squared
+
+
+def _transpose(A):
+    """A copy of A.T in C order; A must be C-ordered too."""
+    rows, columns = A.shape
+    out = cuda.array_module().empty((columns, rows), A.dtype)
+    cuda.launch(
+        "knn",
+        "transpose",
+        (-(-columns // SIDE), -(-rows // SIDE)),
+        THREADS,
+        (A, rows, columns, out),
+        REAL=A.dtype,
+        **CONSTANTS,
+    )
+    return out
 
 
 def _buffers(rows, selected):

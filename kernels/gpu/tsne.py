@@ -11,20 +11,20 @@ THREADS_PER_ROW = 32  # of the sparse matrix
 CONSTANTS = {"THREADS": THREADS, "ROWS": ROWS, "THREADS_PER_ROW": THREADS_PER_ROW}
 
 
-def repulsive_sums(Y):
-    """Repulsive forces between all pairs of points, not yet normalised.
+def repulsive_sums(Y, first, last):
+    """Repulsive forces of all points on some, not yet normalised.
 
     As `kernels.cpu.tsne.repulsive_sums`.
     """
-    n = Y.shape[1]
+    n, rows = Y.shape[1], last - first
     chunks = min(CHUNKS, -(-n // THREADS))
-    sums = cuda.array_module().empty((chunks, 3, n))
+    sums = cuda.array_module().empty((chunks, 3, rows))
     cuda.launch(
         "tsne",
         "repulsive_sums",
-        (-(-n // (ROWS * THREADS)), chunks),
+        (-(-rows // (ROWS * THREADS)), chunks),
         THREADS,
-        (Y, n, sums),
+        (Y, n, first, rows, sums),
         REAL=Y.dtype,
         **CONSTANTS,
     )

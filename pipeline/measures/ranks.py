@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kernels.backend import Backend, to_host
 from pipeline.errors import InputError
 from pipeline.measures.overlap import check_width
-from pipeline.neighbors.tiles import strips, sweep_products
+from pipeline.neighbors.tiles import multiply, strips
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import Progress
+from pipeline.runtime.workers import Workers
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 TILE = 4096  # rows of a tile of products: 128 MB in float64
 
@@ -66,7 +69,12 @@ def trust_scores(ranks: np.ndarray, n: int, k: int) -> np.ndarray:
 
 
 def ranks(
-    X: np.ndarray, near: np.ndarray, *, rows: np.ndarray | None = None, device: str = "auto"
+    X: np.ndarray,
+    near: np.ndarray,
+    *,
+    rows: np.ndarray | None = None,
+    device: str = "auto",
+    client: Client | None = None,
 ) -> np.ndarray:
     """Rank some neighbours of points among all other points by their distance in float64.
 
@@ -78,6 +86,8 @@ def ranks(
     rows : (q,) int array, optional
         The points; all by default.
     device : {"auto", "cpu", "gpu"}
+    client : distributed.Client, optional
+        Of Dask workers that compute parts, see `pipeline.runtime.workers.Workers`.
 
     Returns
     -------
@@ -87,46 +97,52 @@ def ranks(
 
     Notes
     -----
-    Time q n d multiplications and additions, and half of that for all points, by tiles of inner
-    products that each serve their rows and their columns.
+    Time q n d multiplications and additions, by tiles of inner products. The same input gives the
+    same ranks for any number of threads and of workers.
     """
-    backend = backend_for(device)
+    Z = X - np.mean(X, axis=0, dtype=np.float64)
+    near = near.astype(np.int32)
+    points = np.arange(len(Z)) if rows is None else np.asarray(rows)
+    parts = strips(len(points), TILE)
+    found = np.empty(near.shape, np.int32)
+    if client is None:
+        backend = backend_for(device)
+        on_device = backend.to_device(Z)
+        progress = Progress("ranks", len(parts))
+        for part in parts:
+            found[part] = _ranks_of_part(backend, points[part], near[part], on_device)
+            progress.update()
+        return found
+    workers = Workers(client, backend_for(device).name)
+    workers.require_room("ranks", held=0, beside=2 * Z.nbytes + 4 * 8 * TILE**2)
+    shared = workers.share(Z)
+    arguments = [(points[part], near[part]) for part in parts]
+    for number, counted in workers.each(
+        _ranks_of_part, arguments, *shared, name="ranks", total=len(parts)
+    ):
+        found[parts[number]] = counted
+    return found
+
+
+def _ranks_of_part(
+    backend: Backend, points: np.ndarray, near: np.ndarray, Z: np.ndarray
+) -> np.ndarray:
+    """Ranks of some neighbours of at most a tile of points, among the centred rows Z."""
+    xp = backend.xp
     count_nearer = backend.kernels("ranks").count_nearer
-    transpose = backend.kernels("knn").transpose
-    Z = backend.to_device(X - np.mean(X, axis=0, dtype=np.float64))
-    near = backend.to_device(near.astype(np.int32))
-    points = backend.to_device(np.arange(len(Z)) if rows is None else np.asarray(rows))
+    points, near, Z = (backend.to_device(array) for array in (points, near, Z))
     half_norms, scores = _scores(Z, points, near, backend)
-    counts = backend.xp.zeros(near.shape, np.int32)
-
-    def count(a: slice, b: slice, products: Any) -> None:
-        count_nearer(products, half_norms[b], b.start, scores[a], near[a], counts[a])
-
-    def count_both(a: slice, b: slice, products: Any) -> None:
-        count(a, b, products)
-        if a != b:
-            count(b, a, transpose(products))
-
-    if rows is None:
-        sweep_products(Z, count_both, size=TILE, backend=backend, name="ranks")
-    else:
-        _sweep_rows(Z, points, count, backend)
+    counts = xp.zeros(near.shape, np.int32)
+    own = Z[points]
+    memory = xp.empty(len(own) * min(TILE, len(Z)))
+    for columns in strips(len(Z), TILE):
+        width = columns.stop - columns.start
+        tile = memory[: len(own) * width].reshape(len(own), width)
+        multiply(own, Z[columns], tile, backend)
+        tile[xp.arange(columns.start, columns.stop) == points[:, None]] = -float("inf")
+        count_nearer(tile, half_norms[columns], columns.start, scores, near, counts)
+    backend.synchronize()
     return to_host(counts) + 1
-
-
-def _sweep_rows(
-    Z: Any, points: Any, consume: Callable[[slice, slice, Any], None], backend: Backend
-) -> None:
-    """Show some points their inner products with all others, see `sweep_products`."""
-    tiles = [(a, b) for a in strips(len(points), TILE) for b in strips(len(Z), TILE)]
-    progress = Progress("ranks", len(tiles))
-    for a, b in tiles:
-        products = Z[points[a]] @ Z[b].T
-        itself = backend.xp.arange(b.start, b.stop) == points[a][:, None]
-        products[itself] = -float("inf")
-        consume(a, b, products)
-        backend.synchronize()
-        progress.update()
 
 
 def _scores(Z: Any, points: Any, near: Any, backend: Backend) -> tuple[Any, Any]:

@@ -164,7 +164,7 @@ def nearest_neighbors(
     if k < 1:
         raise InputError(f"{why} needs {k} neighbours a point but there must be 1; raise it")
     if graph is None:
-        return knn_graph(X, k=k, device=device, client=workers and workers.client)
+        return knn_graph(X, k=k, device=device, client=None if workers is None else workers.client)
     n, available = graph.indices.shape
     if n != len(X):
         raise InputError(

@@ -223,8 +223,10 @@ def _search(
         Z, norms = Z[order], norms[order]
     half_norms = (norms**2 / 2).astype(np.float32)
     points = Points(X, Z, half_norms, order)
-    search = Search(points, k, tile, backend)
-    if workers is not None:
+    search: Search | SpreadSearch
+    if workers is None:
+        search = Search(points, k, tile, backend)
+    else:
         search = SpreadSearch(points, k, tile, workers)
     values, columns = search.candidates(width)
     indices, squared = search.rank(columns)

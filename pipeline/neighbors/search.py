@@ -1,4 +1,4 @@
-"""The steps of an exact search: candidates by their scores, their ranks, and rows searched again."""
+"""The steps of an exact search: candidates by score, their ranks, and rows searched again."""
 
 from __future__ import annotations
 
@@ -84,9 +84,7 @@ class Search:
         near = self._numbers[columns].reshape(-1)
         return self._rank(self.points.X, rows, starts, near, self.k)
 
-    def again(
-        self, rows: Any, limits: Any, together: int
-    ) -> Iterator[tuple[Any, Any, Any]]:
+    def again(self, rows: Any, limits: Any, together: int) -> Iterator[tuple[Any, Any, Any]]:
         """Search rows again, among all columns that score at most a limit.
 
         Parameters

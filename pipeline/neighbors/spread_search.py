@@ -45,11 +45,11 @@ class SpreadSearch:
         # The limits are those of the moment when a worker gets the part: few pass later ones.
         parts = ((a, b, values[a, 0].copy(), values[b, 0].copy()) for a, b in pairs)
         options = (width, self._k, self._tile)
-        for (a, b, *_), found in self._workers.each(
+        for number, found in self._workers.each(
             _candidates, parts, *options, *self._shared, name="graph", total=len(pairs)
         ):
-            for rows, counts, scores, names in zip((a, b), *zip(*found, strict=True), strict=False):
-                merge_candidates(counts, scores, names, values[rows], columns[rows])
+            for rows, entered in zip(pairs[number], found, strict=False):  # one, of equal rows
+                merge_candidates(*entered, values[rows], columns[rows])
         return values, columns
 
     def _pairs_of_groups(self) -> list[tuple[slice, slice]]:
@@ -69,10 +69,10 @@ class SpreadSearch:
         squared = np.empty((self._n, self._k))
         rows = strips(self._n, ROWS)
         parts = ((part, columns[part]) for part in rows)
-        for (part, _), found in self._workers.each(
+        for number, found in self._workers.each(
             _rank, parts, self._k, self._tile, *self._shared, name="graph ranks", total=len(rows)
         ):
-            indices[part], squared[part] = found
+            indices[rows[number]], squared[rows[number]] = found
         return indices, squared
 
     def again(
@@ -81,10 +81,10 @@ class SpreadSearch:
         """See `Search`."""
         parts = [(rows[part], limits[part]) for part in strips(len(rows), together)]
         options = (self._k, self._tile)
-        for (some, _), found in self._workers.each(
+        for number, found in self._workers.each(
             _again, parts, *options, *self._shared, name="graph rows again", total=len(parts)
         ):
-            yield some, *found
+            yield parts[number][0], *found
 
 
 def _on_worker(backend: Backend, k: int, tile: int, points: tuple[np.ndarray, ...]) -> Search:

@@ -7,11 +7,32 @@ from typing import Any
 
 from kernels.backend import Backend
 from pipeline.runtime.log import Progress
+from pipeline.runtime.parallel import parallel_starmap
+
+ROWS = 512  # of a product of one thread: many enough for BLAS to run at full speed
 
 
 def strips(n: int, size: int = 1024) -> list[slice]:
     """Cut n rows into slices of `size`, the last one shorter."""
     return [slice(first, min(first + size, n)) for first in range(0, n, size)]
+
+
+def multiply(a: Any, b: Any, out: Any, backend: Backend) -> None:
+    """Inner products of rows a with rows b, with the same bits for any number of threads.
+
+    Parameters
+    ----------
+    a, b : (r, d), (c, d) arrays of the backend
+    out : (r, c) array of the backend
+        Filled.
+    backend : Backend
+    """
+
+    def multiply_rows(rows: slice) -> None:
+        backend.xp.matmul(a[rows], b.T, out=out[rows])
+
+    with parallel_starmap(backend) as starmap:
+        starmap(multiply_rows, ((rows,) for rows in strips(len(a), ROWS)))
 
 
 def upper_tiles(n: int, size: int) -> list[tuple[slice, slice]]:
@@ -67,15 +88,15 @@ def sweep_products(
     between : (slice, slice), optional
         Only the pairs of these rows with those, which are the same or have none in common.
     """
-    whole = slice(0, len(Z))
-    tiles = tiles_between(*(between or (whole, whole)), size)
+    a, b = between or (slice(0, len(Z)), slice(0, len(Z)))
+    tiles = tiles_between(a, b, size)
     progress = Progress(name, len(tiles))
     # Memory for all tiles: pages that are new each time cost as much as the products.
     memory = backend.xp.empty(min(size, len(Z)) ** 2, Z.dtype)
     for rows, columns in tiles:
-        a, b = Z[rows], Z[columns]
-        products = memory[: len(a) * len(b)].reshape(len(a), len(b))
-        backend.xp.matmul(a, b.T, out=products)
+        left, right = Z[rows], Z[columns]
+        products = memory[: len(left) * len(right)].reshape(len(left), len(right))
+        backend.xp.matmul(left, right.T, out=products)
         if rows == columns:
             backend.xp.fill_diagonal(products, -float("inf"))
         consume(rows, columns, products)

@@ -110,9 +110,7 @@ def new_pairs(
     starts = strip_starts(n, strips)
     in_memory = storage == "memory"
     place = backend.memory if in_memory else f"a temporary file in {tempfile.gettempdir()}"
-    log.info(
-        f"{name}: pairs of {n:,} points in 16 bits, {2e-9 * starts[-1]:.2g} GB in {place}"
-    )
+    log.info(f"{name}: pairs of {n:,} points in 16 bits, {2e-9 * starts[-1]:.2g} GB in {place}")
     if in_memory:
         return Pairs(backend.xp.empty(int(starts[-1]), np.uint16), starts, n, step)
     shape = (int(starts[-1]),)

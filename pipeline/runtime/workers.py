@@ -56,6 +56,7 @@ class Workers:
 
     def __init__(self, client: Client, device: str = "cpu"):
         self.client, self._device = client, device
+        self._address = client.scheduler_info(n_workers=0)["address"]
         with self._refusals():
             check_workers(client)
             self.count = len(_threads(client))
@@ -72,7 +73,7 @@ class Workers:
         *shared: Any,
         name: str,
         total: int,
-    ) -> Iterator[tuple[tuple, Any]]:
+    ) -> Iterator[tuple[int, Any]]:
         """Compute `function(backend, *part, *shared)` of each part, few of them at a time.
 
         Parameters
@@ -87,28 +88,29 @@ class Workers:
 
         Yields
         ------
-        part : tuple
+        number : int
+            Of the part.
         result
             In whatever order they come.
         """
         from distributed import as_completed
 
         progress = Progress(name, total)
-        parts, running = iter(parts), {}
+        waiting, running = enumerate(parts), {}
 
-        def submit(part: tuple) -> Future:
+        def submit(number: int, part: tuple) -> Future:
             future = self._submit(function, *part, *shared)
-            running[future.key] = part
+            running[future.key] = number
             return future
 
-        first = [submit(part) for part in itertools.islice(parts, IN_FLIGHT * self.count)]
+        first = [submit(*each) for each in itertools.islice(waiting, IN_FLIGHT * self.count)]
         done = as_completed(first, with_results=True)
         with self._refusals():
             for future, result in done:
                 yield running.pop(future.key), result
                 progress.update()
-                for part in itertools.islice(parts, 1):
-                    done.add(submit(part))
+                for following in itertools.islice(waiting, 1):
+                    done.add(submit(*following))
 
     def hold(
         self, function: Callable[..., Any], parts: Sequence[tuple], *shared: Any, name: str
@@ -125,12 +127,13 @@ class Workers:
                 progress.update()
         return held
 
-    def ask(self, function: Callable[..., Any], held: Sequence[Future], *arguments: Any) -> list:
-        """`function(backend, result, *arguments)` of every result that is held, in their order."""
+    def ask(self, function: Callable[..., Any], items: Sequence[Any], *arguments: Any) -> list:
+        """`function(backend, item, *arguments)` of every item, in their order.
+
+        What is held is asked where it is.
+        """
         with self._refusals():
-            return self.client.gather(
-                [self._submit(function, each, *arguments) for each in held]
-            )
+            return self.client.gather([self._submit(function, each, *arguments) for each in items])
 
     def cut(self, n: int) -> list[tuple[int, int]]:
         """Ranges of n equal things for `hold`: a few for each worker, so that all end together."""
@@ -183,7 +186,6 @@ class Workers:
         from distributed import CancelledError, KilledWorker
         from distributed.comm import CommClosedError
 
-        address = self.client.scheduler.address if self.client.scheduler else "of Dask"
         try:
             yield
         except KilledWorker as error:
@@ -194,8 +196,8 @@ class Workers:
             ) from error
         except (CancelledError, CommClosedError, TimeoutError) as error:
             raise InputError(
-                f"the Dask scheduler {address} does not answer any more: start it again and run "
-                "the same command; what was computed before is kept"
+                f"the Dask scheduler {self._address} does not answer any more: start it again and "
+                "run the same command; what was computed before is kept"
             ) from error
 
 
@@ -210,8 +212,7 @@ def check_workers(client: Client) -> None:
     threads = _threads(client)
     if not threads:
         raise InputError(
-            f"the Dask scheduler {client.scheduler.address} has no workers: start some with "
-            "`dask worker --nthreads 1`"
+            "the Dask scheduler has no workers: start some with `dask worker --nthreads 1`"
         )
     for worker, number in threads.items():
         if number != 1:

@@ -87,15 +87,6 @@ def test_more_blocks_with_room_in_global_memory_than_at_a_time(gpu, monkeypatch)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", [(1, 1), (32, 32), (130, 67), (5, 300), (33, 1)])
-def test_transpose(gpu, shape, dtype):
-    A = np.random.default_rng(6).random(shape).astype(dtype)
-    found = knn.transpose(gpu.xp.asarray(A))
-    assert np.array_equal(to_host(found), A.T)
-    assert found.flags.c_contiguous
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("d", "k"), [(1, 1), (3, 12), (31, 30), (100, 300)])
 def test_rank_candidates(gpu, d, k, dtype):
     """Rows of integers, so that sums are exact in any order and many distances are equal."""

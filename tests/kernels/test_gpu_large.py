@@ -6,7 +6,7 @@ from scipy.spatial import cKDTree
 
 from kernels.backend import get_backend, to_host
 from kernels.pairs import TOP
-from pipeline.methods.isomap.classical_scaling import kernel_of_pairs
+from pipeline.methods.isomap.classical_scaling import StoredPairs, kernel_of_pairs
 from pipeline.methods.mds.distances import centred_points, euclidean_distances
 from pipeline.methods.mds.smacof import guttman_transform
 from pipeline.neighbors.graph import knn_graph
@@ -51,7 +51,7 @@ def test_products_with_many_pairs(gpu, X, n):
     vectors -= vectors.mean(axis=1, keepdims=True)
     here, there = (
         to_host(
-            kernel_of_pairs(stored.pairs, name="large", backend=backend).multiply(
+            kernel_of_pairs(StoredPairs(stored.pairs, backend, name="large")).multiply(
                 backend.to_device(vectors)
             )
         )
@@ -63,7 +63,7 @@ def test_products_with_many_pairs(gpu, X, n):
 
 def test_repulsion_between_many_points(gpu, X):
     Y = np.ascontiguousarray(X[:, :2].T)
-    forces, sums = CPU.kernels("tsne").repulsive_sums(Y)
-    theirs, their_sums = gpu.kernels("tsne").repulsive_sums(gpu.to_device(Y))
+    forces, sums = CPU.kernels("tsne").repulsive_sums(Y, 0, Y.shape[1])
+    theirs, their_sums = gpu.kernels("tsne").repulsive_sums(gpu.to_device(Y), 0, Y.shape[1])
     np.testing.assert_allclose(to_host(their_sums), sums, rtol=1e-5)
     assert np.abs(to_host(theirs) - forces).max() < 1e-5 * np.abs(forces).max()

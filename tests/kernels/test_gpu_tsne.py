@@ -49,8 +49,8 @@ def layout_of(n, real, spread=10.0):
 def test_repulsion_is_that_of_its_definition(gpu, real, tolerance, n, spread):
     Y = layout_of(n, real, spread)
     expected = reference.repulsive_sums(Y.astype(np.float64))
-    on_gpu = map(to_host, tsne.repulsive_sums(gpu.xp.asarray(Y)))
-    for F, Q in (on_gpu, cpu.repulsive_sums(Y)):
+    on_gpu = map(to_host, tsne.repulsive_sums(gpu.xp.asarray(Y), 0, Y.shape[1]))
+    for F, Q in (on_gpu, cpu.repulsive_sums(Y, 0, Y.shape[1])):
         assert F.dtype == Q.dtype == np.float64
         assert np.abs(F - expected[0]).max() <= tolerance * max(np.abs(expected[0]).max(), 1e-30)
         assert np.abs(Q - expected[1]).max() <= tolerance * (1 + expected[1].max())

@@ -20,6 +20,7 @@ from kernels.pairs import STRIP, TOP, Pairs, strip_starts
 from pipeline.errors import InputError
 from pipeline.methods.isomap import exact as isomap
 from pipeline.methods.isomap.classical_scaling import (
+    StoredPairs,
     diagnostics,
     kernel_of_matrix,
     kernel_of_pairs,
@@ -105,7 +106,7 @@ def geodesics_of(net):
     n = len(net.points)
     pairs = Pairs(np.zeros(strip_starts(n)[-1], np.uint16), strip_starts(n), n, 1.0)
     step = compute_geodesics(net, np.arange(n), pairs.strip, CPU)
-    return step * np.array([isomap._row(pairs, i) for i in range(n)], np.float64)
+    return step * np.array([pairs.row(i) for i in range(n)], np.float64)
 
 
 def test_all_geodesics_are_dijkstras(net):
@@ -192,7 +193,7 @@ def test_squares_are_those_of_the_symmetric_matrix(n):
     random = np.random.default_rng(n)
     starts = strip_starts(n)
     pairs = Pairs(random.integers(0, TOP + 1, starts[-1], np.uint16), starts, n, 1.0)
-    D = np.array([isomap._row(pairs, i) for i in range(n)], np.float64)
+    D = np.array([pairs.row(i) for i in range(n)], np.float64)
     D[np.diag_indices(n)] = 0  # what is stored there has no meaning, nor what is below
     vectors = random.normal(size=(3, n))
     strips = len(starts) - 1
@@ -227,7 +228,7 @@ def as_pairs(D):
 @pytest.mark.parametrize("kept", ["as a matrix", "as pairs"])
 def test_largest_eigenpairs_are_those_of_a_dense_solver(distances, kept, k):
     if kept == "as pairs":
-        kernel = kernel_of_pairs(as_pairs(distances), CPU, name="test")
+        kernel = kernel_of_pairs(StoredPairs(as_pairs(distances), CPU, name="test"))
     else:
         kernel = kernel_of_matrix(distances, CPU)
     found, negative_sum = largest_kernel_eigenpairs(
@@ -320,7 +321,7 @@ def test_rounding_moves_no_eigenvalue_further_than_its_bound(line):
     points = random.uniform(0, 1, (200, 1 if line else 4))
     D = squareform(pdist(points, "cityblock"))
     pairs = as_pairs(D)
-    kernel = kernel_of_pairs(pairs, CPU, name="test")
+    kernel = kernel_of_pairs(StoredPairs(pairs, CPU, name="test"))
     bound = kernel.error_bound(pairs.step / 2)
     J = np.eye(200) - 1 / 200
     rounded = squareform(np.rint(squareform(D) / pairs.step) * pairs.step)

@@ -162,12 +162,6 @@ def test_near_points_follow_each_other():
         assert np.array_equal(np.sort(spatial_order(few)), np.arange(len(few)))
 
 
-def test_transpose():
-    A = np.random.default_rng(6).random((130, 67), dtype=np.float32)
-    assert np.array_equal(knn.transpose(A), A.T)
-    assert knn.transpose(A).flags.c_contiguous
-
-
 def test_progress_says_beforehand_what_is_needed(capfd):
     knn_graph(blobs(), k=5)
     out, err = capfd.readouterr()

@@ -248,7 +248,7 @@ class Isomap(LayoutEstimator):
         checked = np.linspace(0, n - 1, min(CHECKED, n)).astype(int)
         self.diagnostics_ |= {
             "storage": storage,
-            "path_error": path_error(graph, checked, pairs.rows(checked) * pairs.step),
+            "path_error": path_error(graph, checked, pairs.rows(list(checked)) * pairs.step),
             "seconds_paths": seconds,
         }
         kernel = kernel_of_pairs(pairs)

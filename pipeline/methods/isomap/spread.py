@@ -92,9 +92,7 @@ def _store(
 ) -> _Part:
     n = len(starts) - 1
     strips = sorted(s for part in range(first, last) for s in range(part, -(-n // STRIP), PARTS))
-    pairs = new_pairs(
-        n, step=step, storage="memory", name="isomap", backend=backend, strips=strips
-    )
+    pairs = new_pairs(n, step=step, storage="memory", name="isomap", backend=backend, strips=strips)
     vertices = np.arange(n)
     fits = geodesics.write_distances(
         csr_array((lengths, neighbors, starts), shape=(n, n)),

@@ -128,9 +128,7 @@ class StoredDistances(Dissimilarities):
     def guttman_sums(self, columns: Any) -> tuple[Any, Any]:
         """See `Dissimilarities`; of the own chunks."""
         starts = self.backend.to_device(self.pairs.starts)
-        blocks = (
-            (self.pairs.values, starts, block) for block in _fold_ranges(self.n, self.chunks)
-        )
+        blocks = ((self.pairs.values, starts, block) for block in _fold_ranges(self.n, self.chunks))
         return _sums(blocks, columns, self.chunks, self.backend)
 
 

@@ -20,6 +20,7 @@ from pipeline.methods.tsne.affinities import (
 )
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
+from pipeline.runtime.workers import Workers
 
 EARLY_ITERATIONS = 250  # of early exaggeration, as in van der Maaten (2014) and everywhere since
 
@@ -50,10 +51,13 @@ class BaseTSNE(LayoutEstimator):
         """Name the parameter that n points cannot be laid out with."""
         check_init(self.init, (n, self.n_components), "t-SNE")
 
-    def _neighbors(self, X: np.ndarray, graph: Graph | None) -> Graph:
+    def _neighbors(
+        self, X: np.ndarray, graph: Graph | None, workers: Workers | None = None
+    ) -> Graph:
         """The neighbours that affinities reach over."""
         k = math.ceil(3 * self.perplexity)
-        return nearest_neighbors(X, graph, k, f"perplexity {self.perplexity:g}", self.device)
+        why = f"perplexity {self.perplexity:g}"
+        return nearest_neighbors(X, graph, k, why, self.device, workers)
 
     def _affinities(self, near: Graph, backend: Backend) -> tuple[csr_array, dict[str, Any]]:
         """Joint probabilities of neighbours, and the diagnostics of their perplexity."""

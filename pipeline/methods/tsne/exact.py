@@ -13,6 +13,7 @@ from pipeline.methods.tsne.base import EARLY_ITERATIONS, BaseTSNE
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import Progress, log
+from pipeline.runtime.workers import Workers
 
 MOMENTUM = 0.8
 MAX_STEP = 5.0  # of a point in one iteration, as in openTSNE
@@ -74,6 +75,8 @@ class TSNE(BaseTSNE):
     number of threads.
     """
 
+    spreads = True
+
     def __init__(
         self,
         n_components=2,
@@ -95,16 +98,18 @@ class TSNE(BaseTSNE):
         self.device = device
         self.random_state = random_state
 
-    def _lay_out(self, X: np.ndarray, graph: Graph | None) -> np.ndarray:
+    def _lay_out(
+        self, X: np.ndarray, graph: Graph | None, workers: Workers | None = None
+    ) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`; the graph needs k >= 3 x perplexity."""
         self._check_parameters(len(X))
-        backend = backend_for(self.device)
-        near = self._neighbors(X, graph)
+        backend = backend_for(self.device if workers is None else "cpu")
+        near = self._neighbors(X, graph, workers)
         n = len(X)
         pairs = n * (n - 1) // 2
         log.info(f"t-SNE: {n:,} points, {pairs:,} pairs in each of {self.max_iter} iterations")
         P, known = self._affinities(near, backend)
-        divergence = Divergence(P, backend)
+        divergence = Divergence(P, backend, workers)
         start = np.zeros((2, n))  # a second coordinate of 0 stays there and changes no distance
         start[: self.n_components] = self._start(X).T
         Y, divergences = minimise(
@@ -137,10 +142,12 @@ class Divergence:
     P : (n, n) csr_array of float64
         Symmetric, of sum 1.
     backend : Backend
+    workers : Workers, optional
+        Who sum the repulsion of all pairs.
     """
 
-    def __init__(self, P: csr_array, backend: Backend):
-        self.backend = backend
+    def __init__(self, P: csr_array, backend: Backend, workers: Workers | None = None):
+        self.backend, self._workers = backend, workers
         self._kernels = backend.kernels("tsne")
         self._P = csr_arrays(P, backend)
 
@@ -161,9 +168,17 @@ class Divergence:
             Arrays of the backend: nothing waits for a GPU.
         """
         attraction = self._kernels.attractive_sums(*self._P, Y)
-        repulsion, sums = self._kernels.repulsive_sums(Y)
+        repulsion, sums = self._repulsion(Y)
         total = sums.sum()
         return 4 * (exaggeration * attraction - repulsion / total), total
+
+    def _repulsion(self, Y: Any) -> tuple[Any, Any]:
+        n = Y.shape[1]
+        if self._workers is None:
+            return self._kernels.repulsive_sums(Y, 0, n)
+        parts = self._workers.ask(_repulsion_of_part, self._workers.cut(n), *self._workers.share(Y))
+        forces, sums = zip(*parts, strict=True)
+        return np.concatenate(forces, axis=1), np.concatenate(sums)
 
     def of_layout(self, layout: np.ndarray) -> float:
         """The divergence of a layout of one or two columns on the host, (n, 1) or (n, 2)."""
@@ -175,6 +190,13 @@ class Divergence:
     def value(self, Y: Any, total: Any) -> float:
         """The divergence at a layout, of which `total` is the sum of all q."""
         return float(self._kernels.divergence_sums(*self._P, Y, float(total)).sum())
+
+
+def _repulsion_of_part(
+    backend: Backend, part: tuple[int, int], Y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    forces, sums = backend.kernels("tsne").repulsive_sums(backend.to_device(Y), *part)
+    return to_host(forces), to_host(sums)
 
 
 def minimise(
