@@ -6,9 +6,7 @@ import numpy as np
 TILE = 512  # columns whose terms are summed up in the precision of the layout
 
 
-# Reassociation and contraction let the loop over columns run in vector registers; quotients keep
-# their rounding.
-@numba.njit(parallel=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+@numba.njit(parallel=True, cache=True)
 def repulsive_sums(Y, first, last):
     """Repulsive forces of all points on some, not yet normalised.
 
@@ -24,33 +22,45 @@ def repulsive_sums(Y, first, last):
         A layout; one on a line has a second coordinate of 0. Terms have its precision, sums over
         more than a tile are float64.
 
+    first, last : int
+        The points first to last - 1 are pushed.
+
     Returns
     -------
-    F : (2, n) float64
-    Q : (n,) float64
+    F : (2, last - first) float64
+    Q : (last - first,) float64
     """
-    n = Y.shape[1]
-    number = Y.dtype.type
-    one = number(1)
     x, y = Y[0], Y[1]
     F, Q = np.empty((2, last - first)), np.empty(last - first)
-    for row in numba.prange(last - first):
-        xi, yi = x[first + row], y[first + row]
-        x_total = y_total = 0.0
-        total = -1.0  # for the point itself
-        for left in range(0, n, TILE):
-            x_sum = y_sum = q_sum = number(0)
-            for j in range(left, min(left + TILE, n)):
-                dx, dy = xi - x[j], yi - y[j]
-                q = one / (one + dx * dx + dy * dy)
-                x_sum += q * q * dx
-                y_sum += q * q * dy
-                q_sum += q
-            x_total += x_sum
-            y_total += y_sum
-            total += q_sum
-        F[0, row], F[1, row], Q[row] = x_total, y_total, total
+    for i in numba.prange(last - first):
+        F[0, i], F[1, i], Q[i] = _repulsion(x, y, first + i)
     return F, Q
+
+
+# Reassociation and contraction let the loop over columns run in vector registers; quotients keep
+# their rounding. A check of divisors would keep it from that. In a parallel loop numba makes the
+# check where it has just compiled the code, not where that comes from its cache: a function of its
+# own, without it, rounds alike in both.
+@numba.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _repulsion(x, y, i):
+    """Sums over all points j != i: both coordinates of F_i, and Q_i."""
+    number = x.dtype.type
+    one = number(1)
+    xi, yi = x[i], y[i]
+    x_total = y_total = 0.0
+    total = -1.0  # for the point itself
+    for left in range(0, x.shape[0], TILE):
+        x_sum = y_sum = q_sum = number(0)
+        for j in range(left, min(left + TILE, x.shape[0])):
+            dx, dy = xi - x[j], yi - y[j]
+            q = one / (one + dx * dx + dy * dy)
+            x_sum += q * q * dx
+            y_sum += q * q * dy
+            q_sum += q
+        x_total += x_sum
+        y_total += y_sum
+        total += q_sum
+    return x_total, y_total, total
 
 
 @numba.njit(parallel=True, cache=True, fastmath={"contract"})
