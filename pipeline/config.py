@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, GetPydanticSchema, with_config
+from pydantic import AfterValidator, Field, GetPydanticSchema, with_config
 from pydantic_core import core_schema
 from typing_extensions import TypedDict  # the one of Python 3.11 is too old for pydantic
 
 from pipeline.errors import InputError
 from pipeline.methods.options import Methods
 from pipeline.networks.recipe import Precision, Recipe
+from pipeline.runtime.cluster import check_dask
 from pipeline.runtime.validation import (
     ENTRIES,
     MAPPING,
@@ -224,6 +225,9 @@ class Study(StrictModel):
     """Seed of every random choice (subsets, splits, weights, shuffling, layouts)."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where to compute; auto takes an NVIDIA GPU when its driver answers."""
+    dask: Annotated[str, AfterValidator(check_dask)] = "none"
+    """Workers that share what costs n^2: none; local, one for each thread of a step; local-cuda,
+    one for each GPU; or the address or scheduler file of a Dask cluster that runs."""
     dataset: Dataset | None = None
     """The images that the backbones see; not with `compare`."""
     image_size: ImageSize = 96

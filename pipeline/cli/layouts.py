@@ -4,11 +4,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from click.core import ParameterSource
 
 from pipeline import artefacts, store
 from pipeline.cli.inputs import given_features, given_graph
-from pipeline.cli.options import Metric, Params, Seed
+from pipeline.cli.options import Dask, Metric, Params, Seed
 from pipeline.cli.program import app
+from pipeline.errors import InputError
+from pipeline.runtime.cluster import open_client
+from pipeline.runtime.device import thread_count
 from pipeline.runtime.log import log
 from pipeline.runtime.run import parse_params, record
 
@@ -22,6 +26,7 @@ def graph(
         int, typer.Option(min=1, help="Neighbours per point; all others where there are fewer.")
     ] = 90,
     metric: Metric = "euclidean",
+    dask: Dask = "none",
 ) -> None:
     """Compute the exact nearest-neighbour graph that the methods share."""
     from pipeline.neighbors.graph import graph_width, knn_graph
@@ -34,7 +39,8 @@ def graph(
         k, adapted = graph_width(n_neighbors, len(points))
         if adapted:
             log.info(f"graph: {adapted}")
-        neighbors = knn_graph(points, k=k, device=context.obj)
+        with open_client(dask, workers=thread_count()) as client:
+            neighbors = knn_graph(points, k=k, device=context.obj, client=client)
         made["context"] = {**artefacts.context(features), "metric": metric}
     store.save_graph(out, neighbors, made)
 
@@ -70,6 +76,7 @@ def embed(
             "from the method's own start, too, for its objective."
         ),
     ] = None,
+    dask: Dask = "none",
     seed: Seed = 0,
     subset_seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, help="Draws the subset; default the seed.")
@@ -89,20 +96,26 @@ def embed(
         "seed": seed,
         "subset_seed": subset_seed,
     }
+    if dask != "none" and not step.spreads(method, engine, context.obj):
+        if context.get_parameter_source("dask") is ParameterSource.COMMANDLINE:
+            raise InputError(f"{method} with engine {engine} computes alone: leave --dask out")
+        dask = "none"  # a study names the cluster of all its steps
     with record("embed", context.obj, inputs, {**options, "metric": metric}) as made:
         points = given_features(features, metric)
         if table:
             artefacts.check_same_images(features, table)
         known = store.load_table(table, points=len(points)) if table else None
         begin = None if start is None else store.load_layout(start)
-        layout = step.embed(
-            points,
-            **options,
-            labels=None if known is None else known.labels,
-            graph=given_graph(graph, features, len(points), metric),
-            start=None if begin is None else (begin["row"], begin[["x", "y"]].to_numpy()),
-            device=context.obj,
-        )
+        with open_client(dask, workers=thread_count()) as client:
+            layout = step.embed(
+                points,
+                **options,
+                labels=None if known is None else known.labels,
+                graph=given_graph(graph, features, len(points), metric),
+                start=None if begin is None else (begin["row"], begin[["x", "y"]].to_numpy()),
+                device=context.obj,
+                client=client,
+            )
         made["info"] = layout.info
         inherited = {**artefacts.context(features), "metric": metric}
         name = " ".join(filter(None, [step.METHODS[method].title, inherited.get("stage")]))

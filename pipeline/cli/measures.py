@@ -7,9 +7,11 @@ import typer
 
 from pipeline import artefacts, store
 from pipeline.cli.inputs import given_features, given_graph
-from pipeline.cli.options import Images, Metric, Seed, Table
+from pipeline.cli.options import Dask, Images, Metric, Seed, Table
 from pipeline.cli.program import app
 from pipeline.errors import InputError
+from pipeline.runtime.cluster import open_client
+from pipeline.runtime.device import thread_count
 from pipeline.runtime.log import log
 from pipeline.runtime.run import record
 
@@ -33,6 +35,7 @@ def quality(
     ] = None,
     n_neighbors: Annotated[int, typer.Option(min=1, help="Neighbours that count.")] = 15,
     metric: Metric = "euclidean",
+    dask: Dask = "none",
 ) -> None:
     """Measure features, and how well layouts of them separate the classes and keep neighbours."""
     from pipeline.measures.quality import Laid, measure_layouts
@@ -61,17 +64,19 @@ def quality(
                 for method, each in found.items()
             }
 
-        measures = measure_layouts(
-            laid_out(paths),
-            layout_seeds={seed: laid_out(files) for seed, files in by_seed.items()},
-            features=points,
-            graph=given_graph(graph, features, len(points), metric),
-            labels=None if known is None else known.classes,
-            split=None if known is None else known.parts,
-            k=n_neighbors,
-            cosine=metric != "cosine",
-            device=context.obj,
-        )
+        with open_client(dask, workers=thread_count()) as client:
+            measures = measure_layouts(
+                laid_out(paths),
+                layout_seeds={seed: laid_out(files) for seed, files in by_seed.items()},
+                features=points,
+                graph=given_graph(graph, features, len(points), metric),
+                labels=None if known is None else known.classes,
+                split=None if known is None else known.parts,
+                k=n_neighbors,
+                cosine=metric != "cosine",
+                device=context.obj,
+                client=client,
+            )
         made["context"] = {
             **artefacts.context(features),
             "metric": metric,

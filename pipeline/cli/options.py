@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from pipeline.runtime.cluster import DASK
+
 Seed = Annotated[
     int, typer.Option(min=0, max=2**32 - 1, help="Seed of every random choice of this step.")
 ]
@@ -14,6 +16,13 @@ Metric = Annotated[
     Literal["euclidean", "cosine"],
     typer.Option(
         "--metric", help="euclidean, or cosine: distances of features scaled to unit length."
+    ),
+]
+Dask = Annotated[
+    str,
+    typer.Option(
+        envvar=DASK,
+        help="Workers that share the work: none, local, local-cuda, a scheduler's address or file.",
     ),
 ]
 Params = Annotated[str, typer.Option(help='Parameters as a JSON object, {"name": value}.')]

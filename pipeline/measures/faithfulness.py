@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -14,6 +14,9 @@ from pipeline.measures.intervals import Estimate
 from pipeline.measures.ranks import ranks, trust_scores
 from pipeline.neighbors.graph import Graph
 from pipeline.neighbors.tiles import strips
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 EXACT = 20_000  # points up to which ranks are those of all
 QUERIES = 5_000  # points, above, whose ranks are among all
@@ -92,6 +95,7 @@ def rank_measures(
     k: int,
     seed: int = 0,
     device: str = "auto",
+    client: Client | None = None,
 ) -> dict[str, dict[str, Estimate]]:
     """Trustworthiness and continuity of layouts of one set of points, all in one sweep.
 
@@ -109,6 +113,8 @@ def rank_measures(
         Less than n / 2.
     seed : int
     device : {"auto", "cpu", "gpu"}
+    client : distributed.Client, optional
+        See `pipeline.measures.ranks.ranks`.
 
     Returns
     -------
@@ -121,12 +127,13 @@ def rank_measures(
         return intervals.mean(trust_scores(found, len(X), k), labels[rows], seed=seed)
 
     together = np.hstack([near[rows, :k] for _, near in layouts.values()])
-    in_features = np.hsplit(ranks(X, together, rows=sample.rows, device=device), len(layouts))
+    options: dict[str, Any] = {"rows": sample.rows, "device": device, "client": client}
+    in_features = np.hsplit(ranks(X, together, **options), len(layouts))
     own = graph.indices[rows, :k]
     return {
         name: {
             "trustworthiness": estimate(found),
-            "continuity": estimate(ranks(xy, own, rows=sample.rows, device=device)),
+            "continuity": estimate(ranks(xy, own, **options)),
         }
         for (name, (xy, _)), found in zip(layouts.items(), in_features, strict=True)
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,9 @@ from pipeline.neighbors.graph import Graph, knn_graph, wide_enough
 from pipeline.neighbors.layout_neighbors import layout_neighbors
 from pipeline.neighbors.nearest_among import nearest_among
 from pipeline.neighbors.scale import normalize_rows, scale_features
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 WIDTH = 90  # of graphs that are computed here
 MIXED = 100  # classes, at most, whose mixing matrices are written
@@ -72,6 +75,7 @@ def measure_layouts(
     cosine: bool = True,
     seed: int = 0,
     device: str = "auto",
+    client: Client | None = None,
 ) -> dict[str, Any]:
     """Measure a feature set and its layouts: the same class measures in each space, side by side.
 
@@ -103,7 +107,9 @@ def measure_layouts(
     seed : int
         Of the probe, and of the resamples behind intervals.
     device : {"auto", "cpu", "gpu"}
-        Of graphs.
+        Of graphs and ranks.
+    client : distributed.Client, optional
+        Of Dask workers that compute parts of these.
 
     Returns
     -------
@@ -137,6 +143,7 @@ def measure_layouts(
             )
             for name, laid in layouts.items()
         }
+    where: dict[str, Any] = {"device": device, "client": client}
     k, warnings = _fitting(layouts, split, len(X), k)
     all_rows = np.arange(len(X))
     graphs: dict[bytes, Graph] = {}
@@ -146,21 +153,21 @@ def measure_layouts(
         if key not in graphs:
             whole = np.array_equal(rows, all_rows)
             wide = min(width, len(rows) - 1)
-            graphs[key] = knn_graph(X if whole else X[rows], k=wide, device=device)
+            graphs[key] = knn_graph(X if whole else X[rows], k=wide, **where)
         return graphs[key]
 
     width = max(k, WIDTH)
     if (given := wide_enough(graph, len(X), k)) is not None:
         graphs[all_rows.tobytes()] = given
         width = given.indices.shape[1]
-    found = _Found(k, seed, device)
+    found = _Found(k, seed, where)
     found.measure_features(X, graph_of(all_rows), labels, split)
     if labels is not None:
         if cosine and not X.any(axis=1).all():
             warnings.append("no measures of the cosine: there are rows of zeros")
         elif cosine:
             unit = normalize_rows(X)
-            near = knn_graph(unit, k=min(2 * k, len(X) - 1), device=device)
+            near = knn_graph(unit, k=min(2 * k, len(X) - 1), **where)
             found.measure_neighbors(COSINE, labels, split, _among(unit, near, k))
     for same in _of_the_same_rows(layouts):
         rows = next(iter(same.values())).rows
@@ -192,8 +199,8 @@ def _without(found: Mapping[str, Any], others: Collection[str]) -> dict[str, Any
 class _Found:
     """Collects rows of measures and mixing matrices."""
 
-    def __init__(self, k: int, seed: int, device: str) -> None:
-        self.k, self.seed, self.device = k, seed, device
+    def __init__(self, k: int, seed: int, where: Mapping[str, Any]) -> None:
+        self.k, self.seed, self.where = k, seed, where
         self.curves: dict[str, list[float]] = {}
         self.warnings: list[str] = []
         self.histograms: dict[str, dict[str, Any]] = {}
@@ -304,7 +311,7 @@ class _Found:
                 self.histograms[name] = histogram
         if 2 * self.k < len(X):
             spaces = {name: (laid.xy, near[name]) for name, laid in layouts.items()}
-            options: Any = {"k": self.k, "seed": self.seed, "device": self.device}
+            options: Any = {"k": self.k, "seed": self.seed, **self.where}
             found = rank_measures(X, graph, spaces, strata, sample, **options)
             for name, measures in found.items():
                 for measure, estimate in measures.items():

@@ -113,14 +113,14 @@ def ranks(
             found[part] = _ranks_of_part(backend, points[part], near[part], on_device)
             progress.update()
         return found
-    workers = Workers(client, backend_for(device).name)
-    workers.require_room("ranks", held=0, beside=2 * Z.nbytes + 4 * 8 * TILE**2)
-    shared = workers.share(Z)
     arguments = [(points[part], near[part]) for part in parts]
-    for number, counted in workers.each(
-        _ranks_of_part, arguments, *shared, name="ranks", total=len(parts)
-    ):
-        found[parts[number]] = counted
+    with Workers(client, backend_for(device).name) as workers:
+        workers.require_room("ranks", held=0, beside=2 * Z.nbytes + 4 * 8 * TILE**2)
+        shared = workers.share(Z)
+        for number, counted in workers.each(
+            _ranks_of_part, arguments, shared, name="ranks", total=len(parts)
+        ):
+            found[parts[number]] = counted
     return found
 
 

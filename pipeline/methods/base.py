@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -98,7 +100,8 @@ class LayoutEstimator(BaseEstimator):
         X, exponent = scale_features(X)
         if graph is not None and exponent:
             graph = Graph(graph.indices, np.ldexp(graph.distances, -exponent))
-        self.embedding_ = self._lay_out(X, graph, **self._workers(client))
+        with self._workers(client) as workers:
+            self.embedding_ = self._lay_out(X, graph, **workers)
         with np.errstate(over="ignore"):  # the variance of features of 1e200 is infinite
             for name, power in self.units().items():
                 setattr(self, name, np.ldexp(getattr(self, name), power * exponent))
@@ -121,16 +124,18 @@ class LayoutEstimator(BaseEstimator):
         """
         return layout
 
-    def _workers(self, client: Client | None) -> dict[str, Workers]:
+    @contextmanager
+    def _workers(self, client: Client | None) -> Iterator[dict[str, Workers]]:
         """The argument of `_lay_out` that a client makes."""
         if client is None:
-            return {}
+            yield {}
+            return
         if not self.spreads:
             raise InputError(
-                f"{type(self).__name__} of {type(self).__module__} computes on one machine: leave "
-                "client out"
+                f"{type(self).__name__} of {type(self).__module__} computes alone: leave client out"
             )
-        return {"workers": Workers(client, backend_for(self.device).name)}
+        with Workers(client, backend_for(self.device).name) as workers:
+            yield {"workers": workers}
 
     def _check_features(self, X: np.ndarray) -> None:
         """Refuse features of a parameter that not all features go with, in their own unit."""

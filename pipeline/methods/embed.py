@@ -24,7 +24,9 @@ from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import log
 from pipeline.runtime.memory import available_memory
 
-if TYPE_CHECKING:  # it imports scikit-learn, which a plan of a study has no use for
+if TYPE_CHECKING:  # the second imports scikit-learn, which a plan of a study has no use for
+    from distributed import Client
+
     from pipeline.methods.base import LayoutEstimator
 
 SHARE = 0.9  # of the available memory, what a layout may need: estimates are off by up to a tenth
@@ -67,6 +69,7 @@ def embed(
     seed: int = 0,
     subset_seed: int | None = None,
     device: str = "auto",
+    client: Client | None = None,
 ) -> Layout:
     """Lay features out in the plane.
 
@@ -99,6 +102,8 @@ def embed(
     subset_seed : int, optional
         Draws the subset, so that layouts by several seeds have the same points; None is `seed`.
     device : {"auto", "cpu", "gpu"}
+    client : distributed.Client, optional
+        Of Dask workers that compute parts, where `spreads`.
 
     Returns
     -------
@@ -132,18 +137,21 @@ def embed(
     estimator = _estimator(row, params, seed=seed, device=device)
     shared = check_graph(graph, len(X)) if whole and graph is not None else None
     own: dict[str, Any] = {}
+
+    def fit() -> np.ndarray:
+        return estimator.fit_transform(X, graph=shared, client=client)
+
     began = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught, _refusals(f"{method} with engine {name}"):
         warnings.simplefilter("always")
         if begin is not None:
             log.info(f"{method}: from its own start, for comparison")
-            backend.retry_on_oom(lambda: estimator.fit_transform(X, graph=shared))
+            backend.retry_on_oom(fit)
             own["objective_from_own_start"] = estimator.diagnostics_[estimator.objective]
             estimator.set_params(init=estimator.start_from(begin))
             log.info(f"{method}: from the given layout")
             caught.clear()  # of the layout that is kept
-        embedding = backend.retry_on_oom(lambda: estimator.fit_transform(X, graph=shared))
-        embedding = _check_finite(embedding)
+        embedding = _check_finite(backend.retry_on_oom(fit))
     info = {
         "library": row.library,
         "device": device,
@@ -158,6 +166,18 @@ def embed(
     for sentence in info["warnings"]:
         log.warning(f"{method}: {sentence}")
     return Layout(rows, embedding, name, info)
+
+
+def spreads(method: str, engine: str = "auto", device: str = "auto") -> bool:
+    """Whether Dask's workers can compute parts of a layout; parameters as of `embed`.
+
+    Raises
+    ------
+    InputError
+        There is no such engine.
+    """
+    name = engine_name(method, engine, device)
+    return METHODS[method].engines[name].load().spreads
 
 
 def adapt(

@@ -89,7 +89,8 @@ def knn_graph(
     if client is None:
         indices, squared = backend.retry_on_oom(lambda: _search(X, k, backend))
     else:
-        indices, squared = _search(X, k, get_backend("cpu"), Workers(client, backend.name))
+        with Workers(client, backend.name) as workers:
+            indices, squared = _search(X, k, get_backend("cpu"), workers)
     return Graph(to_host(indices), _distances(to_host(squared), exponent))
 
 

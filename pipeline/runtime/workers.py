@@ -6,9 +6,11 @@ import collections
 import functools
 import itertools
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,8 +29,14 @@ SHARE = 0.6  # of a worker's memory, beyond which Dask moves results to disk; of
 DECISIVE = ("python", "tunescope", "numba", "numpy", "scipy")  # packages that decide the bits
 
 
+class StoredArray(NamedTuple):
+    """An array in a file that parts map."""
+
+    path: str
+
+
 class Workers:
-    """The workers of a client.
+    """The workers of a client, as a context: files that they share end with it.
 
     Parts are functions of the module level, called with a backend, their own arguments and shared
     arrays; BLAS and loops of kernels have one thread each. A worker that is lost, also while it
@@ -60,11 +68,35 @@ class Workers:
         with self._refusals():
             check_workers(client)
             self.count = len(_threads(client))
+            self._folder, self._numbers = _shared_folder(client), itertools.count()
 
-    def share(self, *arrays: np.ndarray) -> list[Future]:
-        """Copy arrays to every worker; arguments of parts are these copies."""
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Delete the files of shared arrays."""
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def share(self, array: np.ndarray) -> StoredArray | Future:
+        """An argument of parts that is a large array: a file, which all workers of a machine map.
+
+        Where they do not see the temporary folder of this process, it is sent.
+        """
+        if self._folder is None:
+            return self.send(array)
+        path = Path(self._folder.name, f"{next(self._numbers)}.npy")
+        np.save(path, array)
+        return StoredArray(str(path))
+
+    def send(self, array: np.ndarray) -> Future:
+        """An argument of parts that is a small array, sent to the workers that need it.
+
+        It goes through the scheduler, which sends it again when a worker is lost; what is scattered
+        would be lost, too, since Dask drops copies.
+        """
         with self._refusals():
-            return [self.client.scatter(each, broadcast=True, hash=False) for each in arrays]
+            return self.client.submit(_itself, array, pure=False)
 
     def each(
         self,
@@ -166,15 +198,14 @@ class Workers:
             on_disk = max(on_disk, spilled)
             if beside > SHARE * memory or spilled > SHARE * disk:
                 raise InputError(
-                    f"{what} needs {need / 1e9:.3g} GB of pairs and {beside / 1e9:.3g} GB beside "
-                    f"on each of {len(room)} Dask workers but {worker} has {memory / 1e9:.3g} GB "
-                    f"of memory and {disk / 1e9:.3g} GB of disk: start more workers, or on "
-                    "machines with more memory"
+                    f"{what} needs {(need + beside) / 1e9:.3g} GB on each of {len(room)} Dask "
+                    f"workers, {beside / 1e9:.3g} GB of them in memory, but {worker} has "
+                    f"{memory / 1e9:.3g} GB of memory and {disk / 1e9:.3g} GB of disk: start more "
+                    "workers, or on machines with more memory"
                 )
         log.info(
-            f"{what}: {held / 1e9:.2g} GB of pairs on {len(room)} Dask workers, each "
-            f"{(need + beside) / 1e9:.2g} GB"
-            + (f", of which up to {on_disk / 1e9:.2g} GB on disk" if on_disk else "")
+            f"{what}: {(need + beside) / 1e9:.2g} GB on each of {len(room)} Dask workers"
+            + (f", up to {on_disk / 1e9:.2g} GB of them on disk" if on_disk else "")
         )
 
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
@@ -184,6 +215,7 @@ class Workers:
     def _refusals(self) -> Iterator[None]:
         """Turn what Dask raises where workers or the scheduler are lost into sentences."""
         from distributed import CancelledError, KilledWorker
+        from distributed.client import ClosedClientError
         from distributed.comm import CommClosedError
 
         try:
@@ -194,11 +226,21 @@ class Workers:
                 "so they may have too little memory: give them more, or start fewer on a machine; "
                 "what was computed before is kept"
             ) from error
-        except (CancelledError, CommClosedError, TimeoutError) as error:
+        except CancelledError as error:
+            if self.client.status != "running":
+                raise self._without_scheduler() from error
             raise InputError(
-                f"the Dask scheduler {self._address} does not answer any more: start it again and "
-                "run the same command; what was computed before is kept"
+                "all Dask workers were lost at a time, so they may have too little memory: give "
+                "them more, or start fewer on a machine; what was computed before is kept"
             ) from error
+        except (ClosedClientError, CommClosedError, TimeoutError) as error:
+            raise self._without_scheduler() from error
+
+    def _without_scheduler(self) -> InputError:
+        return InputError(
+            f"the Dask scheduler {self._address} does not answer any more: start it again and run "
+            "the same command; what was computed before is kept"
+        )
 
 
 def check_workers(client: Client) -> None:
@@ -263,13 +305,40 @@ def _versions() -> dict[str, str]:
     return {name: installed.get(name, "none") for name in DECISIVE}
 
 
+def _shared_folder(client: Client) -> tempfile.TemporaryDirectory | None:
+    """A folder of this process that all workers see, if they do."""
+    folder = tempfile.TemporaryDirectory(prefix="tunescope-dask-")
+    word = Path(folder.name, "word")
+    word.write_text(folder.name)
+    if all(client.run(_sees, str(word), folder.name).values()):
+        return folder
+    folder.cleanup()
+    log.info(
+        f"dask: not all workers see {tempfile.gettempdir()}, so features go through the scheduler; "
+        "faster is TMPDIR in a folder that they share"
+    )
+    return None
+
+
+def _sees(path: str, text: str) -> bool:
+    return Path(path).is_file() and Path(path).read_text() == text
+
+
 def _compute(function: Callable[..., Any], device: str, *arguments: Any) -> Any:
     """On a worker: a part, with one thread for loops and BLAS."""
     import numba
 
+    arguments = tuple(
+        np.load(each.path, mmap_mode="r") if isinstance(each, StoredArray) else each
+        for each in arguments
+    )
     numba.set_num_threads(1)
     with _blas().limit(limits=1, user_api="blas"):
         return function(get_backend(device), *arguments)
+
+
+def _itself(array: np.ndarray) -> np.ndarray:
+    return array
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from snakemake.exceptions import WorkflowError
 
 from pipeline.config import Study, parse_config
 from pipeline.errors import InputError
+from pipeline.runtime.cluster import DASK
 from pipeline.runtime.log import log
 from pipeline.runtime.run import PARENT
 from pipeline.workflow.checks import check_study, locate
@@ -49,15 +50,16 @@ def prepare(
         raise WorkflowError(str(error)) from None
     for sentence in lowered:
         log.warning(sentence)
-    _set_up_jobs(resources.device)
+    _set_up_jobs(resources.device, study.dask)
     hold_lock()
     return study, resources
 
 
-def _set_up_jobs(device: str) -> None:
-    """Let every job take the Python and the code that run Snakemake, and the device chosen here."""
+def _set_up_jobs(device: str, dask: str) -> None:
+    """Let every job take the Python and code that run Snakemake, and the device and cluster."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     os.environ["TUNESCOPE_DEVICE"] = device
+    os.environ[DASK] = dask  # no parameter of a rule: it changes no result, and so repeats no step
     os.environ[PARENT] = str(os.getpid())
     if (ROOT / "pyproject.toml").is_file():  # not installed: a source tree, maybe elsewhere
         others = os.environ.get("PYTHONPATH")

@@ -45,12 +45,13 @@ class SpreadPairs:
             held=pairs_bytes(self.n),
             beside=2 * sum(each.nbytes for each in arrays) + max(products, paths),
         )
-        shared = workers.share(*arrays)
+        # Kept, since the part of a worker that is lost is computed from them again.
+        self._shared = [workers.share(each) for each in arrays]
 
         def write(step: float) -> bool:
             self._parts: list[Future] = []  # those of a smaller step are given up first
             parts = [(step, *part) for part in workers.cut(min(PARTS, -(-self.n // STRIP)))]
-            self._parts = workers.hold(_store, parts, *shared, name="isomap paths")
+            self._parts = workers.hold(_store, parts, *self._shared, name="isomap paths")
             return all(workers.ask(_fits, self._parts))
 
         self.step = geodesics.fitting_step(graph, write)
@@ -61,8 +62,8 @@ class SpreadPairs:
 
     def squared_products(self, vectors: np.ndarray) -> np.ndarray:
         """See `StoredPairs`."""
-        (shared,) = self._workers.share(vectors)
-        return np.concatenate(self._workers.ask(_squared_products, self._parts, shared))
+        sent = self._workers.send(vectors)
+        return np.concatenate(self._workers.ask(_squared_products, self._parts, sent))
 
     def fourth_powers(self) -> np.ndarray:
         """See `StoredPairs`."""

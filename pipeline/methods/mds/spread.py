@@ -39,16 +39,17 @@ class SpreadDistances(Dissimilarities):
         held = pairs_bytes(self.n) * (4 if storage == "exact" else 1)
         beside = 2 * points.Z.nbytes + 16 * self.n * (chunks + 4)
         workers.require_room("MDS", held=held, beside=beside)
-        Z, squared_norms = workers.share(points.Z, points.squared_norms)
+        # Kept, since the part of a worker that is lost is computed from them again.
+        self._shared = [workers.share(each) for each in (points.Z, points.squared_norms)]
         parts = [(storage, *part) for part in workers.cut(chunks)]
         self._parts = workers.hold(
-            _store, parts, Z, squared_norms, points.step, points.scale, name="MDS, distances"
+            _store, parts, *self._shared, points.step, points.scale, name="MDS, distances"
         )
 
     def guttman_sums(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Dissimilarities`."""
-        (shared,) = self._workers.share(columns)
-        sums, squares = zip(*self._workers.ask(_sums_of_part, self._parts, shared), strict=True)
+        sent = self._workers.send(columns)
+        sums, squares = zip(*self._workers.ask(_sums_of_part, self._parts, sent), strict=True)
         return np.concatenate(sums), np.concatenate(squares)
 
 

@@ -176,7 +176,7 @@ class Divergence:
         n = Y.shape[1]
         if self._workers is None:
             return self._kernels.repulsive_sums(Y, 0, n)
-        parts = self._workers.ask(_repulsion_of_part, self._workers.cut(n), *self._workers.share(Y))
+        parts = self._workers.ask(_repulsion_of_part, self._workers.cut(n), self._workers.send(Y))
         forces, sums = zip(*parts, strict=True)
         return np.concatenate(forces, axis=1), np.concatenate(sums)
 

@@ -1,0 +1,123 @@
+"""The Dask cluster that a user names: one of this machine's cores or GPUs, or one that runs."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError
+from pipeline.runtime.gpus import visible_gpus
+from pipeline.runtime.log import log
+from pipeline.runtime.memory import available_memory
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+DASK = "TUNESCOPE_DASK"  # the cluster of a study's steps
+WORDS = ("none", "local", "local-cuda")
+PROTOCOLS = ("tcp", "tls", "ucx", "ws", "wss")
+SECONDS = 10  # that a scheduler may take to answer
+ONE_THREAD = dict.fromkeys(
+    ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+)
+
+
+def check_dask(dask: str) -> str:
+    """Return what names a cluster: a word, an address or a file.
+
+    Raises
+    ------
+    ValueError
+        It names none; the message says what does.
+    """
+    protocol, _, host = dask.partition("://")
+    if dask in WORDS or dask.endswith(".json") or (protocol in PROTOCOLS and host):
+        return dask
+    raise ValueError(
+        f"{', '.join(WORDS)}, the address of a scheduler such as tcp://host:8786, or the scheduler "
+        "file of one, .json"
+    )
+
+
+@contextmanager
+def open_client(name: str, *, workers: int) -> Iterator[Client | None]:
+    """Connect to a cluster, or start one of this machine; None for "none".
+
+    A cluster of this machine ends with the block, one that a user runs goes on.
+
+    Parameters
+    ----------
+    name : str
+        "local" has workers of one thread each, "local-cuda" one for each GPU; else an address or a
+        scheduler file.
+    workers : int
+        Of "local".
+
+    Raises
+    ------
+    InputError
+        No such cluster, no answer, or no GPU.
+    """
+    try:
+        check_dask(name)
+    except ValueError as error:
+        raise InputError(f"dask is {name!r} but must be {error}") from None
+    if name == "none":
+        yield None
+        return
+    import dask.config
+    from distributed import Client
+
+    # Coordinates of a million points may well go through the scheduler.
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})
+    # What goes wrong comes as a sentence of ours, and a lost worker costs only time.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    if name in WORDS:
+        # On one machine the client reaches its workers without the scheduler between them.
+        with _local_cluster(name, workers) as cluster, Client(cluster, direct_to_workers=True) as c:
+            _announce(c)
+            yield c
+        return
+    if name.endswith(".json") and not Path(name).is_file():
+        raise InputError(
+            f"there is no scheduler file {name}: start `dask scheduler --scheduler-file {name}`"
+        )
+    target = {"scheduler_file": name} if name.endswith(".json") else {"address": name}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on versions, which `Workers` refuses
+            client = Client(**target, timeout=SECONDS)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise InputError(
+            f"no Dask scheduler answers at {name}: start one with `dask scheduler`, or correct the "
+            "address"
+        ) from error
+    with client:
+        _announce(client)
+        yield client
+
+
+def _local_cluster(name: str, workers: int) -> Any:
+    options = {"threads_per_worker": 1, "dashboard_address": ":0"}
+    if name == "local-cuda":
+        if not visible_gpus():
+            raise InputError(
+                "dask is 'local-cuda' but no NVIDIA GPU answers here (CUDA_VISIBLE_DEVICES may "
+                "hide it): set dask to local"
+            )
+        from dask_cuda import LocalCUDACluster
+
+        return LocalCUDACluster(**options)
+    from distributed import LocalCluster
+
+    # One part is for this process, which holds what the workers are sent.
+    memory = available_memory() // (workers + 1)
+    return LocalCluster(n_workers=workers, memory_limit=memory, env=ONE_THREAD, **options)
+
+
+def _announce(client: Client) -> None:
+    log.info(f"dask: dashboard at {client.dashboard_link}")

@@ -1,0 +1,231 @@
+"""Do Dask's workers compute the bits of one machine, whoever of them is lost?"""
+
+import json
+import os
+import signal
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+from point_sets import blobs, two_scales
+
+from kernels.cpu import knn
+from pipeline.errors import InputError
+from pipeline.measures.ranks import ranks
+from pipeline.methods.embed import embed
+from pipeline.methods.isomap.exact import Isomap
+from pipeline.methods.mds.exact import MDS
+from pipeline.methods.pca.exact import PCA
+from pipeline.methods.tsne.exact import TSNE
+from pipeline.neighbors.graph import knn_graph
+from pipeline.runtime import workers as module
+from pipeline.runtime.cluster import ONE_THREAD, open_client
+from pipeline.runtime.workers import Workers
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:MDS stopped", "ignore:the graph of"),
+]
+METHODS = {
+    "mds": MDS(device="cpu", max_iter=20),
+    "mds in 16 bits": MDS(device="cpu", max_iter=20, storage="memory"),
+    "mds in space": MDS(3, device="cpu", max_iter=10, init="random", n_init=2, random_state=1),
+    "isomap": Isomap(device="cpu", random_state=0),
+    "tsne": TSNE(device="cpu", max_iter=25, random_state=0),
+}
+
+
+@contextmanager
+def cluster_of(workers, threads=1):
+    options = {"threads_per_worker": threads, "dashboard_address": ":0", "env": ONE_THREAD}
+    with LocalCluster(n_workers=workers, **options) as cluster, Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture(scope="module", params=[1, 2, 4])
+def client(request):
+    with cluster_of(request.param) as client:
+        yield client
+
+
+@pytest.fixture
+def pair():
+    """Two workers that a test may kill."""
+    with cluster_of(2) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def points():
+    """More than two strips, some points twice."""
+    several = blobs(600, 12)
+    return np.concatenate([several, several[:40]])
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    """Several groups of rows, of which some rows are searched again."""
+    monkeypatch.setattr(knn, "TILES", (64,))
+
+
+def same(first, second):
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_graph(client, points, small_tiles):
+    found = knn_graph(points, k=15, device="cpu", client=client)
+    assert same(found, knn_graph(points, k=15, device="cpu"))
+
+
+def test_graph_of_rows_that_are_searched_again(client, small_tiles, caplog):
+    far = two_scales()
+    with caplog.at_level("INFO", "tunescope"):
+        found = knn_graph(far, k=5, device="cpu", client=client)
+    assert "searched again" in caplog.text
+    assert same(found, knn_graph(far, k=5, device="cpu"))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_layouts(client, points, name):
+    method = METHODS[name]
+    alone = method.fit_transform(points)
+    numbers = {key: value for key, value in method.diagnostics_.items() if "seconds" not in key}
+    assert np.array_equal(method.fit_transform(points, client=client), alone)
+    assert numbers.items() <= method.diagnostics_.items()
+
+
+def test_ranks(client, points):
+    near = np.random.default_rng(1).integers(0, len(points), (len(points), 7))
+    assert np.array_equal(ranks(points, near, client=client), ranks(points, near))
+
+
+def test_few_points(client):
+    few = blobs(9, 3)
+    for method in (MDS(device="cpu"), Isomap(n_neighbors=3, device="cpu", random_state=0)):
+        assert np.array_equal(method.fit_transform(few, client=client), method.fit_transform(few))
+
+
+def test_what_computes_alone_refuses_a_client(client, points):
+    with pytest.raises(InputError, match="computes alone: leave client out"):
+        PCA().fit_transform(points, client=client)
+    for method, word in ((MDS(storage="disk"), "storage"), (Isomap(landmarks=20), "landmarks")):
+        with pytest.raises(InputError, match=f"{word} is .* but Dask's workers"):
+            method.fit_transform(points, client=client)
+
+
+def kill_one(client):
+    pid = next(iter(client.run(os.getpid).values()))
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "part", "number"),
+    [
+        ("isomap", {}, "_candidates", 2),  # of the graph, while others are computed
+        ("isomap", {}, "_squared_products", 5),  # of paths that it held
+        ("mds", {"max_iter": 20}, "_store", 2),
+        ("mds", {"max_iter": 20}, "_sums_of_part", 30),
+    ],
+)
+def test_a_worker_that_is_killed_costs_no_bit(
+    pair, points, small_tiles, monkeypatch, method, params, part, number
+):
+    options = {"method": method, "engine": "exact", "params": params, "device": "cpu"}
+    alone = embed(points, **options).embedding
+    submitted, killed = [], []
+    submit = Workers._submit
+
+    def submit_and_kill(self, function, *arguments):
+        submitted.append(function.__name__)
+        if submitted.count(part) == number and not killed:
+            killed.append(kill_one(pair))
+        return submit(self, function, *arguments)
+
+    monkeypatch.setattr(Workers, "_submit", submit_and_kill)
+    assert np.array_equal(embed(points, **options, client=pair).embedding, alone)
+    assert len(killed) == 1
+
+
+def test_a_scheduler_that_is_lost_ends_in_a_sentence(points, monkeypatch):
+    with cluster_of(1) as client:
+        ask = Workers.ask
+
+        def ask_after_the_end(self, *arguments):
+            client.cluster.close()
+            return ask(self, *arguments)
+
+        monkeypatch.setattr(Workers, "ask", ask_after_the_end)
+        with pytest.raises(InputError, match=r"the Dask scheduler tcp://.* does not answer"):
+            MDS(device="cpu").fit_transform(points, client=client)
+
+
+def test_workers_that_would_compute_something_else_are_refused(client, monkeypatch):
+    here = module.versions()
+    monkeypatch.setattr(module, "versions", lambda: here | {"numba": "0.1"})
+    with pytest.raises(InputError, match=r"the Dask worker tcp://.* has numba .* but this .* 0\.1"):
+        Workers(client)
+
+
+def test_workers_of_several_threads_are_refused():
+    sentence = "has 2 threads but must have one: .*--nthreads 1"
+    with cluster_of(1, threads=2) as client, pytest.raises(InputError, match=sentence):
+        Workers(client)
+
+
+def test_a_scheduler_without_workers_is_refused():
+    with cluster_of(0) as client, pytest.raises(InputError, match="has no workers: start some"):
+        Workers(client)
+
+
+def test_what_no_worker_has_room_for_is_refused_beforehand(client, caplog):
+    with Workers(client) as workers:
+        with pytest.raises(InputError, match=r"pairs needs .* GB on each of . Dask workers.* tcp"):
+            workers.require_room("pairs", held=1e16, beside=0)
+        with pytest.raises(InputError, match="in memory, but tcp"):
+            workers.require_room("pairs", held=0, beside=1e14)
+        with caplog.at_level("INFO", "tunescope"):
+            workers.require_room("pairs", held=1e6, beside=1e6)
+    assert "GB on each of" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("dask", "sentence"),
+    [
+        ("lokal", "dask is 'lokal' but must be none, local, local-cuda, the address"),
+        ("tcp://", "dask is 'tcp://' but must be"),
+        ("tcp://127.0.0.1:9", "no Dask scheduler answers at tcp://127.0.0.1:9: start one"),
+        ("no_such.json", "there is no scheduler file no_such.json"),
+        ("local-cuda", "dask is 'local-cuda' but no NVIDIA GPU answers"),
+    ],
+)
+def test_names_of_no_cluster(dask, sentence, monkeypatch):
+    monkeypatch.setattr("pipeline.runtime.cluster.visible_gpus", lambda: [])
+    monkeypatch.setattr("pipeline.runtime.cluster.SECONDS", 1)
+    with pytest.raises(InputError, match=sentence), open_client(dask, workers=1):
+        pass
+
+
+def test_a_cluster_that_runs_by_its_address_and_its_file(client, tmp_path):
+    address, file = client.scheduler.address, tmp_path / "scheduler.json"
+    file.write_text(json.dumps({"address": address}))
+    for name in (address, str(file)):
+        with open_client(name, workers=1) as other:
+            assert other.scheduler.address == address
+    with open_client("none", workers=1) as none:
+        assert none is None
+
+
+def test_arrays_that_no_folder_is_shared_for(client, points, monkeypatch, caplog):
+    monkeypatch.setattr(module, "_sees", lambda path, text: False)
+    with caplog.at_level("INFO", "tunescope"):
+        found = knn_graph(points, k=15, device="cpu", client=client)
+    assert "features go through the scheduler" in caplog.text
+    assert same(found, knn_graph(points, k=15, device="cpu"))
+
+
+def test_no_file_is_left(client, points, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ranks(points, np.ones((len(points), 1), int), client=client)
+    assert list(tmp_path.iterdir()) == []
