@@ -225,7 +225,7 @@ class Study(StrictModel):
     """Seed of every random choice (subsets, splits, weights, shuffling, layouts)."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where to compute; auto takes an NVIDIA GPU when its driver answers."""
-    dask: Annotated[str, AfterValidator(check_dask)] = "none"
+    dask: Annotated[PathText, AfterValidator(check_dask)] = "none"
     """Workers that share what costs n^2: none; local, one for each thread of a step; local-cuda,
     one for each GPU; or the address or scheduler file of a Dask cluster that runs."""
     dataset: Dataset | None = None

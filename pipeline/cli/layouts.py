@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from click.core import ParameterSource
 
 from pipeline import artefacts, store
 from pipeline.cli.inputs import given_features, given_graph
 from pipeline.cli.options import Dask, Metric, Params, Seed
-from pipeline.cli.program import app
+from pipeline.cli.program import app, given_options
 from pipeline.errors import InputError
 from pipeline.runtime.cluster import open_client
 from pipeline.runtime.device import thread_count
@@ -97,7 +96,7 @@ def embed(
         "subset_seed": subset_seed,
     }
     if dask != "none" and not step.spreads(method, engine, context.obj):
-        if context.get_parameter_source("dask") is ParameterSource.COMMANDLINE:
+        if "dask" in given_options(context):
             raise InputError(f"{method} with engine {engine} computes alone: leave --dask out")
         dask = "none"  # a study names the cluster of all its steps
     with record("embed", context.obj, inputs, {**options, "metric": metric}) as made:

@@ -59,7 +59,7 @@ def process(
         os.environ[DEBUG] = "1"  # of the steps of a study, too
     verb = context.invoked_subcommand
     if verb in WORKFLOWS:
-        if given := {"device", "threads"} & _given(context):
+        if given := {"device", "threads"} & given_options(context):
             raise InputError(
                 f"--{min(given)} is an option of single steps: `tunescope {verb}` takes --cores, "
                 "and the device from the configuration"
@@ -70,7 +70,7 @@ def process(
     set_up_process(context.obj, threads or cpu_count())
 
 
-def _given(context: typer.Context) -> set[str]:
+def given_options(context: typer.Context) -> set[str]:
     """Names of the options that stand on the command line."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     return {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
-from pipeline.runtime.gpus import visible_gpus
 from pipeline.runtime.log import log
-from pipeline.runtime.memory import available_memory
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -104,6 +102,8 @@ def open_client(name: str, *, workers: int) -> Iterator[Client | None]:
 def _local_cluster(name: str, workers: int) -> Any:
     options = {"threads_per_worker": 1, "dashboard_address": ":0"}
     if name == "local-cuda":
+        from pipeline.runtime.gpus import visible_gpus
+
         if not visible_gpus():
             raise InputError(
                 "dask is 'local-cuda' but no NVIDIA GPU answers here (CUDA_VISIBLE_DEVICES may "
@@ -113,6 +113,8 @@ def _local_cluster(name: str, workers: int) -> Any:
 
         return LocalCUDACluster(**options)
     from distributed import LocalCluster
+
+    from pipeline.runtime.memory import available_memory
 
     # One part is for this process, which holds what the workers are sent.
     memory = available_memory() // (workers + 1)

@@ -201,7 +201,7 @@ def test_what_no_worker_has_room_for_is_refused_beforehand(client, caplog):
     ],
 )
 def test_names_of_no_cluster(dask, sentence, monkeypatch):
-    monkeypatch.setattr("pipeline.runtime.cluster.visible_gpus", lambda: [])
+    monkeypatch.setattr("pipeline.runtime.gpus.visible_gpus", lambda: [])
     monkeypatch.setattr("pipeline.runtime.cluster.SECONDS", 1)
     with pytest.raises(InputError, match=sentence), open_client(dask, workers=1):
         pass
