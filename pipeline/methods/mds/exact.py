@@ -6,21 +6,25 @@ import warnings
 from typing import ClassVar
 
 import numpy as np
+from scipy.spatial.distance import pdist
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from kernels.backend import Backend, get_backend, to_host
 from pipeline.errors import InputError
-from pipeline.methods.mds import initialization, smacof
+from pipeline.methods.landmark_error import SAMPLE, compare
+from pipeline.methods.mds import initialization, landmarks, smacof
 from pipeline.methods.mds.base import BaseMDS
 from pipeline.methods.mds.distances import (
     Dissimilarities,
+    Points,
     centred_points,
     euclidean_distances,
     precomputed_distances,
 )
 from pipeline.methods.mds.resources import EXACT
 from pipeline.methods.mds.spread import SpreadDistances
-from pipeline.methods.parameters import Choices
+from pipeline.methods.parameters import Choices, integer
 from pipeline.methods.pca.principal_components import principal_components
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
@@ -38,14 +42,21 @@ class MDS(BaseMDS):
     n_components : int
     n_init : int
         Random starts, of which the lowest stress is kept; only with init="random".
-    init : {"classical_mds", "random"} or (n, n_components) array
+    init : {"landmarks", "classical_mds", "random"} or (n, n_components) array
         Classical scaling of Euclidean distances is PCA up to signs (Gower 1966) and is computed
-        so. The size of a start does not matter.
+        so. "landmarks" goes on from there with 2,000 points among themselves and all others by
+        these (see `mds.landmarks`), which leaves few passes over all pairs; up to 4,096 points, of
+        more than two components and of a precomputed metric it is classical scaling. The size of a
+        start does not matter.
     max_iter : int
         Passes over all pairs for one start.
     eps : float
         Stop when the stress falls by no more than this share of the sum of squared distances in
         the layout, in a plain step of SMACOF as in a quasi-Newton step.
+    landmarks : int or None
+        Lay this many points out among themselves and all others by their distances to these alone,
+        for more points than pairs of them can be stored, or passed over; in one or two components,
+        of features.
     metric : {"euclidean", "precomputed"}
         With "precomputed", X is the (n, n) matrix of dissimilarities.
     normalized_stress : bool or "auto"
@@ -82,12 +93,16 @@ class MDS(BaseMDS):
             |X - G(X)| / |X|: the relative change by a further plain step.
         flops, bytes
             Of the distances and all passes over them.
+        With landmarks: their number; n_iter and converged, of these; stress_1, of all pairs with a
+        landmark; and what `landmark_error.compare` returns, of points laid out exactly.
     """
 
     spreads = True
 
     choices: ClassVar[Choices] = {
         **BaseMDS.choices,
+        "init": ("landmarks", *BaseMDS.choices["init"]),
+        "landmarks": (integer(3), None),
         "metric": ("euclidean", "precomputed"),
         "storage": ("auto", "memory", "disk", "recompute"),
     }
@@ -97,9 +112,10 @@ class MDS(BaseMDS):
         n_components=2,
         *,
         n_init=1,
-        init="classical_mds",
+        init="landmarks",
         max_iter=300,
         eps=1e-6,
+        landmarks=None,
         metric="euclidean",
         normalized_stress="auto",
         storage="auto",
@@ -111,6 +127,7 @@ class MDS(BaseMDS):
         self.init = init
         self.max_iter = max_iter
         self.eps = eps
+        self.landmarks = landmarks
         self.metric = metric
         self.normalized_stress = normalized_stress
         self.storage = storage
@@ -133,6 +150,10 @@ class MDS(BaseMDS):
         self._check_parameters(len(X))
         n, d = X.shape
         backend = backend_for(self.device)
+        if self.landmarks is not None:
+            if workers is not None:
+                raise InputError("landmarks of MDS are laid out on one machine: leave Dask out")
+            return self._by_landmarks(X, backend)
         if workers is None:
             storage = self._resolved_storage(n, d, backend)
         else:
@@ -177,15 +198,54 @@ class MDS(BaseMDS):
                 initialization.classical_scaling(X, self.n_components)
             ]
             return precomputed_distances(X, storage=storage, backend=backend), starts
-        # Classical scaling of Euclidean distances is PCA.
-        starts = self._user_starts(len(X)) or [
-            principal_components(X, self.n_components, backend).coordinates
-        ]
-        if workers is not None:
-            return SpreadDistances(X, storage, workers), starts
         precision = np.dtype(np.float64 if storage == "exact" else np.float32)
         points = centred_points(X, precision, backend)
+        starts = self._user_starts(len(X)) or [self._scaled(X, points)]
+        if workers is not None:
+            return SpreadDistances(points, storage, workers), starts
         return euclidean_distances(points, storage=storage), starts
+
+    def _scaled(self, X: np.ndarray, points: Points) -> np.ndarray:
+        """Classical scaling of Euclidean distances, which is PCA, and where `init` says so more."""
+        n, p = len(X), self.n_components
+        coordinates = principal_components(X, p, points.backend).coordinates
+        if self.init == "classical_mds" or n <= EXACT or p > 2:
+            return coordinates
+        few = landmarks.spread_out(coordinates, landmarks.START)
+        placed = landmarks.place_by_landmarks(
+            points, few, coordinates, max_iter=self.max_iter, eps=self.eps
+        )
+        return placed.layout if np.ptp(placed.layout, axis=0).any() else coordinates
+
+    def _by_landmarks(self, X: np.ndarray, backend: Backend) -> np.ndarray:
+        """See the parameter `landmarks`."""
+        random = check_random_state(self.random_state)
+        points = centred_points(X, np.dtype(np.float32), backend)
+        coordinates = principal_components(X, self.n_components, backend).coordinates
+        few = np.sort(random.choice(len(X), self.landmarks, replace=False))
+        placed = landmarks.place_by_landmarks(
+            points, few, coordinates, max_iter=self.max_iter, eps=self.eps
+        )
+        if not placed.converged:
+            warnings.warn(
+                f"MDS stopped after max_iter = {self.max_iter} passes over the landmarks before "
+                "eps was reached",
+                stacklevel=4,
+            )
+        layout = placed.layout / points.scale
+        sample = np.sort(random.choice(len(X), min(SAMPLE, len(X)), replace=False))
+        alone = clone(self).set_params(landmarks=None, storage="auto").fit(X[sample])
+        self.n_iter_ = placed.n_iter
+        self.stress_ = placed.stress_1 if self.normalized_stress is True else placed.stress
+        self.diagnostics_ = {
+            "landmarks": self.landmarks,
+            "n_iter": placed.n_iter,
+            "converged": placed.converged,
+            "stress_1": placed.stress_1,
+            "stress_1_is": "of pairs with a landmark",
+            **compare(layout[sample], alone.embedding_, pdist(X[sample])),
+        }
+        return layout - layout.mean(axis=0)
 
     def _user_starts(self, n: int) -> list[np.ndarray]:
         """Random starts or the array that `init` asks for; none for classical scaling."""
@@ -207,11 +267,27 @@ class MDS(BaseMDS):
 
     def _check_parameters(self, n: int) -> None:
         super()._check_parameters(n)
+        if self.landmarks is not None:
+            self._check_landmarks(n)
         if self.metric == "precomputed" and self.storage == "recompute":
             raise InputError(
                 "storage 'recompute' of MDS needs features but metric is 'precomputed'; choose "
                 "memory or disk"
             )
+
+    def _check_landmarks(self, n: int) -> None:
+        if self.landmarks > n:
+            raise InputError(f"landmarks is {self.landmarks} but there are only {n} points")
+        for name, value, only in (
+            ("metric", self.metric, ("euclidean",)),
+            ("init", self.init, ("landmarks", "classical_mds")),
+            ("n_components", self.n_components, (1, 2)),
+        ):
+            if not isinstance(value, str | int) or value not in only:
+                raise InputError(
+                    f"{name} of MDS is {value!r} but with landmarks must be "
+                    f"{' or '.join(map(repr, only))}"
+                )
 
     def _storage_on_workers(self, n: int) -> str:
         if self.metric == "precomputed" or self.storage in ("disk", "recompute"):

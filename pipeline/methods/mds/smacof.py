@@ -63,6 +63,7 @@ def minimise_stress(
     max_iter: int = 300,
     eps: float = 1e-6,
     memory: int = 10,
+    name: str = "MDS",
 ) -> Result:
     """Minimise raw stress from a start, never letting it rise.
 
@@ -85,6 +86,8 @@ def minimise_stress(
         scikit-learn's rule.
     memory : int
         Steps that L-BFGS remembers; 0 is plain SMACOF.
+    name : str
+        Of the progress.
 
     Returns
     -------
@@ -95,7 +98,7 @@ def minimise_stress(
     gradient = X - G  # / 2n
     steps: deque = deque(maxlen=memory)
     plain = True
-    progress = Progress(f"MDS, at most {max_iter} passes", max_iter)
+    progress = Progress(f"{name}, at most {max_iter} passes", max_iter)
     for n_iter in range(1, max_iter + 1):
         direction = gradient if plain else quasi_newton(gradient, steps)
         trial = (X - direction).astype(X.dtype)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels.backend import Backend, get_backend, to_host
+from kernels.backend import Backend, to_host
 from kernels.pairs import folds, pairs_bytes
 from pipeline.methods.mds.distances import (
     CHUNKS,
     Dissimilarities,
     Points,
     StoredDistances,
-    centred_points,
     euclidean_distances,
 )
 from pipeline.runtime.workers import Workers
@@ -24,17 +23,17 @@ class SpreadDistances(Dissimilarities):
 
     Parameters
     ----------
-    X : (n, d) float32 or float64
+    points : Points
+        On the CPU, in float32, or in float64 for "exact".
     storage : {"exact", "memory"}
         As of `euclidean_distances`; workers without room for their part have it on disk.
     workers : Workers
     """
 
-    def __init__(self, X: np.ndarray, storage: str, workers: Workers):
-        self.backend, self._workers = get_backend("cpu"), workers
-        self.precision = np.dtype(np.float64 if storage == "exact" else np.float32)
-        points = centred_points(X, self.precision, self.backend)
-        self.n, self.step = len(X), points.step / points.scale
+    def __init__(self, points: Points, storage: str, workers: Workers):
+        self.backend, self._workers = points.backend, workers
+        self.precision = points.Z.dtype
+        self.n, self.step = len(points.Z), points.step / points.scale
         chunks = min(CHUNKS, folds(self.n))
         held = pairs_bytes(self.n) * (4 if storage == "exact" else 1)
         beside = 2 * points.Z.nbytes + 16 * self.n * (chunks + 4)
