@@ -21,7 +21,7 @@ ROOT = Path(kernels.__file__).parent
 TOPICS = sorted(
     path.stem for path in (ROOT / "gpu").glob("*.py") if path.stem not in ("__init__", "cuda")
 )
-CPU_ONLY = {"umap"}  # cuML's on a GPU
+CPU_ONLY = {"minimum_degree", "umap"}  # one step after the other; cuML's on a GPU
 ARCHITECTURES = ("75", "80", "86", "89", "90")  # of GPUs, Turing to Hopper
 NVCC = shutil.which("nvcc")
 

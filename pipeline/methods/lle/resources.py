@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.methods.engine import Engine, Limit
 
-FACTORED = 15_000  # points up to which I - W is usually factored
+FACTORED = 90_000  # points up to which I - W is factored if they lie in clusters
 
 
 class _LLE(Engine):
