@@ -32,10 +32,11 @@ MOST_CLASSES = 64  # whose eigenvectors are separated from all others; more woul
 STEPS = 20  # of a walk, towards where it often is
 
 # Multiplications a point, of a factorisation, up to which it is tried first. On one core 5e9 take
-# a second: 2e6 take as long as 1,700 products with a block. Of images and clusters of 1,000 to
-# 70,000 points filters made 270 to 2,000 products, and 6,000 to 20,000 of some after fine-tuning,
-# whose factorisations took 4e3 to 1.2e6. A GPU makes 30 products in the time of one.
-FIRST_WORK = {"cpu": 2e6, "gpu": 7e4}
+# a second: 1.5e6 take as long as 1,300 (of 70,000 points) to 3,000 products (of 16,000, in cache)
+# with a block. Of images and clusters of 1,000 to 70,000 points filters made 270 to 2,000, but
+# 6,000 to 20,000 of some after fine-tuning, whose factorisations took 4e3 to 1.2e6. A GPU is taken
+# to make 20 products in the time of one.
+FIRST_WORK = {"cpu": 1.5e6, "gpu": 7e4}
 LAST_WORK = 1e12  # up to which it is tried where filters did not converge: minutes
 FACTOR_BYTES = 32  # of an entry of the lower and one of the upper factor, while they are made
 
