@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 
-from kernels.cpu._heaps import keep
+from kernels.cpu._heaps import fill, keep
 
 CHUNK = 64  # scores compared together: four cache lines of float32
 STRIP = 256  # columns that one thread reads row by row
@@ -31,17 +31,23 @@ def keep_nearest(products, half_norms, first_column, values, columns):
     first_column : int
         Number of the block's first column.
     values, columns : (b, m) float32, (b, m) int32
-        A binary heap a row, largest score first, updated in place; starts as +inf and -1.
+        A binary heap a row, largest score first, updated in place; starts as +inf, or any limit
+        for the scores that may enter, and -1.
 
     Notes
     -----
     A score enters only if it is *smaller* than the largest kept, so at the end every column left
     out scores at least `values[i, 0]`.
     """
-    whole = products.shape[1] // CHUNK * CHUNK
+    c, m = products.shape[1], values.shape[1]
     for i in numba.prange(products.shape[0]):
         row, value, column = products[i], values[i], columns[i]
-        for first in range(0, whole, CHUNK):
+        begin = 0
+        if m <= c and value[0] == np.inf and np.all(column < 0):
+            begin = m
+            fill(half_norms[:m] - row[:m], first_column, value, column)
+        whole = begin + (c - begin) // CHUNK * CHUNK
+        for first in range(begin, whole, CHUNK):
             part, half = row[first : first + CHUNK], half_norms[first : first + CHUNK]
             # Few scores enter: a loop of fixed length without a branch, in vector registers, skips
             # the rest.
@@ -51,7 +57,7 @@ def keep_nearest(products, half_norms, first_column, values, columns):
             if entering:
                 for j in range(CHUNK):
                     keep(half[j] - part[j], first_column + first + j, value, column)
-        for j in range(whole, products.shape[1]):
+        for j in range(whole, c):
             keep(half_norms[j] - row[j], first_column + j, value, column)
 
 
@@ -116,17 +122,26 @@ def rank_candidates(X, rows, starts, candidates, k):
     indices = np.empty((rows.shape[0], k), np.int32)
     squared = np.empty((rows.shape[0], k), np.float64)
     for r in numba.prange(rows.shape[0]):
-        x = X[rows[r]]
+        x = X[rows[r]].astype(np.float64)
         near = np.sort(candidates[starts[r] : starts[r + 1]])
-        d2 = np.empty(near.shape[0], np.float64)
-        for c in range(near.shape[0]):
-            y = X[near[c]]
-            total = 0.0
+        last = near.shape[0] - 1
+        d2 = np.empty(near.shape[0] + 3)
+        # Four at a time, whose cache misses overlap; the last one again where fewer are left, so
+        # that all sums are made alike and equal points are equally far.
+        for c in range(0, near.shape[0], 4):
+            y0, y1 = X[near[c]], X[near[min(c + 1, last)]]
+            y2, y3 = X[near[min(c + 2, last)]], X[near[min(c + 3, last)]]
+            total0, total1, total2, total3 = 0.0, 0.0, 0.0, 0.0
             for f in range(x.shape[0]):
-                difference = np.float64(x[f]) - np.float64(y[f])
-                total += difference * difference
-            d2[c] = total
-        order = np.argsort(d2, kind="mergesort")[:k]  # stable: equal distances stay by number
+                e0, e1 = x[f] - np.float64(y0[f]), x[f] - np.float64(y1[f])
+                e2, e3 = x[f] - np.float64(y2[f]), x[f] - np.float64(y3[f])
+                total0 += e0 * e0
+                total1 += e1 * e1
+                total2 += e2 * e2
+                total3 += e3 * e3
+            d2[c], d2[c + 1], d2[c + 2], d2[c + 3] = total0, total1, total2, total3
+        # Stable: equal distances stay by number.
+        order = np.argsort(d2[: last + 1], kind="mergesort")[:k]
         indices[r] = near[order]
         squared[r] = d2[order]
     return indices, squared

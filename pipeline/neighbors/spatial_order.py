@@ -6,6 +6,7 @@ import numpy as np
 
 LEAF = 512  # points that are left in any order
 COORDINATES = 32  # of largest variance, of which one is halved at a time
+SAMPLE = 1000  # points that tell which: any order of points is right
 
 
 def spatial_order(Z: np.ndarray) -> np.ndarray:
@@ -27,7 +28,7 @@ def spatial_order(Z: np.ndarray) -> np.ndarray:
     n, p = Z.shape
     leading = np.arange(p)
     if p > COORDINATES:
-        spread = Z[:: max(1, n // 10_000)].var(axis=0, dtype=np.float64)
+        spread = Z[:: max(1, n // SAMPLE)].var(axis=0, dtype=np.float64)
         leading = np.sort(np.argsort(-spread, kind="stable")[:COORDINATES])
     some = Z[:, leading]
     order = np.arange(n)

@@ -21,7 +21,8 @@ ROOT = Path(kernels.__file__).parent
 TOPICS = sorted(
     path.stem for path in (ROOT / "gpu").glob("*.py") if path.stem not in ("__init__", "cuda")
 )
-CPU_ONLY = {"candidates", "umap"}  # merged by the host; cuML's on a GPU
+# Merged by the host; one step after the other; placed by the host; cuML's on a GPU.
+CPU_ONLY = {"candidates", "minimum_degree", "placement", "umap"}
 ARCHITECTURES = ("75", "80", "86", "89", "90")  # of GPUs, Turing to Hopper
 NVCC = shutil.which("nvcc")
 

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from scipy.linalg import eigh, subspace_angles
 from scipy.sparse import block_diag, csr_array, eye_array
-from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from pipeline.methods.lle import exact
 from pipeline.methods.lle.closed_classes import closed_classes, connect_closed_classes
 from pipeline.methods.lle.exact import LocallyLinearEmbedding
 from pipeline.methods.lle.weights import weight_matrix
-from pipeline.methods.solvers.inverse import elimination_work, lowest_singular_pairs
+from pipeline.methods.solvers.inverse import elimination, lowest_singular_pairs
 from pipeline.neighbors.graph import knn_graph
 
 
@@ -171,42 +170,51 @@ def test_solvers_agree():
     assert subspace_angles(*layouts).max() < 1e-4
 
 
-def wavefronts(A):
-    """Rows active at each step, counted one by one, in the matrix's own order."""
-    n = len(A)
-    active = [
-        sum(
-            any(A[row, column] or row == column for column in range(step + 1))
-            for row in range(step, n)
-        )
-        for step in range(n)
-    ]
-    return np.array(active)
-
-
-def test_work_is_that_of_the_wavefronts():
-    """Of a path (2 rows at all steps but the last) and of random graphs, whatever the labels."""
-    path = np.diag(np.ones(9), 1)
+def test_work_is_that_of_connected_points():
+    """A path has two rows a step but the last, if its edges lead both ways, else one."""
+    path = np.diag(np.ones(9), 1) + np.diag(np.arange(10.0))
     shuffled = np.random.default_rng(0).permutation(10)
-    assert elimination_work(csr_array(path[shuffled][:, shuffled])) == 9 * 4 + 1
-    A = np.random.default_rng(1).random((12, 12)) < 0.2
-    both = A | A.T
-    order = reverse_cuthill_mckee(csr_array(both | np.eye(12, dtype=bool)), symmetric_mode=True)
-    expected = np.square(wavefronts(both[order][:, order])).sum()
-    assert elimination_work(csr_array(A)) == expected
+    for A, work, entries in ((path + path.T, 9 * 4 + 1, 9 * 2 + 1), (path, 10, 10)):
+        found = elimination(csr_array(A[np.ix_(shuffled, shuffled)]))
+        assert sorted(found.order) == list(range(10))
+        assert (found.work, found.entries) == (work, entries)
+
+
+def test_components_are_above_the_diagonal():
+    """Two rings that a chain leads to: each behind what leads to it, none fills another."""
+    ring = np.roll(np.eye(6), 1, axis=1)
+    A = np.zeros((20, 20))
+    A[:6, :6], A[6:12, 6:12] = ring, ring
+    A[0, 7] = 1
+    A[np.arange(12, 19), np.arange(13, 20)] = 1
+    A[19, 3] = A[15, 9] = 1
+    shuffled = np.random.default_rng(1).permutation(20)
+    A = A[np.ix_(shuffled, shuffled)]
+    order = elimination(csr_array(A)).order
+    component = np.searchsorted([6, 12, *range(13, 20)], shuffled[order], side="right")
+    rows, columns = np.nonzero(A[np.ix_(order, order)])
+    assert (component[rows] != component[columns])[rows > columns].sum() == 0
+
+
+def test_factors_are_as_sparse_as_their_order_promises():
+    R, closed, _ = residual_matrix(clusters(600))
+    found = lowest_singular_pairs(
+        R, np.eye(600)[:, :8], wanted=2, pivot=closed[0], tol=1e-3, max_products=50
+    )
+    assert found.entries <= 2 * elimination(R).entries + R.nnz
 
 
 @pytest.mark.parametrize(
     ("first", "last", "memory", "solvers"),
     [
-        (1e9, 1e9, 1e9, ["inverse"]),
-        (1e3, 1e9, 1e9, ["chebyshev", "inverse"]),
-        (1e3, 1e3, 1e9, ["chebyshev"]),
-        (1e9, 1e9, 1e4, ["chebyshev"]),
+        (1e6, 1e9, 1e9, ["inverse"]),
+        (1.0, 1e9, 1e9, ["chebyshev", "inverse"]),
+        (1.0, 1e3, 1e9, ["chebyshev"]),
+        (1e6, 1e9, 1e4, ["chebyshev"]),
     ],
 )
 def test_work_and_memory_decide_which_solvers_are_tried(monkeypatch, first, last, memory, solvers):
-    monkeypatch.setattr(exact, "FIRST_WORK", first)
+    monkeypatch.setattr(exact, "FIRST_WORK", {"cpu": first, "gpu": first})
     monkeypatch.setattr(exact, "LAST_WORK", last)
     monkeypatch.setattr(exact, "available_memory", lambda owner: memory)
     X = np.random.default_rng(5).normal(size=(200, 3))

@@ -19,21 +19,24 @@ from pipeline.methods.lle.weights import products_with, weight_matrix
 from pipeline.methods.parameters import Choices, Number, integer
 from pipeline.methods.solvers.chebyshev import lowest_eigenpairs
 from pipeline.methods.solvers.eigenpairs import Eigenpairs
-from pipeline.methods.solvers.inverse import elimination_work, lowest_singular_pairs
+from pipeline.methods.solvers.inverse import elimination, lowest_singular_pairs
 from pipeline.neighbors.components import count_components
 from pipeline.neighbors.graph import Graph
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import log
 from pipeline.runtime.memory import available_memory
 
-BLOCK = 16  # vectors: two cache lines a point; 8 take as long, 24 longer
+BLOCK = 16  # vectors of a filter: two cache lines a point; 8 take as long, 24 longer
+SPARE = 5  # vectors beyond those wanted and one a class: 8 as quick as 4 or 16, by factors
 MOST_CLASSES = 64  # whose eigenvectors are separated from all others; more would be slow
+STEPS = 20  # of a walk, towards where it often is
 
-# Operations of a factorisation, from above, up to which it is tried first: at most some 5 s on one
-# core. Filters are as quick at 1e9 (2,000 points of noise in 20 dimensions: 0.3 s), and quicker
-# above (8,000, 8e10 operations: 4 s instead of 22). But on images and clusters of 1,000 to 16,000
-# points factors took 0.1 to 3 s, where filters took up to 190 s, most of them unconverged.
-FIRST_WORK = 2e10
+# Multiplications a point, of a factorisation, up to which it is tried first. On one core 5e9 take
+# a second: 1.5e6 take as long as 1,300 (of 70,000 points) to 3,000 products (of 16,000, in cache)
+# with a block. Of images and clusters of 1,000 to 70,000 points filters made 270 to 2,000, but
+# 6,000 to 20,000 of some after fine-tuning, whose factorisations took 4e3 to 1.2e6. A GPU is taken
+# to make 20 products in the time of one.
+FIRST_WORK = {"cpu": 1.5e6, "gpu": 7e4}
 LAST_WORK = 1e12  # up to which it is tried where filters did not converge: minutes
 FACTOR_BYTES = 32  # of an entry of the lower and one of the upper factor, while they are made
 
@@ -58,7 +61,7 @@ class LocallyLinearEmbedding(LayoutEstimator):
     eigen_solver : {"auto", "inverse", "chebyshev"}
         See `pipeline.methods.solvers`. "auto" takes "inverse" where the factors are sparse, or
         where filters do not converge, see `solvers_to_try`: below some 4,000 points of any data,
-        and for more where these lie in clusters or along few dimensions.
+        below 10,000 of most, and of 70,000 where these lie in clusters or along few dimensions.
     tol : float
         Sine of the largest angle between the layout's plane and the true one, by the bound of
         Davis & Kahan (1970); scikit-learn's `tol` is ARPACK's.
@@ -177,17 +180,18 @@ class LocallyLinearEmbedding(LayoutEstimator):
         """The solver that was used last, the pairs of M, the bound on their angle, the work."""
         solve = {"inverse": self._by_inverse_iteration, "chebyshev": self._by_chebyshev_filters}
         asked_for = self.eigen_solver
-        for solver in solvers_to_try(W) if asked_for == "auto" else [asked_for]:
+        for solver in solvers_to_try(W, backend) if asked_for == "auto" else [asked_for]:
             pairs, error, work = solve[solver](W, closed, classes, backend)
             if pairs.converged:
                 break
         return solver, pairs, error, work
 
-    def _start(self, n: int, classes: int) -> np.ndarray:
-        """A random block, of one vector for each further class, whose eigenvalues crowd near 0."""
-        vectors = self.n_components + min(classes, MOST_CLASSES) + 6  # some to spare
-        width = min(n - 1, max(BLOCK, -(-vectors // 8) * 8))
-        return check_random_state(self.random_state).standard_normal((n, width))
+    def _vectors(self, classes: int) -> int:
+        """Width of a block: a vector for each further class, whose eigenvalues crowd near 0."""
+        return self.n_components + min(classes, MOST_CLASSES) + SPARE
+
+    def _start(self, n: int, width: int) -> np.ndarray:
+        return check_random_state(self.random_state).standard_normal((n, min(n - 1, width)))
 
     def _by_inverse_iteration(
         self, W: csr_array, closed: np.ndarray, classes: int, backend: Backend
@@ -198,14 +202,14 @@ class LocallyLinearEmbedding(LayoutEstimator):
         is theirs. The left null vector is not 0 on the one closed class, and nowhere else.
         """
         n = W.shape[0]
-        start = self._start(n, classes)
+        start = self._start(n, self._vectors(classes))
         log.info(f"LLE: {n:,} points x {self.n_neighbors} neighbours, inverse iteration")
         R = (eye_array(n) - W).tocsr()
         found = lowest_singular_pairs(
             R,
             start,
             wanted=self.n_components,
-            pivot=int(closed[0]),
+            pivot=often_visited(W, closed),
             tol=self.tol,
             max_products=self.max_iter,
         )
@@ -220,7 +224,7 @@ class LocallyLinearEmbedding(LayoutEstimator):
     ) -> tuple[Eigenpairs, float, dict[str, Any]]:
         """The same from products with M alone, without its constant eigenvector."""
         n = W.shape[0]
-        start = self._start(n, classes)
+        start = self._start(n, max(BLOCK, -(-self._vectors(classes) // 8) * 8))
         width = start.shape[1]
         order = reverse_cuthill_mckee(W)  # neighbours close in memory: half the cache misses
         log.info(
@@ -266,21 +270,41 @@ class LocallyLinearEmbedding(LayoutEstimator):
         }
 
 
-def solvers_to_try(W: csr_array) -> list[str]:
+def solvers_to_try(W: csr_array, backend: Backend) -> list[str]:
     """Eigensolvers in the order in which they should be tried until one converges.
 
-    By the work of a factorisation, from above, and the memory, where a bound on the entries of a
-    factor is the sum of the wavefronts, of whose squares the work is the sum.
+    By the work of a factorisation and by its memory.
 
     Parameters
     ----------
     W : (n, n) csr_array
+    backend : Backend
+        Multiplies by M.
     """
-    work = elimination_work(W)
-    room = FACTOR_BYTES * (W.shape[0] * work) ** 0.5 <= available_memory("cpu")
-    if work > LAST_WORK or not room:
+    _, work, entries = elimination(W)
+    if work > LAST_WORK or FACTOR_BYTES * entries > available_memory("cpu"):
         return ["chebyshev"]
-    return ["inverse"] if work <= FIRST_WORK else ["chebyshev", "inverse"]
+    quick = work <= FIRST_WORK[backend.name] * W.shape[0]
+    return ["inverse"] if quick else ["chebyshev", "inverse"]
+
+
+def often_visited(W: csr_array, closed: np.ndarray) -> int:
+    """A point at which the left null vector of I - W is not 0, and large by all probability.
+
+    The vector is the stationary distribution of the walk that the weights make, had they one sign:
+    a few lazy steps from anywhere in the closed class lead towards it.
+
+    Parameters
+    ----------
+    W : (n, n) csr_array
+    closed : (m,) int64
+        The closed class, outside which the vector is 0.
+    """
+    visits = np.zeros(W.shape[0])
+    visits[closed] = 1.0
+    for _ in range(STEPS):
+        visits = (visits + W.T @ visits) / 2
+    return int(np.abs(visits).argmax())
 
 
 def participation(vectors: np.ndarray) -> np.ndarray:

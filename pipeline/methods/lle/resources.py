@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.methods.engine import Engine, Limit
 
-FACTORED = 15_000  # points up to which I - W is usually factored
+FACTORED = 90_000  # points up to which I - W is factored if they lie in clusters
 
 
 class _LLE(Engine):
@@ -37,7 +37,8 @@ class Exact(_LLE):
 
         It factors only what fits into the memory that is free then.
         """
-        solver = 600 + 300 * n_neighbors + 0.31 * n if n <= FACTORED else 1200 + 110 * n_neighbors
+        filters = 1200 + 110 * n_neighbors
+        solver = n_neighbors * (90 + 0.0285 * n) if n <= FACTORED else filters
         return 3e6 + n * max(11.5 * d, 4 * d + solver)
 
     def gpu_memory(self, n: int, d: int, *, n_neighbors: int = 12, **params: Any) -> float:
