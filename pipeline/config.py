@@ -254,6 +254,10 @@ class Study(StrictModel):
     metric: Literal["euclidean", "cosine"] = "euclidean"
     """Distances of features, in the graph, all methods and all measures: euclidean, or cosine, that
     is Euclidean distances of features scaled to unit length."""
+    exact: Literal["required", "preferred"] = "required"
+    """What MDS and Isomap do where pairs of so many points find no room, in memory or on disk:
+    required computes them again in every pass, or refuses; preferred places the points by
+    landmarks, and says so with an error."""
     strict: bool = False
     """Refuse parameters that so few points do not allow, such as a perplexity of 30 for 36 points;
     false takes the nearest value that they allow, and says so."""

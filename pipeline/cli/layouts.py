@@ -1,7 +1,7 @@
 """Verbs of one feature set: its graph, and its layouts."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -67,6 +67,10 @@ def embed(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse parameters that the points do not allow.")
     ] = False,
+    exact: Annotated[
+        Literal["required", "preferred"],
+        typer.Option(help="Whether landmarks may do where pairs of points find no room."),
+    ] = "required",
     metric: Metric = "euclidean",
     start: Annotated[
         Path | None,
@@ -92,6 +96,7 @@ def embed(
         "subset": subset,
         "params": parse_params(params),  # apart: t-SNE has a parameter called method too
         "strict": strict,
+        "exact": exact,
         "seed": seed,
         "subset_seed": subset_seed,
     }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from kernels.backend import get_backend
+from kernels.backend import Backend, get_backend
 from pipeline.errors import InputError
 from pipeline.images.subset import stratified_subset
 from pipeline.methods.engine import Engine
@@ -23,6 +23,7 @@ from pipeline.neighbors.tiles import strips
 from pipeline.runtime.device import backend_for
 from pipeline.runtime.log import log
 from pipeline.runtime.memory import available_memory
+from pipeline.runtime.pair_storage import CPU, choose_storage
 
 if TYPE_CHECKING:  # the second imports scikit-learn, which a plan of a study has no use for
     from distributed import Client
@@ -66,6 +67,7 @@ def embed(
     graph: Graph | None = None,
     start: tuple[np.ndarray, np.ndarray] | None = None,
     strict: bool = False,
+    exact: str = "required",
     seed: int = 0,
     subset_seed: int | None = None,
     device: str = "auto",
@@ -97,6 +99,9 @@ def embed(
         Then they are laid out from the method's own start, too, to tell its objective there.
     strict : bool
         Refuse parameters that so few points do not allow, instead of adapting them: see `adapt`.
+    exact : {"required", "preferred"}
+        What to do where pairs of so many points find no room: refuse them (Isomap), or compute them
+        again in every pass (MDS); or place the points by landmarks, see `by_landmarks`.
     seed : int
         From 0 to 4294967295. The same seed gives the same layout, for any number of threads.
     subset_seed : int, optional
@@ -129,6 +134,8 @@ def embed(
     X, exponent = scale_features(features if whole else np.asarray(features)[rows])
     begin = None if start is None else _check_start(*start, rows)
     params, adapted = adapt(row, len(X), params, strict=strict)
+    if exact == "preferred" and client is None:
+        params = by_landmarks(row, *X.shape, params, backend)
     if all((X[part] == X[0]).all() for part in strips(len(X))):
         raise InputError(f"all {len(X)} rows of the features are equal: nothing can be laid out")
     layouts = 1 if begin is None else 2
@@ -152,6 +159,8 @@ def embed(
             log.info(f"{method}: from the given layout")
             caught.clear()  # of the layout that is kept
         embedding = _check_finite(backend.retry_on_oom(fit))
+    if (landmarks := estimator.diagnostics_.get("landmarks")) is not None:
+        adapted.append(_about_landmarks(landmarks, estimator))
     info = {
         "library": row.library,
         "device": device,
@@ -225,6 +234,29 @@ def adapt(
     lowered = {name: limit.largest for name, limit in limits.items()}
     sentences = [f"{needs[name]}: {largest:g} is used" for name, largest in lowered.items()]
     return {**params, **lowered}, sentences
+
+
+def by_landmarks(
+    engine: Engine, n: int, d: int, params: Mapping[str, Any], backend: Backend = CPU
+) -> dict[str, Any]:
+    """The parameters, with landmarks where all pairs of n points find no room.
+
+    Parameters
+    ----------
+    engine : Engine
+    n, d : int
+    params : mapping
+        As of `embed`.
+    backend : Backend
+        Who would keep the pairs.
+    """
+    if not engine.landmarks or params.get("landmarks") or params.get("storage") == "recompute":
+        return dict(params)
+    storage = params.get("storage", "auto")
+    spare = engine.memory(n, d, **params)
+    if choose_storage(n, storage=storage, spare=spare, backend=backend) != "none":
+        return dict(params)
+    return {**params, "landmarks": min(engine.landmarks, n)}
 
 
 def preflight(
@@ -324,6 +356,19 @@ def _refusals(who: str) -> Iterator[None]:
         raise
     except (ValueError, TypeError) as error:
         raise InputError(f"{who}: {_one_line(error)}") from error
+
+
+def _about_landmarks(landmarks: int, estimator: LayoutEstimator) -> str:
+    """A sentence for whoever takes the layout for one of all pairs."""
+    known = estimator.diagnostics_
+    measure = "stress_1" if estimator.objective == "stress_1" else "residual_variance"
+    name = measure.replace("_1", "-1").replace("_", " ")
+    return (
+        f"{landmarks:,} landmarks place all other points: {known['sample']:,} points have "
+        f"{name} {known[f'sample_{measure}']:.3f}, laid out exactly "
+        f"{known[f'sample_{measure}_exact']:.3f}, and a Procrustes disparity of "
+        f"{known['sample_disparity']:.3f} from that layout"
+    )
 
 
 def _check_start(own_rows: np.ndarray, xy: np.ndarray, rows: np.ndarray) -> np.ndarray:

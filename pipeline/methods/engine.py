@@ -52,6 +52,9 @@ class Engine:
         More than one CPU core would mostly idle.
     fewest_points : int
         That can be laid out, whatever the parameters.
+    landmarks : int
+        By which it places all points where pairs of them find no room and that is allowed; 0 if it
+        keeps no pairs.
     package : str
         That not every installation has, and without which it does not compute; empty if none.
     """
@@ -62,6 +65,7 @@ class Engine:
     needs_graph = False
     single_threaded = False
     fewest_points = 2
+    landmarks = 0
     package = ""
 
     @property

@@ -20,6 +20,7 @@ from pipeline.runtime.validation import (
 
 AtLeastOne = Annotated[float, Field(ge=1)]
 AtLeastTwo = Annotated[int, Field(ge=2, le=1_000_000_000)]
+AtLeastThree = Annotated[int, Field(ge=3, le=1_000_000_000)]
 EigenSolver = Literal["auto", "arpack", "dense"]
 # Of every method.
 LayoutSubset = Annotated[
@@ -104,8 +105,12 @@ class MDS(TypedDict, total=False):
     these that has room."""
     n_init: Count
     """Random starts, of which the best is kept; only with init random."""
-    init: Literal["classical_mds", "random"]
-    """Start of the layout."""
+    init: Literal["landmarks", "classical_mds", "random"]
+    """Start of the layout: classical scaling, or random, or by landmarks, which the exact engine
+    goes on with from classical scaling and which leaves few passes over all pairs."""
+    landmarks: AtLeastThree | None
+    """Points laid out among themselves, by which the exact engine places all others: for more
+    points than pairs of them can be passed over; null passes over all pairs."""
     start: Start
     max_iter: Count
     """Iterations at most."""
@@ -143,7 +148,7 @@ class Isomap(TypedDict, total=False):
     subset: LayoutSubset
     n_neighbors: Count
     """Neighbours that make the graph of the geodesics."""
-    landmarks: AtLeastTwo | None
+    landmarks: AtLeastThree | None
     """Points that the exact engine lays out by their geodesics, and all others by their geodesics
     to these; null uses all pairs."""
     storage: Literal["auto", "memory", "disk"]

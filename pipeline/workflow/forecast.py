@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pipeline.config import STAGES, Study
 from pipeline.measures.resources import DEPTH_IMAGES, change_memory, quality_memory
-from pipeline.methods.embed import adapt
+from pipeline.methods.embed import adapt, by_landmarks
 from pipeline.methods.engine import QUICK
 from pipeline.methods.registry import METHODS, engine_name
 from pipeline.neighbors.graph import memory_needed
@@ -251,6 +251,8 @@ def _layout(study: Study, method: str, n: int, d: int, stage: str) -> _Job:
     engine = METHODS[method].engines[engine_name(method, options["engine"] or "auto")]
     n = min(n, options["subset"] or n)
     params, _ = adapt(engine, n, options["params"])
+    if study.exact == "preferred" and planned_device(study.device) == "cpu":
+        params = by_landmarks(engine, n, d, params)
     time = engine.seconds(n, d, **params) / 60 or OF_POINTS.get(method, 0) * n / POINTS
     if options["start"] and stage == "after":  # from its own start, too
         time *= 2

@@ -11,9 +11,9 @@ from pipeline.runtime.memory import available_memory
 from pipeline.runtime.pair_storage import SHARE
 from pipeline.workflow.forecast import Forecast, gigabytes
 
-WITHOUT_ROOM = {  # for all pairs, neither in memory nor on disk: what happens then, and what helps
-    "mds": ("mds computes them again in every pass", ""),
-    "isomap": ("isomap stops", ", or landmarks of isomap"),
+WITHOUT_ROOM = {  # for all pairs, neither in memory nor on disk: what happens then
+    "mds": "mds computes them again in every pass",
+    "isomap": "isomap stops",
 }
 
 
@@ -60,9 +60,9 @@ def _pairs(expected: Forecast) -> Iterator[str]:
         and need > on_disk
     ]
     if without:
-        happens, helps = zip(*map(WITHOUT_ROOM.__getitem__, without), strict=True)
+        happens = " and ".join(map(WITHOUT_ROOM.__getitem__, without))
         yield (
             f"all pairs of points take {gigabytes(expected.pairs[without[0]])}, for which neither "
-            f"memory nor {place} has room: {' and '.join(happens)}; set TMPDIR to a folder on a "
-            f"larger disk, or a subset of the method{''.join(helps)}"
+            f"memory nor {place} has room: {happens}; set TMPDIR to a folder on a larger disk, a "
+            "subset of the method, or exact to preferred"
         )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 import warnings
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.random import RandomState
+from scipy.spatial.distance import squareform
 from sklearn.utils import check_random_state
 from sklearn.utils.extmath import svd_flip
 from threadpoolctl import threadpool_limits
@@ -34,6 +35,7 @@ from pipeline.methods.isomap.geodesics import (
 )
 from pipeline.methods.isomap.landmarks import principal_axes, triangulate
 from pipeline.methods.isomap.spread import SpreadPairs
+from pipeline.methods.landmark_error import compare
 from pipeline.methods.parameters import Choices, Number, integer
 from pipeline.methods.solvers.eigenpairs import Eigenpairs
 from pipeline.neighbors.components import connect_components
@@ -44,6 +46,7 @@ from pipeline.runtime.pair_storage import choose_storage, new_pairs, storage_sho
 from pipeline.runtime.workers import Workers
 
 TINY = float(np.finfo(float).tiny)
+SAMPLE = 500  # points whose layout by landmarks is compared with the exact one
 CHECKED = 8  # sources whose paths are computed again by Dijkstra's method
 
 
@@ -87,7 +90,8 @@ class Isomap(LayoutEstimator):
         connected components of the neighbour graph before the shortest edges between them
         connected them; arcs: edges counted both ways; path_error: largest difference between 8
         sources' paths and Dijkstra's, as a share of the longest; storage or landmarks;
-        seconds_paths and seconds_eigen.
+        seconds_paths and seconds_eigen; with landmarks what `landmark_error.compare` returns, of
+        points that are scaled exactly by the paths among them.
     """
 
     spreads = True
@@ -265,11 +269,8 @@ class Isomap(LayoutEstimator):
         log.info(
             f"isomap: {m:,} landmarks x {n:,} points in 16 bits, {2e-9 * m * n:.2g} GB in memory"
         )
-        rows = backend.xp.empty((m, n), np.uint16)
         start = time.perf_counter()
-        step = compute_geodesics(
-            graph, sources, lambda s: (0, rows[s * STRIP : (s + 1) * STRIP]), backend
-        )
+        rows, step = _paths_from(graph, sources, backend)
         backend.synchronize()
         seconds = time.perf_counter() - start
         checked = np.linspace(0, m - 1, min(CHECKED, m)).astype(int)
@@ -282,7 +283,27 @@ class Isomap(LayoutEstimator):
         among = rows[:, backend.to_device(sources)].astype(np.float64) * step
         kernel = kernel_of_matrix(among, backend)
         solution = self._eigenpairs(kernel, geodesics.rounding(n, step, backend), random)
-        return principal_axes(triangulate(rows, step, solution, backend))
+        layout = principal_axes(triangulate(rows, step, solution, backend))
+        self.diagnostics_ |= self._error(graph, layout, random, backend)
+        return layout
+
+    def _error(
+        self, graph: NeighborhoodGraph, layout: np.ndarray, random: RandomState, backend: Backend
+    ) -> dict[str, Any]:
+        """What `landmark_error.compare` returns, of points that are scaled by their own paths."""
+        n = len(graph.points)
+        sample = np.sort(random.choice(n, min(SAMPLE, n), replace=False))
+        rows, step = _paths_from(graph, sample, backend)
+        among = rows[:, backend.to_device(sample)].astype(np.float64) * step
+        pairs, _ = largest_kernel_eigenpairs(
+            kernel_of_matrix(among, backend),
+            k=self.n_components,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            random=random,
+        )
+        alone = pairs.vectors * np.sqrt(np.maximum(pairs.values, 0))
+        return compare(layout[sample], alone, squareform(to_host(among), checks=False))
 
     def _eigenpairs(self, kernel: Kernel, rounding: float, random: RandomState) -> Eigenpairs:
         """The largest eigenpairs of a kernel of distances, each off by at most `rounding`.
@@ -311,6 +332,17 @@ class Isomap(LayoutEstimator):
                 stacklevel=4,
             )
         return pairs._replace(values=np.where(flat, 0.0, pairs.values))
+
+
+def _paths_from(
+    graph: NeighborhoodGraph, sources: np.ndarray, backend: Backend
+) -> tuple[Any, float]:
+    """Shortest paths from some vertices to all, (m, n) uint16, and their quantisation step."""
+    rows = backend.xp.empty((len(sources), len(graph.points)), np.uint16)
+    step = compute_geodesics(
+        graph, sources, lambda s: (0, rows[s * STRIP : (s + 1) * STRIP]), backend
+    )
+    return rows, step
 
 
 def _memory_beside_pairs(n: int, k: int, backend: Backend) -> int:

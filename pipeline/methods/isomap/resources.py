@@ -35,6 +35,7 @@ class Exact(_Isomap):
     library = "Tunescope"
     devices = ("cpu", "gpu")
     needs_graph = True
+    landmarks = 2000
 
     def stochastic(self, *, landmarks: int | None = None, **params: Any) -> bool:
         """Landmarks are drawn at random."""

@@ -43,6 +43,7 @@ rule embed:
             seed=wildcards.get("seed", STUDY.seed),
             subset_seed=STUDY.seed,
             strict=STUDY.strict,
+            exact=None if STUDY.exact == "required" else STUDY.exact,
             metric=STUDY.metric,
             **split_options(STUDY.methods[wildcards.method])
             | {"engine": RESOURCES.engine(wildcards.method), "start": None},
