@@ -1,4 +1,4 @@
-"""`python -m bench run | study | precision | explorer | report | compare`."""
+"""`python -m bench run | study | precision | explorer | landmarks | report | compare`."""
 
 from __future__ import annotations
 
@@ -108,6 +108,21 @@ def explorer(
     )
     with tempfile.TemporaryDirectory() as folder:
         _hand_out(measure(found, Path(folder)), out)
+
+
+@app.command()
+def landmarks(
+    features: Annotated[Path, typer.Option(help="Features of a study, .npy.")],
+    points: Annotated[list[int] | None, typer.Option(help="Of a part; repeat for each.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File of JSON; default what is printed.")] = None,
+) -> None:
+    """Lay features out by landmarks and exactly, MDS and Isomap: how far apart, in what time."""
+    import numpy as np
+
+    from bench.what.landmarks import measure
+
+    sizes = points or [10_000, 20_000, 40_000, 70_000]
+    _hand_out(measure(np.load(features, mmap_mode="r"), sizes), out)
 
 
 def _hand_out(result: dict[str, Any], out: Path | None) -> None:

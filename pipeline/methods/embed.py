@@ -364,10 +364,10 @@ def _about_landmarks(landmarks: int, estimator: LayoutEstimator) -> str:
     measure = "stress_1" if estimator.objective == "stress_1" else "residual_variance"
     name = measure.replace("_1", "-1").replace("_", " ")
     return (
-        f"{landmarks:,} landmarks place all other points: {known['sample']:,} points have "
-        f"{name} {known[f'sample_{measure}']:.3f}, laid out exactly "
-        f"{known[f'sample_{measure}_exact']:.3f}, and a Procrustes disparity of "
-        f"{known['sample_disparity']:.3f} from that layout"
+        f"{landmarks:,} landmarks place all other points: of a sample of {known['sample']:,} the "
+        f"{name} is {known[f'sample_{measure}']:.3f}, of the sample's exact layout "
+        f"{known[f'sample_{measure}_exact']:.3f}, from which it differs by a Procrustes disparity "
+        f"of {known['sample_disparity']:.3f}"
     )
 
 

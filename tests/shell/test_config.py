@@ -157,7 +157,7 @@ def one_sentence(caught) -> str:
         ("methods", {}, ["methods", "{}", "at least one entry"]),
         ("backbones", {}, ["backbones", "{}", "at least one entry"]),
         ("methods.lle", {"reg": 0}, ["methods.lle.reg", "0", "greater than 0"]),
-        ("methods.isomap", {"landmarks": 1}, ["methods.isomap.landmarks", "1", "at least 2"]),
+        ("methods.isomap", {"landmarks": 1}, ["methods.isomap.landmarks", "1", "at least 3"]),
         # no numbers
         ("methods.tsne", {"perplexity": math.nan}, ["methods.tsne.perplexity", "nan", "number"]),
         ("methods.umap", {"min_dist": math.inf}, ["methods.umap.min_dist", "inf", "number"]),

@@ -161,6 +161,9 @@ def test_room_for_all_pairs_is_asked_of_memory_or_the_temporary_folder(
     without = {"mds": {"storage": "memory"}, "isomap": {"landmarks": 500}}
     assert expected(methods=without).pairs == {}
     assert expected(methods=methods, device="gpu").pairs == {}  # it has its own
+    assert expected(methods=methods, exact="preferred").pairs == found.pairs  # there is room
+    monkeypatch.setattr("pipeline.methods.embed.choose_storage", lambda *given, **options: "none")
+    assert expected(methods=methods, exact="preferred").pairs == {}
 
 
 @pytest.mark.parametrize("name", ["VGG16", "MobileNet", "MobileNetV2", "ResNet50V2"])

@@ -46,7 +46,7 @@ class MDS(BaseMDS):
         Classical scaling of Euclidean distances is PCA up to signs (Gower 1966) and is computed
         so. "landmarks" goes on from there with 2,000 points among themselves and all others by
         these (see `mds.landmarks`), which leaves few passes over all pairs; up to 4,096 points, of
-        more than two components and of a precomputed metric it is classical scaling. The size of a
+        other than two components and of a precomputed metric it is classical scaling. The size of a
         start does not matter.
     max_iter : int
         Passes over all pairs for one start.
@@ -209,7 +209,7 @@ class MDS(BaseMDS):
         """Classical scaling of Euclidean distances, which is PCA, and where `init` says so more."""
         n, p = len(X), self.n_components
         coordinates = principal_components(X, p, points.backend).coordinates
-        if self.init == "classical_mds" or n <= EXACT or p > 2:
+        if self.init == "classical_mds" or n <= EXACT or p != 2:
             return coordinates
         few = landmarks.spread_out(coordinates, landmarks.START)
         placed = landmarks.place_by_landmarks(
