@@ -141,6 +141,7 @@ def features(
 ) -> None:
     """Extract the features of every image, (n, d) float32."""
     from pipeline.networks.features import check_head, extract_features
+    from pipeline.networks.outputs import StoredOutputs
 
     inputs = [path for path in (model, images, table) if path is not None]
     artefacts.check_output(out, [".npy"], inputs=inputs)
@@ -161,7 +162,9 @@ def features(
         network = store.load_model(model)
         if known is not None:
             check_head(network, len(known.class_names), source=str(model))
-        extraction = extract_features(network, pixels, **options)
+        run = {**_identity(model, images), **options, "device": context.obj}
+        outputs = StoredOutputs(Path(f"{out}.checkpoint"), run)
+        extraction = extract_features(network, pixels, **options, outputs=outputs)
         context_of_model = artefacts.context(model)
         if stage is not None:  # a model that says nothing of itself
             context_of_model = {**artefacts.context(images), "backbone": name, "stage": stage}
@@ -169,3 +172,10 @@ def features(
     if predictions is not None and known is not None and extraction.predictions is not None:
         store.save_predictions(predictions, extraction.predictions, known, made)
     store.save_features(out, extraction.features, made)
+    outputs.remove()
+
+
+def _identity(*files: Path) -> dict[str, Any]:
+    """What tells a run's inputs from others: sizes and times of files that may be large."""
+    stats = {str(path): path.stat() for path in files}
+    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}

@@ -12,6 +12,7 @@ from pipeline.errors import InputError
 from pipeline.networks.backbone import FEATURES, HEAD
 from pipeline.networks.flops import describe, forward_flops, speed
 from pipeline.networks.inference import BatchedInference
+from pipeline.networks.outputs import Outputs
 from pipeline.networks.precision import computing_in, resolve_precision
 from pipeline.runtime import keras_device
 from pipeline.runtime.log import Progress, log
@@ -45,6 +46,7 @@ def extract_features(
     layer: str = FEATURES,
     batch_size: int | None = None,
     precision: str = "auto",
+    outputs: Outputs | None = None,
 ) -> Extraction:
     """Run every image through the model and keep the output of one layer, and of the head.
 
@@ -61,6 +63,8 @@ def extract_features(
     precision : "auto", "float32", "bfloat16" or "float16"
         What the layers compute in; "auto" is float32 on a CPU, and on a GPU float16, or float32
         where features are beyond its range.
+    outputs : Outputs, optional
+        Where features are gathered; `StoredOutputs` go on after a kill.
 
     Returns
     -------
@@ -79,14 +83,15 @@ def extract_features(
     has_head = HEAD in [each.name for each in model.layers]
     network = tap(model, layer, *([HEAD] if has_head else []))
     batch_size = min(batch_size or default_batch_size(network), len(images))
-    extraction = _extract(network, images, batch_size, chosen)
+    outputs = outputs or Outputs()
+    extraction = _extract(network, images, batch_size, chosen, outputs)
     if chosen != "float16" or np.isfinite(extraction.features).all():
         return extraction
     problem = "features are infinite in float16, which ends at 65,504"
     if precision == "float16":
         raise InputError(f"{problem}: set their precision to float32")
     log.warning(f"{problem}: extracted again in float32")
-    return _extract(network, images, batch_size, "float32")
+    return _extract(network, images, batch_size, "float32", outputs)
 
 
 def check_head(model: keras.Model, n_classes: int, *, source: str) -> None:
@@ -132,16 +137,19 @@ def check_input(model: keras.Model, images: np.ndarray) -> None:
 
 
 def _extract(
-    network: keras.Model, images: np.ndarray, batch_size: int, precision: str
+    network: keras.Model, images: np.ndarray, batch_size: int, precision: str, outputs: Outputs
 ) -> Extraction:
     with computing_in(network, precision):
         predict = BatchedInference(network, n_rows=len(images), batch_size=batch_size)
         predict.warm_up()
         start = time.perf_counter()
-        features, *predictions = predict(images, Progress("features", len(images)))
+        run = {"precision": precision, "layers": [each.name for each in network.outputs]}
+        progress = Progress("features", len(images))
+        features, *predictions = predict(images, progress, outputs=outputs, run=run)
         seconds = time.perf_counter() - start
-    rates = speed(len(images) / seconds, forward_flops(network))
-    log.info(f"features: {len(images):,} images in {precision}, {describe(rates)}")
+    now = len(images) - outputs.found
+    rates = speed(now / seconds, forward_flops(network))
+    log.info(f"features: {now:,} images in {precision}, {describe(rates)}")
     info = {"precision": precision, "batch_size": predict.batch_size, **rates}
     return Extraction(features, info, predictions[0] if predictions else None)
 

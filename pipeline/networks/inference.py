@@ -12,6 +12,7 @@ import numpy as np
 
 from kernels.oom import retry_on_oom
 from pipeline.errors import InputError
+from pipeline.networks.outputs import Outputs
 from pipeline.runtime import keras_device
 from pipeline.runtime.log import log
 
@@ -70,7 +71,14 @@ class BatchedInference:
         """Compile: run one batch."""
         self._retry(lambda: self._predict(1, None))
 
-    def __call__(self, rows: np.ndarray, progress: Progress | None = None) -> list[np.ndarray]:
+    def __call__(
+        self,
+        rows: np.ndarray,
+        progress: Progress | None = None,
+        *,
+        outputs: Outputs | None = None,
+        run: dict[str, Any] | None = None,
+    ) -> list[np.ndarray]:
         """Run the network.
 
         Parameters
@@ -79,13 +87,19 @@ class BatchedInference:
             A memory-mapped array is read chunk by chunk.
         progress : Progress, optional
             Updated after each batch.
+        outputs : Outputs, optional
+            Where what is computed is gathered, and what was computed before is found.
+        run : dict, optional
+            What identifies the computation for these.
 
         Returns
         -------
         list of (n, ...) float32 arrays
             One for each output of the network.
         """
-        return self._retry(lambda: self._predict_chunks(rows, progress))
+        outputs = outputs or Outputs()
+        outputs.open(len(rows), [each.shape[1:] for each in self.network.outputs], run or {})
+        return self._retry(lambda: self._predict_chunks(rows, progress, outputs))
 
     def _retry(self, compute: Callable[[], T]) -> T:
         try:
@@ -102,19 +116,21 @@ class BatchedInference:
         self._set_sizes(max(1, self.batch_size // SHRINK), self.chunk_bytes // SHRINK)
         log.warning(f"memory ran out: once more with batches of {self.batch_size:,}")
 
-    def _predict_chunks(self, rows: np.ndarray, progress: Progress | None) -> list[np.ndarray]:
-        shapes = [output.shape[1:] for output in self.network.outputs]
-        outputs = [np.empty((len(rows), *shape), np.float32) for shape in shapes]
+    def _predict_chunks(
+        self, rows: np.ndarray, progress: Progress | None, outputs: Outputs
+    ) -> list[np.ndarray]:
         if progress is not None:
             progress.reset()
-        for first in range(0, len(rows), self.chunk_rows):
+            progress.update(outputs.done)
+        for first in range(outputs.done, len(rows), self.chunk_rows):
             chunk = rows[first : first + self.chunk_rows]
             # The shape stays, since another one would be compiled again.
             self.model.rows.assign(np.resize(chunk, (self.chunk_rows, *chunk.shape[1:])))
             parts = self._predict(math.ceil(len(chunk) / self.batch_size), progress)
-            for output, part in zip(outputs, parts, strict=True):
+            for output, part in zip(outputs.arrays, parts, strict=True):
                 output[first : first + len(chunk)] = part[: len(chunk)]
-        return outputs
+            outputs.save(first + len(chunk))
+        return outputs.arrays
 
     def _predict(self, batches: int, progress: Progress | None) -> list[np.ndarray]:
         """The outputs for the first batches of the chunk on the device."""

@@ -11,6 +11,7 @@ from pipeline.networks import features as step
 from pipeline.networks import inference
 from pipeline.networks.backbone import build_backbone
 from pipeline.networks.features import Extraction, extract_features
+from pipeline.networks.outputs import StoredOutputs
 from pipeline.runtime import keras_device
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 1), dtype=np.uint8)
@@ -72,6 +73,67 @@ def test_chunks_on_the_device_are_compiled_once_and_change_nothing(tmp_path, mon
     for rows in (mapped, images, images[:5]):
         np.testing.assert_array_equal(predict(rows)[0], whole[: len(rows)])
     assert network.get_layer("scale").traced == traced
+
+
+class KilledError(Exception):
+    """Stands for the end of a process."""
+
+
+def killed_after(chunks, monkeypatch):
+    """Let extraction end when it has stored so many chunks; returns the rows that it computed."""
+    computed = []
+    predict, save = inference.BatchedInference._predict, StoredOutputs.save
+
+    def counted(self, batches, progress):
+        computed.append(batches)
+        return predict(self, batches, progress)
+
+    def save_and_die(self, done):
+        save(self, done)
+        if len(computed) == chunks:
+            raise KilledError
+
+    monkeypatch.setattr(inference.BatchedInference, "_predict", counted)
+    monkeypatch.setattr(inference.BatchedInference, "warm_up", lambda self: None)
+    monkeypatch.setattr(StoredOutputs, "save", save_and_die)
+    return computed
+
+
+def test_a_killed_extraction_goes_on_where_it_was(tmp_path, monkeypatch, caplog):
+    network = small_network()
+    images = np.random.default_rng(0).integers(0, 256, (101, 8, 8, 1), dtype=np.uint8)
+    monkeypatch.setattr(keras_device, "chunk_bytes", lambda: 8 * (64 + 4 * 4) * 3)
+    whole = extract_features(network, images, batch_size=8).features
+    computed = killed_after(3, monkeypatch)
+
+    def extract(**inputs):
+        outputs = StoredOutputs(tmp_path / "run", inputs)
+        return extract_features(network, images, batch_size=8, outputs=outputs).features
+
+    with pytest.raises(KilledError):
+        extract(model=1)
+    assert len(computed) == 3
+    with caplog.at_level("INFO", "tunescope"):
+        np.testing.assert_array_equal(extract(model=1), whole)
+    assert "resumed after 72 of 101 images" in caplog.text
+    assert "features: 29 images" in caplog.text  # whose rate it says
+    assert len(computed) == 5
+    np.testing.assert_array_equal(extract(model=2), whole)  # another model: none of it counts
+    assert len(computed) == 10
+    outputs = StoredOutputs(tmp_path / "run", {"model": 2})
+    outputs.remove()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["state.json", "0.npy"])
+def test_a_damaged_extraction_starts_again(tmp_path, monkeypatch, name):
+    network = small_network()
+    outputs = StoredOutputs(tmp_path, {})
+    whole = extract_features(network, IMAGES, outputs=outputs).features.copy()
+    (tmp_path / name).write_bytes(b"{")
+    again = StoredOutputs(tmp_path, {})
+    np.testing.assert_array_equal(extract_features(network, IMAGES, outputs=again).features, whole)
+    assert again.found == 0
 
 
 def fails_beyond(limit, monkeypatch):
