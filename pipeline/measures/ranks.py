@@ -115,7 +115,7 @@ def ranks(
         return found
     arguments = [(points[part], near[part]) for part in parts]
     with Workers(client, backend_for(device).name) as workers:
-        workers.require_room("ranks", held=0, beside=2 * Z.nbytes + 4 * 8 * TILE**2)
+        workers.require_room("ranks", held=0, beside=2 * Z.nbytes + 4 * 8 * min(TILE, len(Z)) ** 2)
         shared = workers.share(Z)
         for number, counted in workers.each(
             _ranks_of_part, arguments, shared, name="ranks", total=len(parts)

@@ -34,7 +34,7 @@ class SpreadSearch:
     def __init__(self, points: Points, k: int, tile: int, workers: Workers):
         self._n, self._k, self._tile, self._workers = len(points.Z), k, tile, workers
         kept = sum(each.nbytes for each in points)
-        workers.require_room("graph", held=0, beside=2 * kept + 8 * tile**2)
+        workers.require_room("graph", held=0, beside=2 * kept + 8 * min(tile, self._n) ** 2)
         self._shared = [workers.share(each) for each in points]
 
     def candidates(self, width: int) -> tuple[np.ndarray, np.ndarray]:

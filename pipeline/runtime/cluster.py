@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,8 @@ SECONDS = 10  # that a scheduler may take to answer
 ONE_THREAD = dict.fromkeys(
     ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
 )
+# Before a worker of this machine starts: later ones have loaded Dask.
+QUIET_WORKERS = {"distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical"}
 
 
 def check_dask(dask: str) -> str:
@@ -71,32 +76,76 @@ def open_client(name: str, *, workers: int) -> Iterator[Client | None]:
     from distributed import Client
 
     # Coordinates of a million points may well go through the scheduler.
-    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB", **QUIET_WORKERS})
     # What goes wrong comes as a sentence of ours, and a lost worker costs only time.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for logger in ("distributed", "distributed.client"):  # Dask gives each a level
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
     if name in WORDS:
         # On one machine the client reaches its workers without the scheduler between them.
-        with _local_cluster(name, workers) as cluster, Client(cluster, direct_to_workers=True) as c:
+        with _uninterrupted():
+            cluster = _local_cluster(name, workers)
+        with cluster, Client(cluster, direct_to_workers=True) as c:
             _announce(c)
             yield c
         return
-    if name.endswith(".json") and not Path(name).is_file():
-        raise InputError(
-            f"there is no scheduler file {name}: start `dask scheduler --scheduler-file {name}`"
-        )
-    target = {"scheduler_file": name} if name.endswith(".json") else {"address": name}
+    address = _address_in(Path(name)) if name.endswith(".json") else name
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on versions, which `Workers` refuses
-            client = Client(**target, timeout=SECONDS)
-    except (OSError, TimeoutError, ValueError) as error:
+            client = Client(address, timeout=SECONDS)
+    # TypeError: certificates for tls, or a library for ucx, that are not there.
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
         raise InputError(
-            f"no Dask scheduler answers at {name}: start one with `dask scheduler`, or correct the "
-            "address"
+            f"no Dask scheduler answers at {address} ({error}): start one with `dask scheduler`, "
+            "or correct the address"
         ) from error
     with client:
         _announce(client)
         yield client
+
+
+def find_scheduler_file(name: str, folder: Path) -> str:
+    """What names a cluster, a scheduler file with its path: as given, or else in a folder.
+
+    Raises
+    ------
+    InputError
+        There is no such file.
+    """
+    if not name.endswith(".json"):
+        return name
+    for path in (Path(name).expanduser(), folder / name):
+        if path.is_file():
+            return str(path)
+    raise InputError(
+        f"there is no scheduler file {name}: start `dask scheduler --scheduler-file {name}`"
+    )
+
+
+def _address_in(file: Path) -> str:
+    """The address of the scheduler that wrote a file."""
+    text = Path(find_scheduler_file(str(file), Path())).read_bytes()
+    try:
+        return str(json.loads(text)["address"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{file} is not the file of a scheduler: write one by `dask scheduler --scheduler-file "
+            f"{file}`"
+        ) from error
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back; threads and processes that start meanwhile never see it.
+
+    A terminal sends it to the workers, too, which this process ends.
+    """
+    resource_tracker.ensure_running()  # whose start ends the mask of the thread that starts it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _local_cluster(name: str, workers: int) -> Any:

@@ -7,6 +7,7 @@ import functools
 import itertools
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 
 from kernels.backend import get_backend
 from pipeline.errors import InputError
+from pipeline.runtime.disk import check_space
 from pipeline.runtime.log import Progress, log
 from pipeline.runtime.memory import available_memory
 from pipeline.runtime.versions import versions
@@ -26,7 +28,10 @@ if TYPE_CHECKING:  # whoever has no client does without Dask
 IN_FLIGHT = 2  # parts a worker, the one that it computes included: none waits for the next
 PARTS = 4  # of what a worker holds
 SHARE = 0.6  # of a worker's memory, beyond which Dask moves results to disk; of its disk
+LOADED = 0.2e9  # bytes of a worker that has loaded what computes
+PROCESS = uuid.uuid4()  # this one, among those of all machines
 DECISIVE = ("python", "tunescope", "numba", "numpy", "scipy")  # packages that decide the bits
+NO_WORKERS = "the Dask scheduler has no workers: start some with `dask worker --nthreads 1`"
 
 
 class StoredArray(NamedTuple):
@@ -59,12 +64,19 @@ class Workers:
     Raises
     ------
     InputError
-        No worker, one with more threads, without Tunescope, or with other versions.
+        A client that is closed or asynchronous; no worker, one with more threads or without a
+        process of its own, without Tunescope, or with other versions.
     """
 
     def __init__(self, client: Client, device: str = "cpu"):
+        scheduler = client.scheduler
+        if scheduler is None or client.status != "running" or client.asynchronous:
+            state = "asynchronous" if client.asynchronous else client.status
+            raise InputError(
+                f"the Dask client is {state}: give one that is connected and not asynchronous"
+            )
         self.client, self._device = client, device
-        self._address = client.scheduler_info(n_workers=0)["address"]
+        self._address = scheduler.address
         with self._refusals():
             check_workers(client)
             self.count = len(_threads(client))
@@ -82,10 +94,17 @@ class Workers:
         """An argument of parts that is a large array: a file, which all workers of a machine map.
 
         Where they do not see the temporary folder of this process, it is sent.
+
+        Raises
+        ------
+        InputError
+            That folder has no room for it.
         """
         if self._folder is None:
             return self.send(array)
-        path = Path(self._folder.name, f"{next(self._numbers)}.npy")
+        folder = Path(self._folder.name)
+        check_space(folder, array.nbytes, "what Dask's workers read in TMPDIR")
+        path = folder / f"{next(self._numbers)}.npy"
         np.save(path, array)
         return StoredArray(str(path))
 
@@ -125,7 +144,7 @@ class Workers:
         result
             In whatever order they come.
         """
-        from distributed import as_completed
+        from distributed import CancelledError, as_completed
 
         progress = Progress(name, total)
         waiting, running = enumerate(parts), {}
@@ -139,6 +158,8 @@ class Workers:
         done = as_completed(first, with_results=True)
         with self._refusals():
             for future, result in done:
+                if future.cancelled():
+                    raise CancelledError(future.key)  # else it would be the result
                 yield running.pop(future.key), result
                 progress.update()
                 for following in itertools.islice(waiting, 1):
@@ -182,7 +203,7 @@ class Workers:
         held : float
             Bytes in all, in equal parts; what a worker has no memory for, Dask puts on its disk.
         beside : float
-            Bytes of memory that every worker needs, whatever their number.
+            Bytes of memory that every worker needs for its parts, whatever their number.
 
         Raises
         ------
@@ -191,7 +212,9 @@ class Workers:
         """
         with self._refusals():
             room = _room(self.client)
-        need = held / len(room)
+        if not room:
+            raise InputError(NO_WORKERS)
+        need, beside = held / len(room), beside + LOADED
         on_disk = 0.0
         for worker, (memory, disk) in room.items():
             spilled = max(0.0, need + beside - SHARE * memory)
@@ -253,9 +276,7 @@ def check_workers(client: Client) -> None:
     """
     threads = _threads(client)
     if not threads:
-        raise InputError(
-            "the Dask scheduler has no workers: start some with `dask worker --nthreads 1`"
-        )
+        raise InputError(NO_WORKERS)
     for worker, number in threads.items():
         if number != 1:
             raise InputError(
@@ -263,7 +284,7 @@ def check_workers(client: Client) -> None:
                 "with `dask worker --nthreads 1 --nworkers auto`"
             )
     own = _versions()
-    for worker, found in client.run(_versions, on_error="return").items():
+    for worker, found in _of_each(client, _versions).items():
         if isinstance(found, Exception):
             raise InputError(
                 f"the Dask worker {worker} cannot import Tunescope ({found}): start it in the same "
@@ -275,6 +296,14 @@ def check_workers(client: Client) -> None:
                     f"the Dask worker {worker} has {package} {found[package]} but this machine has "
                     f"{version}: start it in the same environment as this command"
                 )
+    processes = {PROCESS: "this command"}
+    for worker, process in _of_each(client, _process).items():
+        if process in processes:
+            raise InputError(
+                f"the Dask worker {worker} is a thread of {processes[process]} but must be a "
+                "process: start the cluster without processes=False"
+            )
+        processes[process] = f"the worker {worker}"
 
 
 def _threads(client: Client) -> dict[str, int]:
@@ -284,14 +313,25 @@ def _threads(client: Client) -> dict[str, int]:
 
 def _room(client: Client) -> dict[str, tuple[float, float]]:
     """Bytes of memory and disk that each worker may take."""
+    free = _of_each(client, _free)
     workers = client.scheduler_info(n_workers=-1)["workers"]
-    free = client.run(_free)
     hosts = collections.Counter(worker["host"] for worker in workers.values())
     room = {}
-    for address, worker in workers.items():
+    for address in free.keys() & workers.keys():
+        worker = workers[address]
         memory, disk = (each / hosts[worker["host"]] for each in free[address])
         room[address] = worker["memory_limit"] or memory, disk
     return room
+
+
+def _of_each(client: Client, function: Callable[..., Any]) -> dict[str, Any]:
+    """What a function returns or raises on each worker, but for those that are lost meanwhile."""
+    found = client.run(function, on_error="return")
+    return {worker: each for worker, each in found.items() if not isinstance(each, OSError)}
+
+
+def _process() -> uuid.UUID:
+    return PROCESS
 
 
 def _free(dask_worker: Worker) -> tuple[int, int]:
@@ -310,7 +350,7 @@ def _shared_folder(client: Client) -> tempfile.TemporaryDirectory | None:
     folder = tempfile.TemporaryDirectory(prefix="tunescope-dask-")
     word = Path(folder.name, "word")
     word.write_text(folder.name)
-    if all(client.run(_sees, str(word), folder.name).values()):
+    if all(client.run(_sees, str(word), folder.name, on_error="ignore").values()):
         return folder
     folder.cleanup()
     log.info(

@@ -11,6 +11,7 @@ from pipeline.measures.table import check_names
 from pipeline.methods.embed import adapt
 from pipeline.methods.registry import METHODS, check_start, engine_name
 from pipeline.networks.backbone import NAMED_WEIGHTS, check_options
+from pipeline.runtime.cluster import find_scheduler_file
 from pipeline.runtime.device import planned_device
 from pipeline.runtime.log import log
 from pipeline.workflow.commands import split_options
@@ -25,8 +26,9 @@ def locate(study: Study, folder: Path) -> Study:
     Raises
     ------
     InputError
-        A data set or a weights file that is in neither.
+        A data set, a weights file or a scheduler file that is in neither.
     """
+    study = study.model_copy(update={"dask": find_scheduler_file(study.dask, folder)})
     if study.compare:
         study = study.model_copy(update={"compare": locate_compared(study.compare, folder)})
     if study.dataset is None:

@@ -1,9 +1,12 @@
 """Do Dask's workers compute the bits of one machine, whoever of them is lost?"""
 
+import asyncio
 import json
+import logging
 import os
 import signal
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +24,7 @@ from pipeline.methods.tsne.exact import TSNE
 from pipeline.neighbors.graph import knn_graph
 from pipeline.runtime import workers as module
 from pipeline.runtime.cluster import ONE_THREAD, open_client
-from pipeline.runtime.workers import Workers
+from pipeline.runtime.workers import IN_FLIGHT, Workers
 
 pytestmark = [
     pytest.mark.slow,
@@ -106,6 +109,8 @@ def test_few_points(client):
     few = blobs(9, 3)
     for method in (MDS(device="cpu"), Isomap(n_neighbors=3, device="cpu", random_state=0)):
         assert np.array_equal(method.fit_transform(few, client=client), method.fit_transform(few))
+    with pytest.raises(InputError, match="n_components is 2 but must be less than the 2 points"):
+        Isomap(n_neighbors=1, device="cpu").fit_transform(few[:2], client=client)
 
 
 def test_what_computes_alone_refuses_a_client(client, points):
@@ -150,6 +155,9 @@ def test_a_worker_that_is_killed_costs_no_bit(
     assert len(killed) == 1
 
 
+LOST = r"the Dask scheduler tcp://.* does not answer"
+
+
 def test_a_scheduler_that_is_lost_ends_in_a_sentence(points, monkeypatch):
     with cluster_of(1) as client:
         ask = Workers.ask
@@ -159,8 +167,23 @@ def test_a_scheduler_that_is_lost_ends_in_a_sentence(points, monkeypatch):
             return ask(self, *arguments)
 
         monkeypatch.setattr(Workers, "ask", ask_after_the_end)
-        with pytest.raises(InputError, match=r"the Dask scheduler tcp://.* does not answer"):
+        with pytest.raises(InputError, match=LOST):
             MDS(device="cpu").fit_transform(points, client=client)
+
+
+def test_a_scheduler_that_is_lost_while_parts_are_computed(points, small_tiles, monkeypatch):
+    with cluster_of(1) as client:
+        submit, submitted = Workers._submit, []
+
+        def submit_and_end(self, *arguments):
+            submitted.append(submit(self, *arguments))
+            if len(submitted) == IN_FLIGHT:
+                client.cluster.close()
+            return submitted[-1]
+
+        monkeypatch.setattr(Workers, "_submit", submit_and_end)
+        with pytest.raises(InputError, match=LOST):
+            knn_graph(points, k=15, device="cpu", client=client)
 
 
 def test_workers_that_would_compute_something_else_are_refused(client, monkeypatch):
@@ -174,6 +197,42 @@ def test_workers_of_several_threads_are_refused():
     sentence = "has 2 threads but must have one: .*--nthreads 1"
     with cluster_of(1, threads=2) as client, pytest.raises(InputError, match=sentence):
         Workers(client)
+
+
+def test_workers_that_are_threads_are_refused(points):
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    sentence = "the Dask worker .* is a thread of this command but must be a process"
+    with Client(processes=False, **options) as client, pytest.raises(InputError, match=sentence):
+        knn_graph(points, client=client)
+
+
+def test_clients_that_are_closed_or_asynchronous_are_refused(pair):
+    address = pair.scheduler.address
+    with Client(address) as closed:
+        pass
+    with pytest.raises(InputError, match="the Dask client is closed: give one that is connected"):
+        Workers(closed)
+
+    async def share_nothing():
+        async with Client(address, asynchronous=True) as client:
+            Workers(client)
+
+    with pytest.raises(InputError, match="the Dask client is asynchronous"):
+        asyncio.run(share_nothing())
+
+
+def test_workers_that_are_lost_while_all_are_asked_are_not_missed():
+    workers = {name: {"nthreads": 1, "host": "here", "memory_limit": 8} for name in "abc"}
+    client = SimpleNamespace(
+        scheduler_info=lambda n_workers: {"workers": {name: workers[name] for name in "ab"}},
+        run=lambda function, on_error: {
+            "b": (4, 2) if function is module._free else function(),
+            "c": OSError("Timed out"),
+        },
+    )
+    with pytest.raises(InputError, match="b is a thread of this command"):  # which comes last
+        module.check_workers(client)
+    assert module._room(client) == {"b": (8, 1)}
 
 
 def test_a_scheduler_without_workers_is_refused():
@@ -192,12 +251,41 @@ def test_what_no_worker_has_room_for_is_refused_beforehand(client, caplog):
     assert "GB on each of" in caplog.text
 
 
+def test_room_is_for_the_loaded_libraries_too(client, monkeypatch, caplog):
+    with Workers(client) as workers:
+        monkeypatch.setattr(module, "_room", lambda client: {"tcp://a": (3e8, 1e12)})
+        with pytest.raises(InputError, match=r"0\.2 GB of them in memory, but tcp://a has 0\.3 GB"):
+            workers.require_room("pairs", held=1e6, beside=0)
+        monkeypatch.setattr(module, "_room", lambda client: {"tcp://a": (4e8, 1e12)})
+        with caplog.at_level("INFO", "tunescope"):
+            workers.require_room("pairs", held=1.2e8, beside=0)
+    assert "pairs: 0.32 GB on each of 1 Dask workers, up to 0.08 GB of them on disk" in caplog.text
+
+
+def test_few_points_need_little_room(client, monkeypatch):
+    needed = []
+    monkeypatch.setattr(Workers, "require_room", lambda *_, beside, **__: needed.append(beside))
+    few = blobs(90, 3)
+    knn_graph(few, k=5, device="cpu", client=client)
+    ranks(few, np.ones((len(few), 1), int), client=client)
+    assert len(needed) == 2
+    assert max(needed) < 1e6
+
+
+def test_a_temporary_folder_without_room_is_a_sentence(client, points, monkeypatch):
+    full = SimpleNamespace(free=1000)
+    monkeypatch.setattr("pipeline.runtime.disk.shutil.disk_usage", lambda folder: full)
+    with pytest.raises(InputError, match=r"what Dask's workers read in TMPDIR needs .* but 0"):
+        ranks(points, np.ones((len(points), 1), int), client=client)
+
+
 @pytest.mark.parametrize(
     ("dask", "sentence"),
     [
         ("lokal", "dask is 'lokal' but must be none, local, local-cuda, the address"),
         ("tcp://", "dask is 'tcp://' but must be"),
-        ("tcp://127.0.0.1:9", "no Dask scheduler answers at tcp://127.0.0.1:9: start one"),
+        ("tcp://127.0.0.1:9", r"no Dask scheduler answers at tcp://127.0.0.1:9 \(.*\): start one"),
+        ("tls://127.0.0.1:9", r"no Dask scheduler answers at tls://.* \(TLS expects .*\): start"),
         ("no_such.json", "there is no scheduler file no_such.json"),
         ("local-cuda", "dask is 'local-cuda' but no NVIDIA GPU answers"),
     ],
@@ -209,12 +297,23 @@ def test_names_of_no_cluster(dask, sentence, monkeypatch):
         pass
 
 
+@pytest.mark.parametrize("text", ["", "{}", "[]", "tcp://127.0.0.1:9"])
+def test_files_of_no_scheduler(text, tmp_path):
+    (tmp_path / "scheduler.json").write_text(text)
+    with (
+        pytest.raises(InputError, match=r"scheduler\.json is not the file of a scheduler: write"),
+        open_client(str(tmp_path / "scheduler.json"), workers=1),
+    ):
+        pass
+
+
 def test_a_cluster_that_runs_by_its_address_and_its_file(client, tmp_path):
     address, file = client.scheduler.address, tmp_path / "scheduler.json"
     file.write_text(json.dumps({"address": address}))
     for name in (address, str(file)):
         with open_client(name, workers=1) as other:
             assert other.scheduler.address == address
+            assert logging.getLogger("distributed.client").getEffectiveLevel() == logging.CRITICAL
     with open_client("none", workers=1) as none:
         assert none is None
 

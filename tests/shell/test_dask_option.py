@@ -1,5 +1,10 @@
 """Do verbs share their work among the workers that an option, or a study, names?"""
 
+import os
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from command_line import tunescope
@@ -9,6 +14,7 @@ from pipeline import store
 from pipeline.config import parse_config
 from pipeline.errors import InputError
 from pipeline.runtime.cluster import DASK
+from pipeline.workflow.checks import locate
 
 
 @pytest.fixture
@@ -44,18 +50,52 @@ def test_a_cluster_that_does_not_answer_is_a_sentence(features, tmp_path, monkey
     monkeypatch.setattr("pipeline.runtime.cluster.SECONDS", 1)
     monkeypatch.setenv(DASK, "tcp://127.0.0.1:9")
     said = tunescope("graph", "--features", features, "--out", tmp_path / "g.npz", status=2)
-    assert "error: no Dask scheduler answers at tcp://127.0.0.1:9: start one" in said
+    assert "error: no Dask scheduler answers at tcp://127.0.0.1:9 (" in said
     assert not (tmp_path / "g.npz").exists()
 
 
+@pytest.mark.slow
+def test_an_interrupt_of_a_terminal_is_a_sentence_and_leaves_nothing(features, tmp_path):
+    command = ("embed", "--method", "tsne", "--engine", "exact", "--params", '{"max_iter": 99999}')
+    files = ("--features", features, "--out", tmp_path / "tsne.parquet", "--dask", "local")
+    (tmp_path / "temporary").mkdir()
+    said = []
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *command, *files],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
+        start_new_session=True,
+    ) as process:
+        for line in process.stderr:  # until the workers have ended, too
+            said.append(line)
+            if "dask: dashboard" in line:
+                os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    assert process.returncode == 130
+    assert said[-1].startswith("error: interrupted: ")
+    assert "Traceback" not in "".join(said)
+    assert list((tmp_path / "temporary").glob("tunescope*")) == []
+
+
+CONFIG = {
+    "study": "s",
+    "dataset": {"source": "digits"},
+    "backbones": {"MobileNet": {}},
+    "methods": {"pca": {}},
+}
+
+
 def test_the_configuration_names_a_cluster():
-    config = {
-        "study": "s",
-        "dataset": {"source": "digits"},
-        "backbones": {"MobileNet": {}},
-        "methods": {"pca": {}},
-    }
-    assert parse_config(config).dask == "none"
-    assert parse_config(config | {"dask": "tcp://host:8786"}).dask == "tcp://host:8786"
+    assert parse_config(CONFIG).dask == "none"
+    assert parse_config(CONFIG | {"dask": "tcp://host:8786"}).dask == "tcp://host:8786"
     with pytest.raises(InputError, match=r"dask .*must be none, local, local-cuda, the address"):
-        parse_config(config | {"dask": "lokal"})
+        parse_config(CONFIG | {"dask": "lokal"})
+
+
+def test_a_scheduler_file_is_looked_for_beside_the_configuration_before_anything_runs(tmp_path):
+    study = parse_config(CONFIG | {"dask": "scheduler.json"})
+    with pytest.raises(InputError, match=r"there is no scheduler file scheduler\.json: start"):
+        locate(study, tmp_path)
+    (tmp_path / "scheduler.json").touch()
+    assert locate(study, tmp_path).dask == str(tmp_path / "scheduler.json")
+    assert locate(parse_config(CONFIG), tmp_path).dask == "none"

@@ -135,6 +135,7 @@ class Isomap(LayoutEstimator):
     ) -> np.ndarray:
         """See `LayoutEstimator.fit_transform`."""
         # Before the neighbours are searched for.
+        self._check_parameters(len(X))
         storage = self._choose_storage(len(X)) if workers is None else self._storage_on_workers()
         return self._lay_out_graph(self._neighborhood_graph(X, graph, workers), storage, workers)
 
@@ -156,6 +157,7 @@ class Isomap(LayoutEstimator):
         InputError
             As of `fit_transform`.
         """
+        self._check_parameters(len(graph.points))
         storage = self._choose_storage(len(graph.points))
         self.diagnostics_ = {}
         return self._lay_out_graph(graph, storage)
@@ -188,7 +190,6 @@ class Isomap(LayoutEstimator):
 
     def _choose_storage(self, n: int) -> str | None:
         """Where the pairs of n points are stored; None with landmarks."""
-        self._check_parameters(n)
         if self.landmarks is not None:
             return None
         backend = backend_for(self.device)
