@@ -1,4 +1,4 @@
-"""`python -m bench run | study | precision | explorer | landmarks | report | compare`."""
+"""`python -m bench run | study | precision | explorer | landmarks | workers | report | compare`."""
 
 from __future__ import annotations
 
@@ -123,6 +123,20 @@ def landmarks(
 
     sizes = points or [10_000, 20_000, 40_000, 70_000]
     _hand_out(measure(np.load(features, mmap_mode="r"), sizes), out)
+
+
+@app.command()
+def workers(
+    features: Annotated[Path, typer.Option(help="Features of a study, .npy.")],
+    number: Annotated[int, typer.Option(min=1, help="Dask workers of this machine.")] = 2,
+    out: Annotated[Path | None, typer.Option(help="File of JSON; default what is printed.")] = None,
+) -> None:
+    """Compute graph, MDS and Isomap alone and on Dask's workers: seconds, and the same bits."""
+    import numpy as np
+
+    from bench.what.workers import measure
+
+    _hand_out(measure(np.load(features), workers=number), out)
 
 
 def _hand_out(result: dict[str, Any], out: Path | None) -> None:
