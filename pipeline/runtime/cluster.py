@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,8 +26,12 @@ SECONDS = 10  # that a scheduler may take to answer
 ONE_THREAD = dict.fromkeys(
     ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
 )
-# Before a worker of this machine starts: later ones have loaded Dask.
-QUIET_WORKERS = {"distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical"}
+# Set before a worker of this machine loads Dask. One that paused, its memory and disk full, would
+# keep all waiting; one that does not is ended by Dask, and that is said.
+OF_WORKERS = {
+    "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
+    "distributed.nanny.pre-spawn-environ.DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",
+}
 
 
 def check_dask(dask: str) -> str:
@@ -76,7 +81,7 @@ def open_client(name: str, *, workers: int) -> Iterator[Client | None]:
     from distributed import Client
 
     # Coordinates of a million points may well go through the scheduler.
-    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB", **QUIET_WORKERS})
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB", **OF_WORKERS})
     # What goes wrong comes as a sentence of ours, and a lost worker costs only time.
     for logger in ("distributed", "distributed.client"):  # Dask gives each a level
         logging.getLogger(logger).setLevel(logging.CRITICAL)
@@ -95,10 +100,7 @@ def open_client(name: str, *, workers: int) -> Iterator[Client | None]:
             client = Client(address, timeout=SECONDS)
     # TypeError: certificates for tls, or a library for ucx, that are not there.
     except (OSError, TimeoutError, ValueError, TypeError) as error:
-        raise InputError(
-            f"no Dask scheduler answers at {address} ({error}): start one with `dask scheduler`, "
-            "or correct the address"
-        ) from error
+        raise _silent(address, error) from error
     with client:
         _announce(client)
         yield client
@@ -119,6 +121,33 @@ def find_scheduler_file(name: str, folder: Path) -> str:
             return str(path)
     raise InputError(
         f"there is no scheduler file {name}: start `dask scheduler --scheduler-file {name}`"
+    )
+
+
+def check_answer(name: str) -> None:
+    """Refuse a cluster whose scheduler does not answer, without importing Dask.
+
+    Raises
+    ------
+    InputError
+    """
+    if name in WORDS:
+        return
+    address = _address_in(Path(name)) if name.endswith(".json") else name
+    protocol, _, place = address.partition("://")
+    host, _, port = place.rpartition(":")
+    if protocol not in ("tcp", "tls") or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise _silent(address, error) from error
+
+
+def _silent(address: str, error: Exception) -> InputError:
+    return InputError(
+        f"no Dask scheduler answers at {address} ({error}): start one with `dask scheduler`, or "
+        "correct the address"
     )
 
 
@@ -149,7 +178,7 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _local_cluster(name: str, workers: int) -> Any:
-    options = {"threads_per_worker": 1, "dashboard_address": ":0"}
+    options: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": ":0"}
     if name == "local-cuda":
         from pipeline.runtime.gpus import visible_gpus
 

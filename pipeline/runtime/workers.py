@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import hashlib
 import itertools
 import shutil
 import tempfile
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+import kernels
+import pipeline
 from kernels.backend import get_backend
 from pipeline.errors import InputError
 from pipeline.runtime.disk import check_space
@@ -26,6 +29,7 @@ if TYPE_CHECKING:  # whoever has no client does without Dask
     from distributed import Client, Future, Worker
 
 IN_FLIGHT = 2  # parts a worker, the one that it computes included: none waits for the next
+SECONDS = 10  # that a cluster may take to have a worker
 PARTS = 4  # of what a worker holds
 SHARE = 0.6  # of a worker's memory, beyond which Dask moves results to disk; of its disk
 LOADED = 0.2e9  # bytes of a worker that has loaded what computes
@@ -69,6 +73,8 @@ class Workers:
     """
 
     def __init__(self, client: Client, device: str = "cpu"):
+        if isinstance(client, str):
+            raise InputError(f"client is {client!r} but must be a Client: distributed.Client(...)")
         scheduler = client.scheduler
         if scheduler is None or client.status != "running" or client.asynchronous:
             state = "asynchronous" if client.asynchronous else client.status
@@ -76,6 +82,7 @@ class Workers:
                 f"the Dask client is {state}: give one that is connected and not asynchronous"
             )
         self.client, self._device = client, device
+        self._wanted = tuple(_versions().items())
         self._address = scheduler.address
         with self._refusals():
             check_workers(client)
@@ -232,7 +239,8 @@ class Workers:
         )
 
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
-        return self.client.submit(_compute, function, self._device, *arguments, pure=False)
+        given = (function, self._device, self._wanted, *arguments)
+        return self.client.submit(_compute, *given, pure=False)
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:
@@ -274,9 +282,11 @@ def check_workers(client: Client) -> None:
     InputError
         As of `Workers`.
     """
+    try:  # a cluster that grows as it has work may have none yet
+        client.wait_for_workers(1, timeout=SECONDS)
+    except TimeoutError:
+        raise InputError(NO_WORKERS) from None
     threads = _threads(client)
-    if not threads:
-        raise InputError(NO_WORKERS)
     for worker, number in threads.items():
         if number != 1:
             raise InputError(
@@ -342,7 +352,28 @@ def _free(dask_worker: Worker) -> tuple[int, int]:
 def _versions() -> dict[str, str]:
     """Of what decides the bits of a result."""
     installed = versions()
-    return {name: installed.get(name, "none") for name in DECISIVE}
+    return {**{name: installed.get(name, "none") for name in DECISIVE}, "code": _code()}
+
+
+@functools.cache
+def _code() -> str:
+    """Digest of the sources of Tunescope: of a working copy the version says little."""
+    digest = hashlib.sha256()
+    for package in (kernels, pipeline):
+        root = Path(str(package.__file__)).parent
+        for path in sorted(path for end in ("py", "cu") for path in root.rglob(f"*.{end}")):
+            digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@functools.cache
+def _refuse_other_versions(wanted: tuple[tuple[str, str], ...]) -> None:
+    """On a worker, which may have come after all were checked."""
+    if _versions() != dict(wanted):
+        raise InputError(
+            "a Dask worker that came later has other versions than this command: start it in the "
+            "same environment"
+        )
 
 
 def _shared_folder(client: Client) -> tempfile.TemporaryDirectory | None:
@@ -364,10 +395,16 @@ def _sees(path: str, text: str) -> bool:
     return Path(path).is_file() and Path(path).read_text() == text
 
 
-def _compute(function: Callable[..., Any], device: str, *arguments: Any) -> Any:
+def _compute(
+    function: Callable[..., Any],
+    device: str,
+    wanted: tuple[tuple[str, str], ...],
+    *arguments: Any,
+) -> Any:
     """On a worker: a part, with one thread for loops and BLAS."""
     import numba
 
+    _refuse_other_versions(wanted)
     arguments = tuple(
         np.load(each.path, mmap_mode="r") if isinstance(each, StoredArray) else each
         for each in arguments

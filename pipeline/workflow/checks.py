@@ -11,7 +11,7 @@ from pipeline.measures.table import check_names
 from pipeline.methods.embed import adapt
 from pipeline.methods.registry import METHODS, check_start, engine_name
 from pipeline.networks.backbone import NAMED_WEIGHTS, check_options
-from pipeline.runtime.cluster import find_scheduler_file
+from pipeline.runtime.cluster import check_answer, find_scheduler_file
 from pipeline.runtime.device import planned_device
 from pipeline.runtime.log import log
 from pipeline.workflow.commands import split_options
@@ -73,12 +73,13 @@ def check_study(study: Study) -> tuple[Images, list[str]]:
     Raises
     ------
     InputError
-        Controls of a backbone that the study has not; a backbone of another size, width or weights
-        than there are; a method that takes more neighbours than the graph has; with `strict`, a
-        parameter that so few images do not allow; features of other programs that cannot be
-        compared, or have no cosine.
+        Controls of a backbone that the study has not; a Dask scheduler that is silent; a backbone
+        of another size, width or weights than there are; a method that takes more neighbours than
+        the graph has; with `strict`, a parameter that so few images do not allow; features of
+        other programs that cannot be compared, or have no cosine.
     """
     _check_names(study)
+    check_answer(study.dask)
     if study.dataset is None:
         assert study.compare is not None
         examined = examine(study.compare)

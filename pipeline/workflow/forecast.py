@@ -251,14 +251,15 @@ def _layout(study: Study, method: str, n: int, d: int, stage: str) -> _Job:
     engine = METHODS[method].engines[engine_name(method, options["engine"] or "auto")]
     n = min(n, options["subset"] or n)
     params, _ = adapt(engine, n, options["params"])
-    if study.exact == "preferred" and planned_device(study.device) == "cpu":
-        params = by_landmarks(engine, n, d, params)
+    device = planned_device(study.device)
+    if study.exact == "preferred":  # of a GPU it is not known what it has room for
+        params = {"cpu": by_landmarks(engine, n, d, params), "gpu": params}[device]
     time = engine.seconds(n, d, **params) / 60 or OF_POINTS.get(method, 0) * n / POINTS
     if options["start"] and stage == "after":  # from its own start, too
         time *= 2
     memory = engine.memory(n, d, **params)
     all_pairs = engine.memory(n, d, **{"storage": "memory", **params})
-    pairs = {"cpu": all_pairs - memory, "gpu": 0.0}[planned_device(study.device)]
+    pairs = {"cpu": all_pairs - memory, "gpu": 0.0}[device]
     return _Job("embed", method, time, 4 * n * d + memory, 40 * n, max(0.0, pairs))
 
 

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,7 +23,7 @@ from pipeline.methods.pca.exact import PCA
 from pipeline.methods.tsne.exact import TSNE
 from pipeline.neighbors.graph import knn_graph
 from pipeline.runtime import workers as module
-from pipeline.runtime.cluster import ONE_THREAD, open_client
+from pipeline.runtime.cluster import ONE_THREAD, check_answer, open_client
 from pipeline.runtime.workers import IN_FLIGHT, Workers
 
 pytestmark = [
@@ -224,6 +224,7 @@ def test_clients_that_are_closed_or_asynchronous_are_refused(pair):
 def test_workers_that_are_lost_while_all_are_asked_are_not_missed():
     workers = {name: {"nthreads": 1, "host": "here", "memory_limit": 8} for name in "abc"}
     client = SimpleNamespace(
+        wait_for_workers=lambda number, timeout: None,
         scheduler_info=lambda n_workers: {"workers": {name: workers[name] for name in "ab"}},
         run=lambda function, on_error: {
             "b": (4, 2) if function is module._free else function(),
@@ -235,9 +236,43 @@ def test_workers_that_are_lost_while_all_are_asked_are_not_missed():
     assert module._room(client) == {"b": (8, 1)}
 
 
-def test_a_scheduler_without_workers_is_refused():
+def test_a_scheduler_without_workers_is_refused(monkeypatch):
+    monkeypatch.setattr(module, "SECONDS", 0.2)
     with cluster_of(0) as client, pytest.raises(InputError, match="has no workers: start some"):
         Workers(client)
+
+
+def test_a_worker_that_comes_later_with_other_versions_is_refused(client, monkeypatch):
+    with Workers(client) as workers:
+        workers._wanted = (*workers._wanted[:-1], ("code", "another"))
+        with pytest.raises(InputError, match="a Dask worker that came later has other versions"):
+            workers.ask(len, [1])
+
+
+def test_other_sources_are_another_version(tmp_path, monkeypatch):
+    here = module._code.__wrapped__()
+    assert module._code.__wrapped__() == here
+    (tmp_path / "one.py").write_text("")
+    monkeypatch.setattr(module.kernels, "__file__", str(tmp_path / "__init__.py"))
+    assert module._code.__wrapped__() != here
+
+
+def test_an_address_is_no_client(points):
+    with pytest.raises(InputError, match="client is 'tcp://host:8786' but must be a Client"):
+        MDS(device="cpu").fit_transform(points, client="tcp://host:8786")
+
+
+def test_a_cluster_that_does_not_answer_is_known_before_a_study(client, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.runtime.cluster.SECONDS", 1)
+    file = tmp_path / "scheduler.json"
+    for address, answers in ((client.scheduler.address, True), ("tcp://127.0.0.1:9", False)):
+        file.write_text(json.dumps({"address": address}))
+        for name in (address, str(file)):
+            refused = pytest.raises(InputError, match="no Dask scheduler answers at tcp://127")
+            with nullcontext() if answers else refused:
+                check_answer(name)
+    for name in ("none", "local", "ws://host:80"):  # started, or found out when it is needed
+        check_answer(name)
 
 
 def test_what_no_worker_has_room_for_is_refused_beforehand(client, caplog):

@@ -14,7 +14,7 @@ from pipeline import store
 from pipeline.config import parse_config
 from pipeline.errors import InputError
 from pipeline.runtime.cluster import DASK
-from pipeline.workflow.checks import locate
+from pipeline.workflow.checks import check_study, locate
 
 
 @pytest.fixture
@@ -99,3 +99,5 @@ def test_a_scheduler_file_is_looked_for_beside_the_configuration_before_anything
     (tmp_path / "scheduler.json").touch()
     assert locate(study, tmp_path).dask == str(tmp_path / "scheduler.json")
     assert locate(parse_config(CONFIG), tmp_path).dask == "none"
+    with pytest.raises(InputError, match=r"no Dask scheduler answers at tcp://127"):
+        check_study(parse_config(CONFIG | {"dask": "tcp://127.0.0.1:9"}))
