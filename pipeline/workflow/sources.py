@@ -51,17 +51,22 @@ def _solvers(names: str) -> list[str]:
 GRAPH = [
     *_modules("kernels", "backend gpu/cuda"),
     *_kernels("knn"),
-    *_modules("pipeline/neighbors", "graph lower_bound principal_axes scale spatial_order tiles"),
+    *_modules("kernels/cpu", "_heaps candidates"),
+    *_modules(
+        "pipeline/neighbors",
+        "graph lower_bound principal_axes scale search spatial_order spread_search tiles",
+    ),
 ]
 EMBED = [
     *GRAPH,
     "pipeline/images/subset.py",
     *_modules("pipeline/methods", "base embed parameters"),
 ]
-INFERENCE = _modules("pipeline/networks", "backbone features flops inference precision")
+INFERENCE = _modules("pipeline/networks", "backbone features flops inference outputs precision")
 PCA_START = ["pipeline/methods/pca/principal_components.py"]
 COMPONENTS = ["pipeline/neighbors/components.py"]
 PAIRS = ["kernels/pairs.py"]
+LANDMARKS = ["pipeline/methods/landmark_error.py"]
 RAPIDS = ["pipeline/methods/rapids.py"]
 
 FILES = {
@@ -102,9 +107,11 @@ FILES = {
     "umap.cuml": _engine("umap", "base library loss cuml", PCA_START, RAPIDS),
     "mds.exact": _engine(
         "mds",
-        "base distances exact initialization smacof",
+        "base distances exact initialization landmarks smacof spread",
         PCA_START,
         PAIRS,
+        LANDMARKS,
+        ["kernels/cpu/placement.py"],
         _kernels("distances smacof"),
     ),
     "mds.sklearn": _engine("mds", "base scikit_learn", PCA_START),
@@ -114,13 +121,15 @@ FILES = {
         COMPONENTS,
         _solvers("chebyshev csr eigenpairs inverse"),
         _kernels("lle"),
+        ["kernels/cpu/minimum_degree.py"],
     ),
     "lle.sklearn": _engine("lle", "closed_classes scikit_learn", COMPONENTS),
     "isomap.exact": _engine(
         "isomap",
-        "classical_scaling exact geodesics landmarks",
+        "classical_scaling exact geodesics landmarks spread",
         COMPONENTS,
         PAIRS,
+        LANDMARKS,
         _solvers("eigenpairs lanczos"),
         [*_kernels("shortest_paths squared_pairs"), "kernels/cpu/_simd.py"],
     ),

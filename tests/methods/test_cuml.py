@@ -350,7 +350,8 @@ def test_a_graph_that_is_not_given_is_computed_on_the_gpu(cls, X, graph, made, m
 
     monkeypatch.setattr("pipeline.methods.base.knn_graph", compute)
     cls().fit_transform(X)
-    assert asked == [{"k": 90 if cls is cuml_tsne.TSNE else 14, "device": "gpu"}]
+    k = 90 if cls is cuml_tsne.TSNE else 14
+    assert asked == [{"k": k, "device": "gpu", "client": None}]
 
 
 def test_a_graph_too_small_is_named(X, graph, made):
