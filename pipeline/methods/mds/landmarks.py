@@ -1,8 +1,8 @@
 """Metric scaling by landmarks: some points among themselves, all others by these.
 
 The landmarks are laid out by SMACOF; every other point is put where its distances to them fit best,
-which takes n m operations for m landmarks. As a start of all pairs it leaves fewer passes to do, and
-as a rule ends in minima no higher than those that classical scaling leads to.
+which takes n m operations for m landmarks. As a start of all pairs it leaves fewer passes to do,
+and as a rule ends in minima no higher than those that classical scaling leads to.
 """
 
 from __future__ import annotations
