@@ -101,7 +101,8 @@ def embed(
         Refuse parameters that so few points do not allow, instead of adapting them: see `adapt`.
     exact : {"required", "preferred"}
         What to do where pairs of so many points find no room: refuse them (Isomap), or compute them
-        again in every pass (MDS); or place the points by landmarks, see `by_landmarks`.
+        again in every pass (MDS); or place the points by landmarks, see `by_landmarks`. Dask's
+        workers, who have room of their own, refuse in either case.
     seed : int
         From 0 to 4294967295. The same seed gives the same layout, for any number of threads.
     subset_seed : int, optional
@@ -121,12 +122,12 @@ def embed(
     """
     if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
         raise InputError(f"seed is {seed!r} but must be an integer from 0 to {2**32 - 1}")
+    if exact not in ("required", "preferred"):
+        raise InputError(f"exact is {exact!r} but must be required or preferred")
     device = get_backend("auto").name if device == "auto" else device
     name = engine_name(method, engine, device)
     row = METHODS[method].engines[name]
     params = check_params(method, params, engine=name)
-    if start is not None:
-        check_start(method, params, engine=name)
     device = row.device(device)
     backend = backend_for(device)
     rows = _choose_rows(features, labels, subset, seed if subset_seed is None else subset_seed)
@@ -136,6 +137,8 @@ def embed(
     params, adapted = adapt(row, len(X), params, strict=strict)
     if exact == "preferred" and client is None:
         params = by_landmarks(row, *X.shape, params, backend)
+    if start is not None:
+        check_start(method, params, engine=name)
     if all((X[part] == X[0]).all() for part in strips(len(X))):
         raise InputError(f"all {len(X)} rows of the features are equal: nothing can be laid out")
     layouts = 1 if begin is None else 2

@@ -124,3 +124,8 @@ def check_start(method: str, params: Mapping[str, Any], *, engine: str = "auto")
         raise InputError(
             f"{method} has both start and init {params['init']!r}, two ways to start: leave one out"
         )
+    if params.get("landmarks"):
+        raise InputError(
+            f"{method} has both start and landmarks {params['landmarks']}, which place points from "
+            "a start of their own: leave start out"
+        )

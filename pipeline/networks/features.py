@@ -143,8 +143,8 @@ def _extract(
         predict = BatchedInference(network, n_rows=len(images), batch_size=batch_size)
         predict.warm_up()
         start = time.perf_counter()
-        run = {"precision": precision, "layers": [each.name for each in network.outputs]}
         progress = Progress("features", len(images))
+        run = {"precision": precision}
         features, *predictions = predict(images, progress, outputs=outputs, run=run)
         seconds = time.perf_counter() - start
     now = len(images) - outputs.found

@@ -317,8 +317,8 @@ def check_workers(client: Client) -> None:
 
 
 def _threads(client: Client) -> dict[str, int]:
-    workers = client.scheduler_info(n_workers=-1)["workers"]
-    return {address: worker["nthreads"] for address, worker in workers.items()}
+    # Not `scheduler_info`, which a periodic update of the client's may cut short meanwhile.
+    return client.nthreads()
 
 
 def _room(client: Client) -> dict[str, tuple[float, float]]:

@@ -163,6 +163,18 @@ def test_points_without_room_are_placed_by_landmarks_where_that_is_allowed(no_ro
     assert f"{found.info['sample_disparity']:.3f}" in said
 
 
+def test_what_goes_not_with_landmarks_or_has_no_meaning_is_refused(no_room):
+    X, xy = blobs(200, 5), random.normal(size=(200, 2))
+    given = {"method": "mds", "engine": "exact", "device": "cpu"}
+    start = (np.arange(200), xy)
+    with pytest.raises(InputError, match="mds has both start and landmarks 50, which place"):
+        embed(X, **given, params={"landmarks": 50}, start=start)
+    with pytest.raises(InputError, match="mds has both start and landmarks 200, which place"):
+        embed(X, **given, exact="preferred", start=start)
+    with pytest.raises(InputError, match="exact is 'prefered' but must be required or preferred"):
+        embed(X, **given, exact="prefered")
+
+
 @pytest.mark.parametrize("method", ["pca", "lle", "tsne"])
 def test_who_keeps_no_pairs_needs_no_landmarks(no_room, method):
     engine = METHODS[method].engines["exact" if method != "tsne" else "opentsne"]

@@ -61,8 +61,8 @@ def pair():
 
 @pytest.fixture(scope="module")
 def points():
-    """More than two strips, some points twice."""
-    several = blobs(600, 12)
+    """Seven strips, so that sums have an order; some points twice."""
+    several = blobs(1_700, 12)
     return np.concatenate([several, several[:40]])
 
 
@@ -225,6 +225,7 @@ def test_workers_that_are_lost_while_all_are_asked_are_not_missed():
     workers = {name: {"nthreads": 1, "host": "here", "memory_limit": 8} for name in "abc"}
     client = SimpleNamespace(
         wait_for_workers=lambda number, timeout: None,
+        nthreads=lambda: {"a": 1, "b": 1},
         scheduler_info=lambda n_workers: {"workers": {name: workers[name] for name in "ab"}},
         run=lambda function, on_error: {
             "b": (4, 2) if function is module._free else function(),

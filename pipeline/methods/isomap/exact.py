@@ -34,6 +34,7 @@ from pipeline.methods.isomap.geodesics import (
     path_error,
 )
 from pipeline.methods.isomap.landmarks import principal_axes, triangulate
+from pipeline.methods.isomap.resources import SAMPLE
 from pipeline.methods.isomap.spread import SpreadPairs
 from pipeline.methods.landmark_error import compare
 from pipeline.methods.parameters import Choices, Number, integer
@@ -46,7 +47,6 @@ from pipeline.runtime.pair_storage import choose_storage, new_pairs, storage_sho
 from pipeline.runtime.workers import Workers
 
 TINY = float(np.finfo(float).tiny)
-SAMPLE = 500  # points whose layout by landmarks is compared with the exact one
 CHECKED = 8  # sources whose paths are computed again by Dijkstra's method
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from pipeline.methods.engine import Engine, Limit
 
+SAMPLE = 500  # points whose layout by landmarks is compared with the exact one
+
 
 class _Isomap(Engine):
     """What the engines have in common."""
@@ -54,7 +56,8 @@ class Exact(_Isomap):
         """Distances that do not fit into memory go to disk."""
         m = landmarks or 0
         paths = max(4000, 130 * n_neighbors)
-        rows = 2 * m * n + 48 * m**2 + 33_000 * m
+        sample = min(SAMPLE, n) if m else 0
+        rows = 2 * (m + sample) * n + 48 * m**2 + 33_000 * m
         pairs = _stored_pairs(n, landmarks, storage)
         return 3e6 + n * max(10 * d, 4 * d + paths) + rows + pairs
 
@@ -70,9 +73,10 @@ class Exact(_Isomap):
     ) -> float:
         """Where distances do not fit, the estimator says what to do."""
         m = landmarks or 0
-        return (
-            n * (2700 + 16 * n_neighbors + 2 * m) + 40 * m**2 + _stored_pairs(n, landmarks, storage)
-        )
+        sample = min(SAMPLE, n) if m else 0
+        rows = 2 * (m + sample)
+        pairs = _stored_pairs(n, landmarks, storage)
+        return n * (2700 + 16 * n_neighbors + rows) + 40 * m**2 + pairs
 
     def seconds(self, n: int, d: int, *, landmarks: int | None = None, **params: Any) -> float:
         """Paths from every source to all points."""
